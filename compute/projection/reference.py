@@ -1,0 +1,73 @@
+"""The padded Fourier volume of a map, ready to be sliced."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """The half transform of a map on a finer grid.
+
+    values: real and imaginary parts, x >= 0; the zero frequency is at (origin, origin, 0).
+    padding: how much finer the grid is than the map's own Fourier lattice.
+    radius: largest frequency kept, in the map's own Fourier index; the rest is zero.
+    """
+
+    values: Float[Tensor, "z y x 2"]
+    padding: int
+    radius: int
+
+    @property
+    def origin(self) -> int:
+        """Index of the zero frequency along z and y."""
+        return (self.values.shape[0] - 1) // 2
+
+
+def grid_shape(padding: int, radius: int) -> tuple[int, int, int]:
+    """Shape of a half volume that holds |q| <= padding*radius and the eight neighbours of any such point."""
+    side = 2 * padding * radius + 3
+    return side, side, padding * radius + 2
+
+
+def interpolation_falloff(box: int, padding: int, device: torch.device) -> Float[Tensor, "z y x"]:
+    """Squared sinc by which linear interpolation in the padded transform damps the map at each voxel.
+
+    At radius r (pixels) it is sinc²(r / (box·padding)), sinc(u) = sin(πu)/(πu).
+    """
+    axis = (torch.arange(box, device=device) - box // 2).double() ** 2
+    radius = (axis[:, None, None] + axis[None, :, None] + axis[None, None, :]).sqrt_()
+    return torch.special.sinc(radius / (box * padding)).square_().float()
+
+
+def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> Projector:
+    """The projector of a map for images of working size `size`.
+
+    A slice of it equals the transform (with its factor 1/N²) of the map's line integral, a plain sum over voxels.
+    The falloff of linear interpolation is compensated beforehand. The transform is pruned: each axis is padded only
+    when its turn comes, and only frequencies inside the working size are carried on.
+
+    Raises ValueError when the box is odd or the working size exceeds it.
+    """
+    box = volume.shape[0]
+    if box % 2 or size > box or size % 2:
+        raise ValueError(f"working size {size} must be even and at most the even box size, which is {box}")
+    radius = size // 2
+    extent = padding * radius
+    padded = padding * box
+    rows = torch.arange(-extent, extent + 1, device=volume.device)
+    compensated = volume / interpolation_falloff(box, padding, volume.device)
+    start = torch.exp(2j * torch.pi * (box // 2) * torch.arange(padded, device=volume.device).double() / padded)
+    phase = start.to(torch.complex64)
+    half = torch.fft.rfft(compensated, n=padded, dim=2)[:, :, : extent + 1] * phase[: extent + 1]
+    half = torch.fft.fft(half, n=padded, dim=1)[:, rows] * phase[rows][:, None]
+    half = torch.fft.fft(half, n=padded, dim=0)[rows] * phase[rows][:, None, None]
+    values = torch.zeros(*grid_shape(padding, radius), 2, device=volume.device)
+    inner = slice(1, 2 * extent + 2)
+    values[inner, inner, : extent + 1] = torch.view_as_real(half) / box**2
+    squares = (rows * rows).float()
+    outside = squares[:, None, None] + squares[None, :, None] + squares[None, None, extent:] > extent**2
+    values[inner, inner, : extent + 1][outside] = 0.0
+    return Projector(values, padding, radius)

@@ -1,0 +1,88 @@
+"""Slices out of a projector, and images back into sums: one function each, whatever the device."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.projection import kernels_cpu, kernels_torch
+from compute.projection.reference import Projector, grid_shape
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """Sums of back-projected images on the padded half grid; filled in place.
+
+    sums: numerator (real, imaginary) and denominator; zero frequency at (origin, origin, 0).
+    padding: how much finer the grid is than the map's Fourier lattice; radius: largest frequency held.
+    """
+
+    sums: Float[Tensor, "z y x 3"]
+    padding: int
+    radius: int
+
+    @property
+    def origin(self) -> int:
+        """Index of the zero frequency along z and y."""
+        return (self.sums.shape[0] - 1) // 2
+
+
+def empty_accumulator(padding: int, radius: int, device: torch.device | str = "cpu") -> Accumulator:
+    """An accumulator of zeros that holds frequencies up to `radius` of the map's Fourier index."""
+    return Accumulator(torch.zeros(*grid_shape(padding, radius), 3, device=device), padding, radius)
+
+
+def slices(
+    projector: Projector,
+    rotations: Float[Tensor, "orientation 3 3"],
+    model_x: Float[Tensor, " pixel"],
+    model_y: Float[Tensor, " pixel"],
+) -> Float[Tensor, "orientation 2 pixel"]:
+    """Central slices at image frequencies (model_x, model_y): the transform sampled at Aᵀ(kx, ky, 0).
+
+    Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours.
+    """
+    if rotations.device.type != "cpu":
+        return kernels_torch.slices(projector.values, rotations, model_x, model_y, projector.padding)
+    out = torch.empty(rotations.shape[0], 2, model_x.shape[0])
+    kernels_cpu.slices(
+        projector.values.numpy(), rotations.numpy(), model_x.numpy(), model_y.numpy(), projector.padding, out.numpy()
+    )
+    return out
+
+
+def insert(
+    accumulator: Accumulator,
+    rotations: Float[Tensor, "orientation 3 3"],
+    model_x: Float[Tensor, " pixel"],
+    model_y: Float[Tensor, " pixel"],
+    values: Float[Tensor, "orientation 2 pixel"],
+    weights: Float[Tensor, "orientation pixel"],
+) -> None:
+    """Add slices and their weights to the accumulator: the adjoint of `slices`, in place."""
+    if rotations.device.type != "cpu":
+        kernels_torch.insert(
+            accumulator.sums, rotations, model_x, model_y, accumulator.padding, values, weights
+        )
+        return
+    kernels_cpu.insert(
+        accumulator.sums.numpy(),
+        rotations.numpy(),
+        model_x.numpy(),
+        model_y.numpy(),
+        accumulator.padding,
+        values.numpy(),
+        weights.numpy(),
+    )
+
+
+def weighted_power(
+    sliced: Float[Tensor, "orientation 2 pixel"], weights: Float[Tensor, " pixel"]
+) -> Float[Tensor, " orientation"]:
+    """Sum over pixels of weight times squared modulus, for every slice."""
+    if sliced.device.type != "cpu":
+        return kernels_torch.weighted_power(sliced, weights)
+    out = torch.empty(sliced.shape[0])
+    kernels_cpu.weighted_power(sliced.numpy(), weights.numpy(), out.numpy())
+    return out
