@@ -1,0 +1,1 @@
+"""Sampling of orientations and translations: rotations, point groups, grids and their priors."""

@@ -1,0 +1,104 @@
+"""Point groups: the rotations that leave a map unchanged, on fixed axes.
+
+Axes: Cn n-fold on z; Dn also 2-fold on x; T 3-fold on z and a 2-fold at (0, 0.8165, 0.5774); O 4-folds on
+x, y, z; I2 (plain I) 2-folds on the axes and a 5-fold at (0.5257, 0, 0.8507); I1 is I2 turned by 90 degrees
+about z; I3 and I4 have a 5-fold on z and differ by half a turn about it.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Float64
+from scipy.spatial.transform import Rotation
+
+ACCEPTED = "Cn and Dn with n = 1 to 99, T, O, I (the same as I2), I1, I2, I3, I4"
+
+GOLDEN_ANGLE = float(np.arctan((1.0 + np.sqrt(5.0)) / 2.0))
+"""58.28 degrees: from the 5-fold axis of setting I1 in the xz plane to the z axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymmetryGroup:
+    """A point group: its name, its rotation matrices (the identity first) and how many there are."""
+
+    name: str
+    operators: Float64[np.ndarray, "operator 3 3"] = field(compare=False, repr=False)
+    order: int
+
+
+def parse_symmetry(name: str) -> SymmetryGroup:
+    """Return the point group of a name such as C1, D2, T, O or I1 (upper or lower case).
+
+    Raises ValueError with the accepted names for anything else; mirror groups are refused because a
+    mirror image of a molecule is another molecule.
+    """
+    wanted = name.strip().upper()
+    if re.fullmatch(r"[CD][1-9][0-9]?|T|O|I[1-4]?", wanted):
+        operators = _ordered(_operators(wanted))
+        return SymmetryGroup(wanted, operators, len(operators))
+    substitute = _chiral_substitute(wanted)
+    if substitute is not None:
+        raise ValueError(
+            f"symmetry {name!r}: mirror groups are meaningless for chiral maps; use {substitute}"
+        )
+    raise ValueError(f"symmetry {name!r} is not known; accepted are {ACCEPTED}")
+
+
+def relaxed_operators(group: SymmetryGroup) -> Float64[np.ndarray, "operator 3 3"]:
+    """Return the rotations among which a particle may choose when the group is relaxed.
+
+    Raises ValueError unless the group is cyclic: only about one axis is the choice well defined here.
+    """
+    if not group.name.startswith("C"):
+        raise ValueError(
+            f"symmetry relaxation is only possible for cyclic groups (C2, C3, ...), not {group.name}"
+        )
+    return group.operators
+
+
+def mates(
+    rotations: Float[np.ndarray, "rotation 3 3"],
+    operators: Float[np.ndarray, "operator 3 3"],
+) -> Float64[np.ndarray, "rotation operator 3 3"]:
+    """Return the equivalent orientations A R_j of every orientation A."""
+    return rotations[:, None].astype(np.float64) @ operators[None].astype(np.float64)
+
+
+def _operators(name: str) -> Float64[np.ndarray, "operator 3 3"]:
+    """Return the group's matrices in its own setting."""
+    if name[0] in "CDO":
+        return Rotation.create_group(name).as_matrix()
+    if name == "T":
+        three_fold = np.full(3, 1.0 / np.sqrt(3.0))
+        upright = np.array([0.0, 0.0, 1.0]) - three_fold[2] * three_fold
+        y = upright / np.linalg.norm(upright)
+        turn = np.stack([np.cross(y, three_fold), y, three_fold])
+    else:
+        turn = {
+            "I": Rotation.from_euler("z", 90.0, degrees=True),
+            "I1": Rotation.identity(),
+            "I2": Rotation.from_euler("z", 90.0, degrees=True),
+            "I3": Rotation.from_euler("y", GOLDEN_ANGLE),
+            "I4": Rotation.from_euler("y", -GOLDEN_ANGLE),
+        }[name].as_matrix()
+    return turn @ Rotation.create_group(name[0]).as_matrix() @ turn.T
+
+
+def _ordered(operators: Float64[np.ndarray, "operator 3 3"]) -> Float64[np.ndarray, "operator 3 3"]:
+    """Return the operators, the identity first, with elements 0, 1/2 and 1 free of rounding."""
+    halves = np.round(2.0 * operators) / 2.0
+    clean = np.where(np.abs(operators - halves) < 1e-12, halves, operators) + 0.0
+    trace = np.trace(clean, axis1=1, axis2=2)
+    return np.ascontiguousarray(clean[np.argsort(-np.round(trace, 9), kind="stable")])
+
+
+def _chiral_substitute(name: str) -> str | None:
+    """Return the rotation group to use instead of a group with mirrors, or None for no such group."""
+    if name in ("CS", "CI"):
+        return "C1"
+    if match := re.fullmatch(r"S([1-9][0-9]?)", name):
+        return f"C{max(1, int(match[1]) // 2)}"
+    if match := re.fullmatch(r"([CD][1-9][0-9]?)[HVD]|([TO])[DH]|(I[1-4]?)H", name):
+        return match[1] or match[2] or match[3]
+    return "I" if name == "I5H" else None
