@@ -1,0 +1,1 @@
+"""Signals: Fourier pixels, contrast transfer, masks, correlations, noise and random numbers."""

@@ -1,0 +1,177 @@
+"""Contrast transfer of the microscope: CTF, antisymmetric aberrations, forward operator.
+
+Defocus is positive for underfocus. CTF(0) = +amplitude contrast and the first lobe is positive, so particles are
+white on dark. Zernike coefficients are listed by (n, m), n ascending and m = -n, -n+2, …, n within each n: even
+lists start (0,0), (2,-2), (2,0), (2,2), (4,-4) …, odd lists (1,-1), (1,1), (3,-3), (3,-1), (3,1), (3,3), (5,-5) …
+Each polynomial is R_n^|m|(s) cos(m a) for m >= 0 and R_n^|m|(s) sin(|m| a) for m < 0, in the radius s = spatial
+frequency in 1/Å (not normalised) and the angle a from +x towards +y.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float32, Float64
+from torch import Tensor
+
+SMALLEST_CTF = 1e-8  # values nearer to zero are replaced, so that a division by the CTF is finite
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """What all images of an optics group share, and how their CTF is to be read."""
+
+    voltage_kV: float
+    spherical_aberration_mm: float
+    amplitude_contrast: float
+    beam_tilt_x_mrad: float = 0.0
+    beam_tilt_y_mrad: float = 0.0
+    odd_zernike: tuple[float, ...] = ()
+    even_zernike: tuple[float, ...] = ()
+    is_premultiplied: bool = False
+    is_phase_flipped: bool = False
+    intact_first_peak: bool = False
+    only_flip: bool = False
+
+
+def wavelength_A(voltage_kV: float) -> float:
+    """The relativistic wavelength of an electron in Å: 12.2643247 / sqrt(V (1 + 0.978466e-6 V)), V in volts."""
+    volts = voltage_kV * 1e3
+    return 12.2643247 / math.sqrt(volts * (1.0 + 0.978466e-6 * volts))
+
+
+def ctf(
+    frequency_x_A: Float64[Tensor, "pixel"],
+    frequency_y_A: Float64[Tensor, "pixel"],
+    optics: Optics,
+    defocus_u_A: Float64[Tensor, "image"],
+    defocus_v_A: Float64[Tensor, "image"],
+    defocus_angle_deg: Float64[Tensor, "image"],
+    phase_shift_deg: Float64[Tensor, "image"],
+    b_factor_A2: Float64[Tensor, "image"],
+    scale: Float64[Tensor, "image"],
+) -> Float32[Tensor, "image pixel"]:
+    """The CTF of every image: -sin(gamma) exp(-B s^2/4) scale; frequencies in 1/Å, defoci in Å.
+
+    gamma = -pi lambda (u s_u^2 + v s_v^2) + pi/2 Cs lambda^3 s^4 - phase shift - asin(amplitude contrast) + even
+    Zernike terms, with s_u along the defocus angle (from +x towards +y) and s_v across it. Phase-flipped data have
+    |CTF|, `only_flip` keeps the sign alone, `intact_first_peak` sets |gamma| < pi/2 to one. Values below 1e-8 in
+    size become ±1e-8. Multiplied data are the concern of `forward_operator`.
+    """
+    gamma = _phase_delay(
+        frequency_x_A, frequency_y_A, optics, defocus_u_A, defocus_v_A, defocus_angle_deg
+    )
+    gamma = gamma - torch.deg2rad(phase_shift_deg)[:, None]
+    contrast = -torch.sin(gamma)
+    if optics.intact_first_peak:
+        contrast = torch.where(gamma.abs() < 0.5 * torch.pi, 1.0, contrast)
+    if bool(b_factor_A2.any()):
+        squared = frequency_x_A.square() + frequency_y_A.square()
+        contrast = contrast * torch.exp(-0.25 * b_factor_A2[:, None] * squared)
+    contrast = contrast * scale[:, None]
+    if optics.is_phase_flipped:
+        contrast = contrast.abs()
+    smallest = 1.0 if optics.only_flip else SMALLEST_CTF
+    flat = torch.copysign(torch.full_like(contrast, smallest), contrast)
+    if optics.only_flip:
+        return flat.float()
+    return torch.where(contrast.abs() < SMALLEST_CTF, flat, contrast).float()
+
+
+def forward_operator(
+    values: Float32[Tensor, "image pixel"], optics: Optics
+) -> Float32[Tensor, "image pixel"]:
+    """What multiplies a projection to give the image: the CTF, or CTF^2 for premultiplied data."""
+    return values.square() if optics.is_premultiplied else values
+
+
+def aberration_phase(
+    frequency_x_A: Float64[Tensor, "pixel"], frequency_y_A: Float64[Tensor, "pixel"], optics: Optics
+) -> Float64[Tensor, "pixel"] | None:
+    """The phase psi (radians) that beam tilt and odd aberrations add to an image; None where there is none.
+
+    The observed transform carries exp(+i psi) and is corrected with exp(-i psi). Beam tilt t (mrad) gives
+    psi = -2e4 pi Cs[mm] lambda^2 s^2 (t . s).
+    """
+    has_tilt = optics.beam_tilt_x_mrad != 0.0 or optics.beam_tilt_y_mrad != 0.0
+    if not (has_tilt and optics.spherical_aberration_mm != 0.0) and not any(optics.odd_zernike):
+        return None
+    squared = frequency_x_A.square() + frequency_y_A.square()
+    along_tilt = optics.beam_tilt_x_mrad * frequency_x_A + optics.beam_tilt_y_mrad * frequency_y_A
+    strength = (
+        -2e4 * math.pi * optics.spherical_aberration_mm * wavelength_A(optics.voltage_kV) ** 2
+    )
+    phase = strength * squared * along_tilt
+    return phase + _zernike_sum(frequency_x_A, frequency_y_A, optics.odd_zernike, first_degree=1)
+
+
+def _phase_delay(
+    frequency_x_A: Float64[Tensor, "pixel"],
+    frequency_y_A: Float64[Tensor, "pixel"],
+    optics: Optics,
+    defocus_u_A: Float64[Tensor, "image"],
+    defocus_v_A: Float64[Tensor, "image"],
+    defocus_angle_deg: Float64[Tensor, "image"],
+) -> Float64[Tensor, "image pixel"]:
+    """gamma without the phase shift of a phase plate.
+
+    u s_u^2 + v s_v^2 is written as mean defocus times s^2 plus half the astigmatism times the two
+    quadratic forms x^2 - y^2 and 2xy, which is one small matrix product.
+    """
+    wavelength = wavelength_A(optics.voltage_kV)
+    squared = frequency_x_A.square() + frequency_y_A.square()
+    forms = torch.stack(
+        [
+            squared,
+            frequency_x_A.square() - frequency_y_A.square(),
+            2 * frequency_x_A * frequency_y_A,
+        ]
+    )
+    twice_angle = 2.0 * torch.deg2rad(defocus_angle_deg)
+    mean, half_difference = (
+        0.5 * (defocus_u_A + defocus_v_A),
+        0.5 * (defocus_u_A - defocus_v_A),
+    )
+    defocus = torch.stack(
+        [mean, half_difference * twice_angle.cos(), half_difference * twice_angle.sin()], dim=1
+    )
+    aberration_A = optics.spherical_aberration_mm * 1e7
+    common = 0.5 * math.pi * aberration_A * wavelength**3 * squared.square()
+    common = common - math.asin(optics.amplitude_contrast)
+    common = common + _zernike_sum(
+        frequency_x_A, frequency_y_A, optics.even_zernike, first_degree=0
+    )
+    return torch.addmm(common, defocus, forms, alpha=-math.pi * wavelength)
+
+
+def _zernike_sum(
+    frequency_x_A: Float64[Tensor, "pixel"],
+    frequency_y_A: Float64[Tensor, "pixel"],
+    coefficients: tuple[float, ...],
+    first_degree: int,
+) -> Float64[Tensor, "pixel"]:
+    """The sum of coefficient times Zernike polynomial, in the order that the module's head gives."""
+    radius = torch.hypot(frequency_x_A, frequency_y_A)
+    angle = torch.atan2(frequency_y_A, frequency_x_A)
+    total = torch.zeros_like(radius)
+    degree, order = first_degree, -first_degree
+    for coefficient in coefficients:
+        angular = torch.cos(order * angle) if order >= 0 else torch.sin(-order * angle)
+        total = total + coefficient * _zernike_radial(radius, degree, abs(order)) * angular
+        order += 2
+        if order > degree:
+            degree += 2
+            order = -degree
+    return total
+
+
+def _zernike_radial(
+    radius: Float64[Tensor, "pixel"], degree: int, order: int
+) -> Float64[Tensor, "pixel"]:
+    """The radial Zernike polynomial R_degree^order (Born & Wolf, Principles of Optics, 9.2.1)."""
+    total = torch.zeros_like(radius)
+    for index in range((degree - order) // 2 + 1):
+        factor = (-1) ** index * math.comb(degree - index, index)
+        factor *= math.comb(degree - 2 * index, (degree - order) // 2 - index)
+        total = total + factor * radius ** (degree - 2 * index)
+    return total

@@ -1,0 +1,57 @@
+"""Soft masks around the box centre, and images with their background replaced."""
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+
+def disc_background(box: int, radius: float, edge: float) -> Float32[Tensor, "y x"]:
+    """The weight of the background of an image: 0 inside a disc, 1 outside, a raised cosine between.
+
+    `radius` and the width `edge` of the cosine are in pixels; the weight is 0 up to `radius` and 1 from
+    `radius + edge` on.
+    """
+    return _outside(_distance_from_centre(box, 2), radius, edge)
+
+
+def sphere(box: int, radius: float, edge: float) -> Float32[Tensor, "z y x"]:
+    """A soft sphere: 1 up to `radius` voxels from the centre, 0 from `radius + edge` on."""
+    return 1.0 - _outside(_distance_from_centre(box, 3), radius, edge)
+
+
+def mask_images(
+    images: Float[Tensor, "image y x"],
+    background: Float[Tensor, "y x"],
+    fill: Float[Tensor, "image y x"] | None,
+) -> Float[Tensor, "image y x"]:
+    """Images with their background replaced by `fill`, or by its own weighted mean where `fill` is None."""
+    weight = background.to(images.dtype)
+    if fill is not None:
+        return torch.lerp(images, fill, weight)
+    wide = background.double()
+    total = wide.sum().clamp(min=torch.finfo(torch.float64).tiny)
+    mean = torch.einsum("nyx,yx->n", images.double(), wide) / total
+    return torch.lerp(images, mean.to(images.dtype)[:, None, None].expand_as(images), weight)
+
+
+def _distance_from_centre(box: int, dimensions: int) -> Float32[Tensor, "*axes"]:
+    """The distance, in pixels, of every pixel of a box from its centre pixel box//2."""
+    squared = (torch.arange(box, dtype=torch.float64) - box // 2).square()
+    total = squared
+    for axis in range(1, dimensions):
+        total = squared.reshape(-1, *[1] * axis) + total
+    return total.sqrt().float()
+
+
+def _outside(
+    distance: Float32[Tensor, "*axes"], radius: float, edge: float
+) -> Float32[Tensor, "*axes"]:
+    """0 up to `radius`, 1 from `radius + edge` on, 1/2 - 1/2 cos between; a step where `edge` is 0."""
+    if radius <= 0 or edge < 0:
+        raise ValueError(
+            f"a soft mask of radius {radius} and edge {edge} pixels is not possible: "
+            "the radius must be positive and the edge must not be negative"
+        )
+    if edge == 0:
+        return (distance > radius).to(distance.dtype)
+    return 0.5 - 0.5 * torch.cos(torch.pi * ((distance - radius) / edge).clamp(0.0, 1.0))
