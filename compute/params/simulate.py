@@ -149,10 +149,10 @@ class SimulateParams(JobParams):
     @model_validator(mode="after")
     def _agree(self) -> "SimulateParams":
         if not self.output:
-            raise ValueError("no output is named: give a folder and a first part, OUT/set")
+            raise ValueError("no output is named: give a folder and a first part, --o OUT/set")
         if bool(self.model) == self.phantom:
             raise ValueError(
-                "name an atomic model or a map, or ask for the phantom: one of the two"
+                "name a model or a map (--i), or ask for the --phantom: one of the two"
             )
         if self.defocus_maximum_A < self.defocus_minimum_A:
             raise ValueError(
