@@ -1,10 +1,11 @@
 """Contrast transfer of the microscope: CTF, antisymmetric aberrations, forward operator.
 
-Defocus is positive for underfocus. CTF(0) = +amplitude contrast and the first lobe is positive, so particles are
-white on dark. Zernike coefficients are listed by (n, m), n ascending and m = -n, -n+2, …, n within each n: even
-lists start (0,0), (2,-2), (2,0), (2,2), (4,-4) …, odd lists (1,-1), (1,1), (3,-3), (3,-1), (3,1), (3,3), (5,-5) …
-Each polynomial is R_n^|m|(s) cos(m a) for m >= 0 and R_n^|m|(s) sin(|m| a) for m < 0, in the radius s = spatial
-frequency in 1/Å (not normalised) and the angle a from +x towards +y.
+Defocus is positive for underfocus. CTF(0) = +amplitude contrast and the first lobe is positive, so
+particles are white on dark. Zernike coefficients are listed by (n, m), n ascending and m = -n,
+-n+2, …, n within each n: even lists start (0,0), (2,-2), (2,0), (2,2), (4,-4) …, odd lists (1,-1),
+(1,1), (3,-3), (3,-1), (3,1), (3,3), (5,-5) … Each polynomial is R_n^|m|(s) cos(m a) for m >= 0 and
+R_n^|m|(s) sin(|m| a) for m < 0, in the radius s = spatial frequency in 1/Å (not normalised) and the
+angle a from +x towards +y.
 """
 
 import math
@@ -53,10 +54,11 @@ def ctf(
 ) -> Float32[Tensor, "image pixel"]:
     """The CTF of every image: -sin(gamma) exp(-B s^2/4) scale; frequencies in 1/Å, defoci in Å.
 
-    gamma = -pi lambda (u s_u^2 + v s_v^2) + pi/2 Cs lambda^3 s^4 - phase shift - asin(amplitude contrast) + even
-    Zernike terms, with s_u along the defocus angle (from +x towards +y) and s_v across it. Phase-flipped data have
-    |CTF|, `only_flip` keeps the sign alone, `intact_first_peak` sets |gamma| < pi/2 to one. Values below 1e-8 in
-    size become ±1e-8. Multiplied data are the concern of `forward_operator`.
+    gamma = -pi lambda (u s_u^2 + v s_v^2) + pi/2 Cs lambda^3 s^4 - phase shift - asin(amplitude
+    contrast) + even Zernike terms, with s_u along the defocus angle (from +x towards +y) and s_v
+    across it. Phase-flipped data have |CTF|, `only_flip` keeps the sign alone, `intact_first_peak`
+    sets |gamma| < pi/2 to one. Values below 1e-8 in size become ±1e-8. Multiplied data are the
+    concern of `forward_operator`.
     """
     gamma = _phase_delay(
         frequency_x_A, frequency_y_A, optics, defocus_u_A, defocus_v_A, defocus_angle_deg
@@ -90,8 +92,8 @@ def aberration_phase(
 ) -> Float64[Tensor, "pixel"] | None:
     """The phase psi (radians) that beam tilt and odd aberrations add to an image; None where there is none.
 
-    The observed transform carries exp(+i psi) and is corrected with exp(-i psi). Beam tilt t (mrad) gives
-    psi = -2e4 pi Cs[mm] lambda^2 s^2 (t . s).
+    The observed transform carries exp(+i psi) and is corrected with exp(-i psi). Beam tilt t (mrad)
+    gives psi = -2e4 pi Cs[mm] lambda^2 s^2 (t . s).
     """
     has_tilt = optics.beam_tilt_x_mrad != 0.0 or optics.beam_tilt_y_mrad != 0.0
     if not (has_tilt and optics.spherical_aberration_mm != 0.0) and not any(optics.odd_zernike):

@@ -1,8 +1,9 @@
 """Fourier pixels of images, their phases under shifts, and sums over shells.
 
-Forward transforms of images carry 1/N^2 and have their origin at the pixel (N//2, N//2). The working layout is
-the list of half-plane pixels inside the disc of radius N/2, sorted by radius, so that a smaller working size is
-a leading part of the list. Friedel mates (x = 0, y < 0) occur once; the row y = N/2 stands for +N/2.
+Forward transforms of images carry 1/N^2 and have their origin at the pixel (N//2, N//2). The
+working layout is the list of half-plane pixels inside the disc of radius N/2, sorted by radius, so
+that a smaller working size is a leading part of the list. Friedel mates (x = 0, y < 0) occur once;
+the row y = N/2 stands for +N/2.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ RADIUS_TOLERANCE = 1e-6  # relative; radii come from float32 coordinates
 class PixelList:
     """Half-plane pixels of an image of side `box`, sorted by their radius in the model's Fourier index.
 
-    `row` and `column` index an rfft2 array; `shift_x_A`, `shift_y_A` are the image's own frequency (1/Å), the
-    one that shifts act on; `model_x`, `model_y` the place in the model's transform (in units of one over the
-    model's extent) after magnification; `amplitude` is what a transform of the model's box has to be multiplied
-    with to become a transform of this box.
+    `row` and `column` index an rfft2 array; `shift_x_A`, `shift_y_A` are the image's own frequency
+    (1/Å), the one that shifts act on; `model_x`, `model_y` the place in the model's transform (in
+    units of one over the model's extent) after magnification; `amplitude` is what a transform of
+    the model's box has to be multiplied with to become a transform of this box.
     """
 
     box: int
@@ -75,9 +76,9 @@ def half_plane_pixels(
 ) -> PixelList:
     """The pixels of an image that a model of `model_box` pixels can explain, sorted by model radius.
 
-    The model defaults to the image's own box and pixel size. `magnification` is the matrix M (xx, xy, yx, yy)
-    that takes image frequencies to those of the undistorted image. Ties in radius are ordered by (x, y).
-    Raises ValueError for odd boxes and for pixel sizes that are not positive.
+    The model defaults to the image's own box and pixel size. `magnification` is the matrix M (xx,
+    xy, yx, yy) that takes image frequencies to those of the undistorted image. Ties in radius are
+    ordered by (x, y). Raises ValueError for odd boxes and for pixel sizes that are not positive.
     """
     model_box = box if model_box is None else model_box
     model_pixel_size_A = pixel_size_A if model_pixel_size_A is None else model_pixel_size_A
@@ -132,8 +133,8 @@ def phase_shifts(
 ) -> Complex[Tensor, "*batch pixel"]:
     """The factors exp(-2 pi i s.t) that move image content by t = (x, y) Å, complex64, first `count` pixels.
 
-    The factor of a pixel is the product of one factor per column and one per row of the image, each computed
-    in float64; the product differs from the exact value by less than 2e-7.
+    The factor of a pixel is the product of one factor per column and one per row of the image, each
+    computed in float64; the product differs from the exact value by less than 2e-7.
     """
     row, column = pixels.row[:count], pixels.column[:count]
     x_frequency = pixels.shift_x_A.new_zeros(pixels.box // 2 + 1)

@@ -8,8 +8,8 @@ from torch import Tensor
 def disc_background(box: int, radius: float, edge: float) -> Float32[Tensor, "y x"]:
     """The weight of the background of an image: 0 inside a disc, 1 outside, a raised cosine between.
 
-    `radius` and the width `edge` of the cosine are in pixels; the weight is 0 up to `radius` and 1 from
-    `radius + edge` on.
+    `radius` and the width `edge` of the cosine are in pixels; the weight is 0 up to `radius` and 1
+    from `radius + edge` on.
     """
     return _outside(_distance_from_centre(box, 2), radius, edge)
 

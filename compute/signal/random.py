@@ -1,9 +1,9 @@
 """Random numbers that depend on what they are for and not on what was drawn before.
 
-Every draw is keyed by (seed, purpose, counters), so a result does not depend on the number of processes,
-on the order of the work or on whether a job was stopped and continued. Philox: Salmon et al. 2011, "Parallel
-random numbers: as easy as 1, 2, 3". The mixing function of `uniforms` is the finaliser of SplitMix64, Steele et
-al. 2014, "Fast splittable pseudorandom number generators".
+Every draw is keyed by (seed, purpose, counters), so a result does not depend on the number of
+processes, on the order of the work or on whether a job was stopped and continued. Philox: Salmon et
+al. 2011, "Parallel random numbers: as easy as 1, 2, 3". The mixing function of `uniforms` is the
+finaliser of SplitMix64, Steele et al. 2014, "Fast splittable pseudorandom number generators".
 """
 
 import hashlib

@@ -1,0 +1,187 @@
+"""Fourier shell correlation of two maps, its correction for masking, and where it crosses a threshold.
+
+Shells are round(|k|); sums run over the stored half transform (x >= 0) without weights, so the
+plane x = 0 counts twice, as the field's programs do. The correction for the correlation that a mask
+creates is that of Chen et al. 2013, "High-resolution noise substitution to measure overfitting and
+validate resolution".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Float64
+from torch import Tensor
+
+from compute.signal.fourier import radial_frequency
+from compute.signal.random import generator
+
+RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
+SHELLS_KEPT = 2  # shells beyond that one where the masked curve still stands
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedFsc:
+    """The four curves of a mask-corrected FSC and the first shell whose phases were randomised.
+
+    `randomised_from_shell` is None where no shell could be randomised; `reason` then says why, and
+    the corrected curve is the unmasked one.
+    """
+
+    unmasked: Float64[Tensor, "shell"]
+    masked: Float64[Tensor, "shell"]
+    randomised: Float64[Tensor, "shell"]
+    corrected: Float64[Tensor, "shell"]
+    randomised_from_shell: int | None
+    reason: str | None = None
+
+
+def fsc(
+    first: Complex[Tensor, "z y xhalf"], second: Complex[Tensor, "z y xhalf"], shells: int
+) -> Float64[Tensor, "shell"]:
+    """The correlation sum Re(F1 F2*) / sqrt(sum |F1|^2 sum |F2|^2) of each shell 0 … shells-1.
+
+    The transforms are in rfft layout and share one normalisation. Shell 0 is 1; a shell in which
+    one map is empty is 0.
+    """
+    radius = radial_frequency(first.shape[0], 3, first.device)
+    shell = (radius + 0.5).long().clamp_(max=shells).flatten()
+
+    def summed(values: Float[Tensor, "z y xhalf"]) -> Float64[Tensor, "shell"]:
+        return torch.bincount(shell, values.double().flatten(), minlength=shells + 1)[:shells]
+
+    product = summed(first.real * second.real + first.imag * second.imag)
+    power = (
+        summed(first.real.square() + first.imag.square()).sqrt()
+        * summed(second.real.square() + second.imag.square()).sqrt()
+    )
+    curve = torch.where(power > 0, product / power.where(power > 0, 1.0), 0.0)
+    curve[0] = 1.0
+    return curve
+
+
+def corrected_fsc(
+    half1: Float[Tensor, "z y x"],
+    half2: Float[Tensor, "z2 y2 x2"],
+    mask: Float[Tensor, "z3 y3 x3"],
+    pixel_size_A: float,
+    seed: int,
+    randomise_from_A: float | None = None,
+) -> CorrectedFsc:
+    """The FSC inside a mask without the part that the mask itself correlates.
+
+    Phases of both maps are randomised (moduli kept) from the first shell with an unmasked FSC below
+    0.8, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps is what the
+    mask alone does. Raises ValueError for maps and masks of different boxes and for an empty mask.
+    """
+    _check(half1, half2, mask)
+    box = half1.shape[0]
+    shells = box // 2 + 1
+    transforms = [torch.fft.rfftn(half) for half in (half1, half2)]
+    unmasked = fsc(transforms[0], transforms[1], shells)
+    masked = fsc(torch.fft.rfftn(half1 * mask), torch.fft.rfftn(half2 * mask), shells)
+    first_shell = (
+        _first_below(unmasked, RANDOMISE_BELOW)
+        if randomise_from_A is None
+        else min(shells, max(1, int(box * pixel_size_A / randomise_from_A)))
+    )
+    if first_shell >= shells:
+        reason = (
+            f"the FSC without mask never drops below {RANDOMISE_BELOW}, so no phases were randomised: "
+            "the half-maps are identical or limited by their box"
+        )
+        return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
+    noise = [
+        torch.fft.rfftn(_randomised(transform, box, first_shell, seed, half) * mask)
+        for half, transform in enumerate(transforms, start=1)
+    ]
+    randomised = fsc(noise[0], noise[1], shells)
+    corrected = corrected_curve(masked, randomised, first_shell)
+    return CorrectedFsc(unmasked, masked, randomised, corrected, first_shell)
+
+
+def corrected_curve(
+    masked: Float64[Tensor, "shell"],
+    randomised: Float64[Tensor, "shell"],
+    randomised_from_shell: int,
+) -> Float64[Tensor, "shell"]:
+    """(masked - randomised) / (1 - randomised), and 0 where randomised maps correlate better.
+
+    The masked curve itself stands below two shells beyond the first randomised one, where
+    neighbouring shells that still carry signal leak in through the mask.
+    """
+    corrected = ((masked - randomised) / (1.0 - randomised).clamp(min=1e-12)).clamp(min=0.0)
+    first = randomised_from_shell + SHELLS_KEPT
+    return torch.cat([masked[:first], corrected[first:]])
+
+
+def crossing(curve: Float64[Tensor, "shell"], threshold: float) -> int:
+    """The last shell (at least 1) before the curve first falls below a threshold; the last one if never."""
+    return max(1, _first_below(curve, threshold) - 1)
+
+
+def resolution_A(curve: Float64[Tensor, "shell"], threshold: float, extent_A: float) -> float:
+    """The resolution in Å where the curve first crosses a threshold, interpolated between shells in 1/Å.
+
+    `extent_A` is box times pixel size. The last shell's resolution if the curve never falls below,
+    and the first shell's if it does so at once.
+    """
+    below = _first_below(curve, threshold)
+    if below >= len(curve):
+        return extent_A / max(1, len(curve) - 1)
+    before, after = float(curve[below - 1]), float(curve[below])
+    shell = float(below - 1)
+    if before > threshold and after < threshold:
+        shell += (before - threshold) / (before - after)
+    return extent_A / max(1.0, shell)
+
+
+def recrossings(curve: Float64[Tensor, "shell"], threshold: float) -> int | None:
+    """The last shell at or above a threshold after the first crossing; None if the curve stays below."""
+    below = _first_below(curve, threshold)
+    later = torch.nonzero(curve[below:] >= threshold)
+    return below + int(later[-1]) if len(later) else None
+
+
+def fsc_weight(curve: Float64[Tensor, "shell"]) -> Float64[Tensor, "shell"]:
+    """sqrt(2 FSC / (1 + FSC)): the expected correlation of the averaged map with the truth.
+
+    Negative correlations count as 0. Rosenthal & Henderson 2003, J. Mol. Biol. 333, 721.
+    """
+    positive = curve.clamp(min=0.0)
+    return (2.0 * positive / (1.0 + positive)).sqrt()
+
+
+def _first_below(curve: Float64[Tensor, "shell"], threshold: float) -> int:
+    """The first shell from 1 on that is not at or above a threshold; the number of shells if none."""
+    below = torch.nonzero(~(curve[1:] >= threshold))
+    return 1 + int(below[0]) if len(below) else len(curve)
+
+
+def _randomised(
+    transform: Complex[Tensor, "z y xhalf"], box: int, first_shell: int, seed: int, half: int
+) -> Float[Tensor, "z y x"]:
+    """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept.
+
+    The phases are those of a white Gaussian field, which has the symmetry of a real map by itself.
+    """
+    draw = generator(seed, "phase randomisation", half).standard_normal((box,) * 3, dtype="float32")
+    noise = torch.fft.rfftn(torch.from_numpy(draw).to(transform.device))
+    phase = noise / noise.abs().clamp(min=torch.finfo(torch.float32).tiny)
+    beyond = radial_frequency(box, 3, transform.device) >= first_shell
+    return torch.fft.irfftn(
+        torch.where(beyond, transform.abs() * phase, transform), s=(box, box, box)
+    )
+
+
+def _check(
+    half1: Float[Tensor, "z y x"], half2: Float[Tensor, "z2 y2 x2"], mask: Float[Tensor, "z3 y3 x3"]
+) -> None:
+    """Raises ValueError unless the maps and the mask are cubes of one size and the mask is not empty."""
+    shapes = {tuple(volume.shape) for volume in (half1, half2, mask)}
+    if len(shapes) != 1 or len(set(half1.shape)) != 1:
+        raise ValueError(
+            "half-maps and mask must be cubes of one size, not "
+            + ", ".join(str(tuple(volume.shape)) for volume in (half1, half2, mask))
+        )
+    if not bool((mask > 0).any()):
+        raise ValueError("the mask is zero everywhere, so no FSC can be measured inside it")
