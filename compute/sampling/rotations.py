@@ -1,8 +1,8 @@
 """Rotation matrices, Euler angles at the file boundary, and distances between orientations.
 
-A rotation matrix A maps map coordinates to image coordinates, r_img = A r_map, acting on (x, y, z) columns.
-Euler angles are (rot, tilt, psi) in degrees: about z, then the new y, then the new z. The equivalents of
-an orientation A under a point group are A R_j: symmetry operators act on the right.
+A rotation matrix A maps map coordinates to image coordinates, r_img = A r_map, acting on (x, y, z)
+columns. Euler angles are (rot, tilt, psi) in degrees: about z, then the new y, then the new z. The
+equivalents of an orientation A under a point group are A R_j: symmetry operators act on the right.
 """
 
 import numpy as np
@@ -39,9 +39,9 @@ def matrix_to_euler(
 ) -> Float64[np.ndarray, "rotation 3"]:
     """Return the Euler angles (rot, tilt, psi) of rotation matrices, in degrees.
 
-    rot and psi lie in [-180, 180], tilt in [0, 180]; at the poles, where only a combination of rot and psi
-    is defined, rot is 0. psi is read from what remains after rot and tilt are undone, so rounding errors
-    next to a pole never spoil the rotation as a whole.
+    rot and psi lie in [-180, 180], tilt in [0, 180]; at the poles, where only a combination of rot
+    and psi is defined, rot is 0. psi is read from what remains after rot and tilt are undone, so
+    rounding errors next to a pole never spoil the rotation as a whole.
     """
     a = matrices.astype(np.float64)
     sine = np.hypot(a[:, 0, 2], a[:, 1, 2])
@@ -99,11 +99,11 @@ def changes_in_angle(
     new: Float[np.ndarray, "rotation 3 3"],
     operators: Float[np.ndarray, "operator 3 3"],
 ) -> Float64[np.ndarray, " rotation"]:
-    """Return how far orientations moved, in degrees, by the mean-axis rule, best over symmetry mates.
+    """Return how far orientations moved, in degrees, by the mean-axis rule, best over mates.
 
-    The mean over the three image axes of the angle between the old axis and the new one (new R_j): a turn
-    by a small angle about one image axis counts two thirds of that angle. All thresholds on changes of
-    orientation are in this unit.
+    The mean over the three image axes of the angle between the old axis and the new one (new R_j):
+    a turn by a small angle about one image axis counts two thirds of that angle. All thresholds on
+    changes of orientation are in this unit.
     """
     nearest = np.zeros(len(old), dtype=np.int64)
     flat = operators.astype(np.float64).reshape(-1, 9).T

@@ -1,8 +1,8 @@
 """Point groups: the rotations that leave a map unchanged, on fixed axes.
 
-Axes: Cn n-fold on z; Dn also 2-fold on x; T 3-fold on z and a 2-fold at (0, 0.8165, 0.5774); O 4-folds on
-x, y, z; I2 (plain I) 2-folds on the axes and a 5-fold at (0.5257, 0, 0.8507); I1 is I2 turned by 90 degrees
-about z; I3 and I4 have a 5-fold on z and differ by half a turn about it.
+Axes: Cn n-fold on z; Dn also 2-fold on x; T 3-fold on z and a 2-fold at (0, 0.8165, 0.5774); O
+4-folds on x, y, z; I2 (plain I) 2-folds on the axes and a 5-fold at (0.5257, 0, 0.8507); I1 is I2
+turned by 90 degrees about z; I3 and I4 have a 5-fold on z and differ by half a turn about it.
 """
 
 import re
@@ -20,7 +20,7 @@ GOLDEN_ANGLE = float(np.arctan((1.0 + np.sqrt(5.0)) / 2.0))
 
 @dataclass(frozen=True, slots=True)
 class SymmetryGroup:
-    """A point group: its name, its rotation matrices (the identity first) and how many there are."""
+    """A point group: its name, its rotation matrices (identity first) and their number."""
 
     name: str
     operators: Float64[np.ndarray, "operator 3 3"] = field(compare=False, repr=False)
@@ -48,11 +48,12 @@ def parse_symmetry(name: str) -> SymmetryGroup:
 def relaxed_operators(group: SymmetryGroup) -> Float64[np.ndarray, "operator 3 3"]:
     """Return the rotations among which a particle may choose when the group is relaxed.
 
-    Raises ValueError unless the group is cyclic: only about one axis is the choice well defined here.
+    Raises ValueError unless the group is cyclic: only about one axis is the choice well defined
+    here.
     """
     if not group.name.startswith("C"):
         raise ValueError(
-            f"symmetry relaxation is only possible for cyclic groups (C2, C3, ...), not {group.name}"
+            f"symmetry can be relaxed only for cyclic groups (C2, C3, ...), not {group.name}"
         )
     return group.operators
 
@@ -94,7 +95,7 @@ def _ordered(operators: Float64[np.ndarray, "operator 3 3"]) -> Float64[np.ndarr
 
 
 def _chiral_substitute(name: str) -> str | None:
-    """Return the rotation group to use instead of a group with mirrors, or None for no such group."""
+    """Return the rotation group to use instead of one with mirrors, or None for no group."""
     if name in ("CS", "CI"):
         return "C1"
     if match := re.fullmatch(r"S([1-9][0-9]?)", name):
