@@ -36,7 +36,7 @@ class Optics:
 
 
 def wavelength_A(voltage_kV: float) -> float:
-    """The relativistic wavelength of an electron in Å: 12.2643247 / sqrt(V (1 + 0.978466e-6 V)), V in volts."""
+    """The wavelength of an electron in Å: 12.2643247 / sqrt(V (1 + 0.978466e-6 V)), V in volts."""
     volts = voltage_kV * 1e3
     return 12.2643247 / math.sqrt(volts * (1.0 + 0.978466e-6 * volts))
 
@@ -90,7 +90,7 @@ def forward_operator(
 def aberration_phase(
     frequency_x_A: Float64[Tensor, "pixel"], frequency_y_A: Float64[Tensor, "pixel"], optics: Optics
 ) -> Float64[Tensor, "pixel"] | None:
-    """The phase psi (radians) that beam tilt and odd aberrations add to an image; None where there is none.
+    """The phase psi (radians) that beam tilt and odd aberrations add; None if there is none.
 
     The observed transform carries exp(+i psi) and is corrected with exp(-i psi). Beam tilt t (mrad)
     gives psi = -2e4 pi Cs[mm] lambda^2 s^2 (t . s).
@@ -152,7 +152,7 @@ def _zernike_sum(
     coefficients: tuple[float, ...],
     first_degree: int,
 ) -> Float64[Tensor, "pixel"]:
-    """The sum of coefficient times Zernike polynomial, in the order that the module's head gives."""
+    """The sum of coefficient times Zernike polynomial, in the order given on top."""
     radius = torch.hypot(frequency_x_A, frequency_y_A)
     angle = torch.atan2(frequency_y_A, frequency_x_A)
     total = torch.zeros_like(radius)

@@ -18,7 +18,7 @@ RADIUS_TOLERANCE = 1e-6  # relative; radii come from float32 coordinates
 
 @dataclass(frozen=True, slots=True)
 class PixelList:
-    """Half-plane pixels of an image of side `box`, sorted by their radius in the model's Fourier index.
+    """Half-plane pixels of an image of side `box`, sorted by radius in the model's Fourier index.
 
     `row` and `column` index an rfft2 array; `shift_x_A`, `shift_y_A` are the image's own frequency
     (1/Å), the one that shifts act on; `model_x`, `model_y` the place in the model's transform (in
@@ -44,7 +44,7 @@ class PixelList:
         return int((radius <= 0.5 * size * (1.0 + RADIUS_TOLERANCE)).sum())
 
     def frequency_A(self) -> tuple[Float64[Tensor, "pixel"], Float64[Tensor, "pixel"]]:
-        """The frequencies (x, y) in 1/Å at which CTF and aberrations are evaluated, magnification applied."""
+        """The frequencies (x, y; 1/Å) of CTF and aberrations: with magnification applied."""
         return (
             self.model_x.double() / self.model_extent_A,
             self.model_y.double() / self.model_extent_A,
@@ -74,7 +74,7 @@ def half_plane_pixels(
     model_pixel_size_A: float | None = None,
     magnification: tuple[float, float, float, float] | None = None,
 ) -> PixelList:
-    """The pixels of an image that a model of `model_box` pixels can explain, sorted by model radius.
+    """The pixels of an image that a model of `model_box` can explain, sorted by model radius.
 
     The model defaults to the image's own box and pixel size. `magnification` is the matrix M (xx,
     xy, yx, yy) that takes image frequencies to those of the undistorted image. Ties in radius are
@@ -117,10 +117,11 @@ def half_plane_pixels(
 def image_transform(
     images: Float[Tensor, "*batch y x"], pixels: PixelList
 ) -> Complex[Tensor, "*batch pixel"]:
-    """The Fourier values of images at the listed pixels, with 1/N^2 and the origin at pixel N//2."""
+    """The Fourier values of images at the listed pixels: 1/N^2, origin at pixel N//2."""
     if images.shape[-1] != pixels.box or images.shape[-2] != pixels.box:
         raise ValueError(
-            f"images are {images.shape[-2]} x {images.shape[-1]} pixels but the pixel list is for {pixels.box}"
+            f"images are {images.shape[-2]} x {images.shape[-1]} pixels "
+            f"but the pixel list is for {pixels.box}"
         )
     transform = torch.fft.rfft2(images, norm="forward").flatten(-2)
     values = transform.index_select(-1, pixels.row * (pixels.box // 2 + 1) + pixels.column)
@@ -131,10 +132,11 @@ def image_transform(
 def phase_shifts(
     shifts_A: Float[Tensor, "*batch 2"], pixels: PixelList, count: int
 ) -> Complex[Tensor, "*batch pixel"]:
-    """The factors exp(-2 pi i s.t) that move image content by t = (x, y) Å, complex64, first `count` pixels.
+    """The factors exp(-2 pi i s.t) that move image content by t = (x, y) Å, complex64.
 
-    The factor of a pixel is the product of one factor per column and one per row of the image, each
-    computed in float64; the product differs from the exact value by less than 2e-7.
+    They are given for the first `count` pixels. The factor of a pixel is the product of one factor
+    per column and one per row of the image, each computed in float64; the product differs from the
+    exact value by less than 2e-7.
     """
     row, column = pixels.row[:count], pixels.column[:count]
     x_frequency = pixels.shift_x_A.new_zeros(pixels.box // 2 + 1)
@@ -168,7 +170,7 @@ def shift_by_pixels(
 def shell_sums(
     values: Float[Tensor, "*batch pixel"], shell: Int[Tensor, "pixel"], shells: int
 ) -> Float64[Tensor, "*batch shell"]:
-    """Sums over the pixels of each shell 0 … shells-1, float64; pixels of higher shells are left out."""
+    """Sums over the pixels of each shell 0 … shells-1, float64; higher shells are left out."""
     flat = values.reshape(-1, values.shape[-1]).double()
     index = shell.long().clamp(max=shells)
     sums = flat.new_zeros(len(flat), shells + 1)
@@ -179,7 +181,7 @@ def shell_sums(
 def radial_frequency(
     box: int, dimensions: int, device: torch.device | str | None = None
 ) -> Float32[Tensor, "*axes"]:
-    """The distance from zero frequency, in Fourier index, of every value of an rfft array of `box`."""
+    """The distance from zero frequency, in Fourier index, of the values of an rfft array."""
     whole = torch.fft.fftfreq(box, 1.0 / box, device=device).square()
     half = torch.arange(box // 2 + 1, device=device, dtype=torch.float32).square()
     squared = half
@@ -194,7 +196,7 @@ def lowpass(
     resolution_A: float,
     width_shells: float = 2.0,
 ) -> Float[Tensor, "z y x"]:
-    """The map with frequencies beyond a resolution removed by a raised cosine of `width_shells` shells.
+    """The map without frequencies beyond a resolution, by a cosine of `width_shells` shells.
 
     The edge is centred on shell round(extent / resolution): 1 below it, 0 above it.
     """

@@ -1,4 +1,4 @@
-"""Fourier shell correlation of two maps, its correction for masking, and where it crosses a threshold.
+"""Fourier shell correlation of two maps, its correction for masking, and its crossings.
 
 Shells are round(|k|); sums run over the stored half transform (x >= 0) without weights, so the
 plane x = 0 counts twice, as the field's programs do. The correction for the correlation that a mask
@@ -86,8 +86,8 @@ def corrected_fsc(
     )
     if first_shell >= shells:
         reason = (
-            f"the FSC without mask never drops below {RANDOMISE_BELOW}, so no phases were randomised: "
-            "the half-maps are identical or limited by their box"
+            f"the FSC without mask never drops below {RANDOMISE_BELOW}, so no phases were "
+            "randomised: the half-maps are identical or limited by their box"
         )
         return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
     noise = [
@@ -115,15 +115,15 @@ def corrected_curve(
 
 
 def crossing(curve: Float64[Tensor, "shell"], threshold: float) -> int:
-    """The last shell (at least 1) before the curve first falls below a threshold; the last one if never."""
+    """The last shell, at least 1, before the curve first falls below a threshold (if it does)."""
     return max(1, _first_below(curve, threshold) - 1)
 
 
 def resolution_A(curve: Float64[Tensor, "shell"], threshold: float, extent_A: float) -> float:
-    """The resolution in Å where the curve first crosses a threshold, interpolated between shells in 1/Å.
+    """The resolution (Å) at which the curve first crosses a threshold.
 
-    `extent_A` is box times pixel size. The last shell's resolution if the curve never falls below,
-    and the first shell's if it does so at once.
+    Interpolated between shells in 1/Å; `extent_A` is box times pixel size. The last shell's
+    resolution if the curve never falls below, and the first shell's if it does so at once.
     """
     below = _first_below(curve, threshold)
     if below >= len(curve):
@@ -136,7 +136,7 @@ def resolution_A(curve: Float64[Tensor, "shell"], threshold: float, extent_A: fl
 
 
 def recrossings(curve: Float64[Tensor, "shell"], threshold: float) -> int | None:
-    """The last shell at or above a threshold after the first crossing; None if the curve stays below."""
+    """The last shell at or above a threshold after the first crossing; None if there is none."""
     below = _first_below(curve, threshold)
     later = torch.nonzero(curve[below:] >= threshold)
     return below + int(later[-1]) if len(later) else None
@@ -152,7 +152,7 @@ def fsc_weight(curve: Float64[Tensor, "shell"]) -> Float64[Tensor, "shell"]:
 
 
 def _first_below(curve: Float64[Tensor, "shell"], threshold: float) -> int:
-    """The first shell from 1 on that is not at or above a threshold; the number of shells if none."""
+    """The first shell from 1 on that is below a threshold; the number of shells if none is."""
     below = torch.nonzero(~(curve[1:] >= threshold))
     return 1 + int(below[0]) if len(below) else len(curve)
 
@@ -176,7 +176,7 @@ def _randomised(
 def _check(
     half1: Float[Tensor, "z y x"], half2: Float[Tensor, "z2 y2 x2"], mask: Float[Tensor, "z3 y3 x3"]
 ) -> None:
-    """Raises ValueError unless the maps and the mask are cubes of one size and the mask is not empty."""
+    """Raises ValueError unless maps and mask are cubes of one size and the mask is not empty."""
     shapes = {tuple(volume.shape) for volume in (half1, half2, mask)}
     if len(shapes) != 1 or len(set(half1.shape)) != 1:
         raise ValueError(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def disc_background(box: int, radius: float, edge: float) -> Float32[Tensor, "y x"]:
-    """The weight of the background of an image: 0 inside a disc, 1 outside, a raised cosine between.
+    """The weight of an image's background: 0 inside a disc, 1 outside, a cosine between.
 
     `radius` and the width `edge` of the cosine are in pixels; the weight is 0 up to `radius` and 1
     from `radius + edge` on.
@@ -24,7 +24,7 @@ def mask_images(
     background: Float[Tensor, "y x"],
     fill: Float[Tensor, "image y x"] | None,
 ) -> Float[Tensor, "image y x"]:
-    """Images with their background replaced by `fill`, or by its own weighted mean where `fill` is None."""
+    """Images with the background replaced by `fill`, or by its weighted mean if `fill` is None."""
     weight = background.to(images.dtype)
     if fill is not None:
         return torch.lerp(images, fill, weight)
@@ -46,7 +46,7 @@ def _distance_from_centre(box: int, dimensions: int) -> Float32[Tensor, "*axes"]
 def _outside(
     distance: Float32[Tensor, "*axes"], radius: float, edge: float
 ) -> Float32[Tensor, "*axes"]:
-    """0 up to `radius`, 1 from `radius + edge` on, 1/2 - 1/2 cos between; a step where `edge` is 0."""
+    """0 up to `radius`, 1 from `radius + edge` on, a cosine between; a step if `edge` is 0."""
     if radius <= 0 or edge < 0:
         raise ValueError(
             f"a soft mask of radius {radius} and edge {edge} pixels is not possible: "

@@ -45,9 +45,10 @@ def robust_noise_power(
 def coloured_noise(
     count: int, box: int, noise_power: Float64[Tensor, "shell"], generator: np.random.Generator
 ) -> Float32[Tensor, "image y x"]:
-    """Random images whose Fourier values have the given noise power in each shell of the image's own index.
+    """Random images whose Fourier values have the given noise power.
 
-    Beyond the last shell (the corners of the transform) the last value holds.
+    `noise_power` is per shell of the image's own Fourier index. Beyond the last shell (the corners
+    of the transform) the last value holds.
     """
     white = torch.from_numpy(generator.standard_normal((count, box, box), dtype="float32"))
     transform = torch.fft.rfft2(white.to(noise_power.device))
@@ -72,7 +73,7 @@ def _trimmed_gamma_mean(counts: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def _without_gaps(noise_power: Float64[Tensor, "shell"]) -> Float64[Tensor, "shell"]:
-    """The spectrum with every value that is not positive replaced by the previous, else the next, one."""
+    """The spectrum with values that are not positive replaced by the previous, else the next."""
     is_positive = noise_power > 0
     if not bool(is_positive.any()):
         raise ValueError("the images have no noise in any shell: are they empty or all the same?")

@@ -16,15 +16,15 @@ SECOND_MULTIPLIER = 0x94D049BB133111EB
 
 
 def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """The random generator that belongs to a seed, a purpose and counters (particle, iteration, half …)."""
+    """The random generator of a seed, a purpose and counters (particle, iteration, half …)."""
     return np.random.Generator(np.random.Philox(key=_key(seed, purpose, *counters)))
 
 
 def uniforms(seed: int, purpose: str, ids: np.ndarray, draws: int = 1) -> np.ndarray:
-    """Uniform numbers in [0, 1), float64 (id, draw): row i depends on `ids[i]` and on no other id."""
+    """Uniform numbers in [0, 1), float64 (id, draw): a row depends on its own id alone."""
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise ValueError(
-            f"random numbers need a one-dimensional array of integer ids, not {ids.dtype} {ids.shape}"
+            f"random numbers need a flat array of integer ids, not {ids.dtype} {ids.shape}"
         )
     first_key, second_key = _key(seed, purpose)
     states = _mix(ids.astype(np.int64).view(np.uint64) ^ first_key)

@@ -114,7 +114,7 @@ def test_premultiplied_data_see_the_square() -> None:
 
 
 def test_even_zernike_terms_act_like_what_they_are() -> None:
-    """The (2,0) term 2 s² - 1 with c = -pi lambda d / 2 is a defocus d and a phase of +pi lambda d / 2."""
+    """c (2 s² - 1) with c = -pi lambda d / 2 is a defocus d and a phase +pi lambda d / 2."""
     defocus_A = 500.0
     coefficient = -0.5 * math.pi * wavelength_A(300.0) * defocus_A
     optics = Optics(300.0, 2.7, 0.1, even_zernike=(coefficient, 0.0, coefficient))
@@ -162,7 +162,7 @@ def test_beam_tilt_is_odd_has_the_stated_size_and_is_undone() -> None:
 
 
 def test_odd_zernike_terms_add_tilt_like_phases() -> None:
-    """Place 4 of the odd list is (3, 1): (3 s³ - 2 s) cos a; with (1, 1) added it is a pure beam tilt."""
+    """(3, 1) at place 4 is (3 s³ - 2 s) cos a; with (1, 1) added it is a pure beam tilt."""
     strength = -2e4 * math.pi * 2.7 * wavelength_A(300.0) ** 2 * 0.4
     odd = (0.0, 2 * strength / 3, 0.0, 0.0, strength / 3, 0.0)
     x = torch.tensor([0.1, -0.2, 0.05], dtype=torch.float64)

@@ -102,7 +102,7 @@ def test_a_tight_mask_fools_the_masked_curve_but_not_the_corrected_one() -> None
 
 
 def test_randomised_maps_keep_their_moduli() -> None:
-    """With a mask of ones the randomised curve is that of pure noise and the low shells are untouched."""
+    """With a mask of ones the randomised curve is pure noise and low shells are untouched."""
     half1, half2 = noisy_halves()
     result = corrected_fsc(half1, half2, torch.ones(BOX, BOX, BOX), PIXEL_SIZE_A, 0)
     first = result.randomised_from_shell

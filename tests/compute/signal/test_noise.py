@@ -38,7 +38,7 @@ def test_white_noise_of_unit_variance() -> None:
 
 
 def test_the_norm_of_white_noise() -> None:
-    """sqrt of twice the summed power of the half disc without zero frequency: sqrt(pi/4) = 0.886."""
+    """sqrt of twice the power of the half disc without zero frequency: sqrt(pi/4) = 0.886."""
     power, _, counts = shell_powers(white(50))
     norm = (2 * power * counts)[:, 1:].sum(1).sqrt().mean()
     assert float(norm) == pytest.approx(0.89, abs=0.02)
