@@ -1,0 +1,120 @@
+"""How jobs are started: shares, commands, environment, files, signals and exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from webapp.launch import local
+from webapp.launch.local import Share, share
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "expected"),
+    [
+        (1, 0, Share(1, 1)),
+        (2, 0, Share(3, 1)),
+        (3, 0, Share(3, 1)),
+        (4, 0, Share(5, 1)),
+        (16, 0, Share(9, 2)),
+        (16, 1, Share(3, 8)),
+        (16, 2, Share(3, 8)),
+        (16, 3, Share(5, 4)),
+        (1, 1, Share(3, 1)),
+    ],
+)
+def test_default_share(cores: int, gpus: int, expected: Share) -> None:
+    assert share(0, 0, cores, gpus) == expected
+
+
+def test_what_is_asked_for_is_kept() -> None:
+    assert share(7, 3, 2) == Share(7, 3)
+    assert share(1, 0, 6) == Share(1, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "count"),
+    [(None, 4, 0), ("", 4, 4), ("", 0, 0), ("0:1", 4, 2), ("0,1:0,1", 4, 2), ("3", 4, 1)],
+)
+def test_gpus_asked_for(text: str | None, present: int, count: int) -> None:
+    assert local.gpus_asked(text, present) == count
+
+
+def test_one_process_needs_no_launcher() -> None:
+    words = local.command(Path("O/job.json"), 1)
+    assert words == [sys.executable, "-m", "compute", "O/job.json"]
+
+
+def test_several_processes_use_the_launcher_of_this_environment() -> None:
+    words = local.command(Path("O/job.json"), 5)
+    assert Path(words[0]).parent == Path(sys.executable).parent
+    assert words[1:5] == ["-launcher", "fork", "-n", "5"]
+    assert words[5:] == [sys.executable, "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
+
+
+def test_a_missing_launcher_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(local.LaunchError, match="no mpiexec beside .* --mpi 1"):
+        local.command(Path("job.json"), 3)
+
+
+def test_environment_of_a_job() -> None:
+    variables = local.environment({"HOME": "/h", "OMP_NUM_THREADS": "99"}, "an-id", 4)
+    assert variables["HOME"] == "/h"
+    assert variables["OMP_NUM_THREADS"] == variables["NUMBA_NUM_THREADS"] == "4"
+    assert variables["HALFMAP_JOB_ID"] == "an-id"
+
+
+def test_earlier_job_files_are_kept(tmp_path: Path) -> None:
+    for seed in range(3):
+        path = local.write_job(tmp_path / "O", "refine", {"random_seed": seed}, f"id-{seed}")
+    assert json.loads(path.read_text()) == {
+        "job": "refine",
+        "params": {"random_seed": 2},
+        "job_id": "id-2",
+    }
+    kept = [json.loads((tmp_path / "O" / f"job_00{n}.json").read_text())["job_id"] for n in (1, 2)]
+    assert kept == ["id-0", "id-1"]
+    assert len(list((tmp_path / "O").iterdir())) == 3
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(local.LaunchError, match="cannot be written"):
+        local.write_job(tmp_path / "file" / "O", "refine", {}, "id")
+
+
+def test_exit_status_is_passed_through() -> None:
+    assert local.run([sys.executable, "-c", "raise SystemExit(7)"], dict(os.environ)) == 7
+    killed = "import os; os.kill(os.getpid(), 9)"
+    assert local.run([sys.executable, "-c", killed], dict(os.environ)) == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_signals_reach_the_job(number: signal.Signals, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    job = (
+        "import pathlib, signal, sys\n"
+        f"signal.signal({number.value}, lambda *_: sys.exit(40))\n"
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "signal.pause()\n"
+    )
+    front = (
+        "import os, sys\nfrom webapp.launch import local\n"
+        f"sys.exit(local.run([sys.executable, '-c', {job!r}], dict(os.environ)))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", front])
+    try:
+        limit_s = time.monotonic() + 20
+        while not ready.exists() and time.monotonic() < limit_s:
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 40
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,1 @@
+"""What people meet: the ``halfmap`` command. It starts the engine and never imports it."""

@@ -1,0 +1,93 @@
+"""The `halfmap` command."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from compute.params.compare import CompareParams
+from compute.params.option import JobParams
+from compute.params.refine import RefineParams
+from compute.params.simulate import SimulateParams
+from webapp import demo, doctor
+from webapp.launch import local
+from webapp.options import OptionError, build, help_text, parse
+
+JOBS: dict[str, tuple[type[JobParams], str]] = {
+    "refine": (RefineParams, "the best map that particles and a rough map hold out"),
+    "simulate": (SimulateParams, "a particle set with known truth"),
+    "compare": (CompareParams, "the agreement of a map with a known one"),
+}
+TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
+    "doctor": (doctor.main, "look at the installation"),
+}
+EXAMPLES = {
+    "refine": "halfmap refine --i particles.star --ref map.mrc --o Refine/run --sym D2 "
+    "--particle_diameter 200 --ini_high 50 --faster --mpi 3\n\n"
+    "The options of relion_refine_mpi --auto_refine can be pasted as they are.",
+    "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
+    "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
+}
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit status."""
+    sys.exit(command(sys.argv[1:]))
+
+
+def command(words: Sequence[str]) -> int:
+    """The exit status of `halfmap` with these words."""
+    name = words[0] if words else "--help"
+    if name in {"--help", "-h", "help"}:
+        print(_overview())
+        return 0 if words else USAGE_ERROR
+    if name in TOOLS:
+        return TOOLS[name][0](words[1:])
+    if name not in JOBS:
+        print(f"halfmap: '{name}' is not a command\n\n{_overview()}", file=sys.stderr)
+        return USAGE_ERROR
+    return _job(name, words[1:])
+
+
+def _overview() -> str:
+    texts = {name: text for name, (_, text) in (*JOBS.items(), *TOOLS.items())}
+    rows = "\n".join(f"  {name:<10}{text}" for name, text in texts.items())
+    return f"halfmap COMMAND [options]; 'halfmap COMMAND --help' lists them.\n\n{rows}"
+
+
+def _job(name: str, words: Sequence[str]) -> int:
+    model = JOBS[name][0]
+    try:
+        parsed = parse(model, words)
+        if parsed.wants_help or not words:
+            print(f"{EXAMPLES[name]}\n\n{help_text(model)}")
+            return 0 if words else USAGE_ERROR
+        params = build(model, parsed)
+        for note in parsed.notes:
+            print(f"halfmap {name}: {note}", flush=True)
+        return start(name, params)
+    except (OptionError, local.LaunchError) as error:
+        for line in str(error).splitlines():
+            print(f"halfmap {name}: {line}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def start(name: str, params: JobParams) -> int:
+    """Exit status of a job that runs to its end in the folder of its output."""
+    asked = params.model_dump(mode="json", exclude_unset=True)
+    share = local.Share(1, local.cores())
+    if isinstance(params, RefineParams):
+        gpus = local.gpus_asked(params.gpu, local.gpus_present() if params.gpu == "" else 0)
+        share = local.share(params.mpi, params.threads, local.cores(), gpus)
+        asked |= {"mpi": share.ranks, "threads": share.threads}
+    folder = Path(str(asked["output"])).parent
+    job_id = local.new_job_id()
+    job_file = local.write_job(folder, name, asked, job_id)
+    variables = local.environment(dict(os.environ), job_id, share.threads)
+    return local.run(local.command(job_file, share.ranks), variables)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How jobs are started: as processes of this machine."""

@@ -1,0 +1,150 @@
+"""Jobs as processes of this machine: how many, with which environment, and their signals."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from compute.files.atomic import write_whole
+
+LARGEST_DEFAULT_WORKERS = 8
+"""More processes each hold a map of their own; further cores are used as their threads."""
+PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>: the signal that a process gets when its parent dies."""
+
+
+class LaunchError(RuntimeError):
+    """A job that cannot be started; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How a job is spread: processes, and threads of each."""
+
+    ranks: int
+    threads: int
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def gpus_asked(gpu: str | None, present: int) -> int:
+    """How many GPUs a `--gpu` text means: none without one, all present ones when it is empty."""
+    if gpu is None:
+        return 0
+    named = {number for number in gpu.replace(":", ",").split(",") if number}
+    return len(named) or present
+
+
+def gpus_present() -> int:
+    """The number of NVIDIA GPUs of this machine."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    try:
+        return int(pynvml.nvmlDeviceGetCount())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def share(ranks: int, threads: int, available_cores: int, gpus: int = 0) -> Share:
+    """Processes and threads, those that are 0 chosen from the cores and the GPUs asked for.
+
+    GPUs: one leader and an even number of workers, at least two and one for each GPU. Cores: one
+    worker for each, up to eight, and a leader that computes nothing; one process on a single core.
+    """
+    if not ranks:
+        if gpus:
+            ranks = 1 + max(2, gpus + gpus % 2)
+        elif available_cores < 2:
+            ranks = 1
+        else:
+            workers = min(available_cores, LARGEST_DEFAULT_WORKERS)
+            ranks = 1 + workers - workers % 2
+    workers = max(1, ranks - 1)
+    return Share(ranks, threads or max(1, available_cores // workers))
+
+
+def write_job(folder: Path, job: str, params: dict[str, object], job_id: str) -> Path:
+    """The job file in its folder; one that is there already is kept under the next free number."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "job.json"
+        if path.exists():
+            number = 1
+            while (kept := folder / f"job_{number:03d}.json").exists():
+                number += 1
+            path.rename(kept)
+        text = json.dumps({"job": job, "params": params, "job_id": job_id}, indent=2)
+        write_whole(path, (text + "\n").encode())
+    except OSError as error:
+        raise LaunchError(f"the folder {folder} cannot be written: {error.strerror}") from None
+    return path
+
+
+def new_job_id() -> str:
+    """A name for a job that no other has."""
+    return str(uuid.uuid4())
+
+
+def command(job_file: Path, ranks: int) -> list[str]:
+    """The words that start a job: one plain process, or this environment's own mpiexec."""
+    if ranks == 1:
+        return [sys.executable, "-m", "compute", str(job_file)]
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    if not mpiexec.exists():
+        raise LaunchError(
+            f"there is no mpiexec beside {sys.executable}: install Halfmap with its extra "
+            "mpi-runtime, or use --mpi 1"
+        )
+    start = [str(mpiexec), "-launcher", "fork", "-n", str(ranks)]
+    return [*start, sys.executable, "-m", "mpi4py.run", "-m", "compute", str(job_file)]
+
+
+def environment(base: dict[str, str], job_id: str, threads: int) -> dict[str, str]:
+    """The variables of a job's processes: their threads and the job's name."""
+    limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {**base, **dict.fromkeys(limits, str(threads)), "HALFMAP_JOB_ID": job_id}
+
+
+def run(words: list[str], variables: dict[str, str]) -> int:
+    """Exit status of a command that shares our terminal; stop signals are handed on to it.
+
+    A command that a signal ended gives 128 plus the signal's number, as in a shell.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def die_with_parent() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    # Its own session, so that a Ctrl-C reaches it once: from us.
+    child = subprocess.Popen(
+        words,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, hand_on) for number in stops}
+    try:
+        status = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
