@@ -109,8 +109,8 @@ def gain_measure(fsc: Curve, last_shell: int, minimum_shell: int = 5) -> float:
 def is_gain(measure: float, best: float) -> bool:
     """Whether an integrated FSC is better than the best one by more than chance.
 
-    It must be above by 1 % and by 0.15 shell. The best is the last one that counted, so slow
-    growth adds up until it counts, and a resolution that only swings between two values never
-    counts twice: the measure is bounded, so the number of gains is, too.
+    It must be above the best so far by 1 % and by 0.15 shell. A resolution that only swings
+    between two values never gains twice, and because the measure is bounded, the number of
+    gains is, too.
     """
     return measure > best * (1 + RELATIVE_GAIN) and measure > best + ABSOLUTE_GAIN_SHELLS

@@ -9,6 +9,7 @@ sections 4.3 to 4.6 and 8, with the corrections of its opening paragraph.
 from dataclasses import replace
 from math import ceil
 
+from compute.convergence.levels import FINE_ENOUGH, refined
 from compute.convergence.resolution import (
     Curve,
     checked_curve,
@@ -29,9 +30,6 @@ from compute.convergence.sizes import (
 )
 from compute.convergence.state import UNKNOWN, Sampling, Settings, State
 
-FINE_ENOUGH = 0.75
-"""Largest fine step that is worth its time, as a fraction of the estimated angular accuracy."""
-
 POOR_ACCURACY_DEG = 10.0
 """Above this accuracy the particles cannot be aligned yet, and no step counts as fine enough."""
 
@@ -50,9 +48,6 @@ the shared starting reference reaches one shell further than its nominal resolut
 STEADY_CHANGE, SMALL_CHANGE = 1.03, 0.40
 """Changes are no longer large if 1.03 of them is no improvement on the smallest so far, or if
 they are below 0.40 of the fine step."""
-
-FINE_OFFSET_STEP_CAP_A = 1.5
-"""Largest fine offset step after the first level, Å."""
 
 
 def initial_state(settings: Settings, ssnr: Curve | None = None) -> State:
@@ -251,48 +246,8 @@ def _decide(state: State, settings: Settings) -> State:
         is_old_level or state.iterations_without_gain >= 1 or not state.has_resolution_gain
     )
     if is_settled(state, settings) and (has_stalled or is_step_limiting):
-        return _refined(judged, settings)
+        return refined(judged, settings)
     return judged
-
-
-def _refined(state: State, settings: Settings) -> State:
-    """The state one sampling level finer, its counters cleared."""
-    old = state.sampling
-    range_A, step_A = _refined_offsets(state, settings)
-    sampling = replace(
-        old,
-        order=old.order + 1,
-        is_local=old.order + 1 >= settings.local_order,
-        offset_range_A=range_A,
-        offset_step_A=step_A,
-    )
-    return replace(
-        state,
-        sampling=sampling,
-        iterations_without_gain=0,
-        iterations_without_changes=0,
-        iterations_at_level=0,
-        smallest_angle_change_deg=UNKNOWN,
-        smallest_offset_change_A=UNKNOWN,
-    )
-
-
-def _refined_offsets(state: State, settings: Settings) -> tuple[float, float]:
-    """The next range and coarse step of the offset search in Å, both kept if no finer is needed.
-
-    The range follows five times the last change of offsets, down to three fine steps or one
-    pixel.
-    """
-    old, factor = state.sampling, 2.0**state.sampling.oversampling
-    step_A = factor * min(FINE_OFFSET_STEP_CAP_A, FINE_ENOUGH * state.accuracy_offset_A)
-    range_A = max(min(1.3 * old.offset_range_A, 5.0 * state.offset_change_A), 1.5 * step_A)
-    if range_A > 4 * step_A:
-        range_A /= 2
-    step_A = max(step_A, range_A / 4)
-    range_A = max(range_A, 3.0 * step_A / factor, settings.pixel_size_A)
-    if step_A > old.offset_step_A:
-        return old.offset_range_A, old.offset_step_A
-    return range_A, step_A
 
 
 def _count_gain(state: State) -> State:
@@ -305,7 +260,7 @@ def _count_gain(state: State) -> State:
         best_resolution_A=min(state.resolution_A, state.best_resolution_A),
         iterations_at_level=state.iterations_at_level + 1,
         iterations_without_gain=0 if has_gained else state.iterations_without_gain + 1,
-        best_gain_measure=state.gain_measure if has_gained else state.best_gain_measure,
+        best_gain_measure=max(state.gain_measure, state.best_gain_measure),
     )
 
 

@@ -114,7 +114,7 @@ class State:
     `coarse_size` that of the first pass, `accumulation_size` that of back-projection and FSC.
     `sized_resolution_A` is the resolution for which `current_size` was chosen.
     `gain_measure` is the integrated FSC of the last iteration and `best_gain_measure` the
-    largest one that counted as a gain; `iterations_without_gain` counts against it.
+    largest one of all; `iterations_without_gain` counts against it.
     `has_resolution_gain` says whether the first crossing moved past the best one.
     `reported_*` are the counters as they stood when the iteration began: the sampling update
     clears the counters themselves. `stop_reason` is empty,
