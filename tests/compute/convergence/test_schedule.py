@@ -248,7 +248,8 @@ def test_a_flag_is_cleared_when_the_accuracy_improves() -> None:
         return 6.0 if state.iteration < 6 else 2.0
 
     states = history(SETTINGS, accuracy=accuracy)
-    assert any(state.is_fine_enough and state.sampling.order == 3 for state in states)
+    assert [state.is_fine_enough for state in states[4:7]] == [True, False, False]
+    assert states[4].sampling.order == 3
     assert states[-1].sampling.fine_step_deg < 0.75 * 2.0
     tightly(states)
 
@@ -346,6 +347,21 @@ def test_finer_sampling_faster_does_not_wait_for_a_stall_except_before_local_sea
     assert update_sampling(gaining, settings, 1.0, 1.0).sampling.order == 3
     local = replace(settings, local_order=3)
     assert update_sampling(gaining, local, 1.0, 1.0).sampling.order == 2
+
+
+def test_a_resolution_that_did_not_move_is_enough_to_sample_finer_but_not_to_stop() -> None:
+    gaining = replace(
+        begin_iteration(initial_state(SETTINGS), SETTINGS),
+        is_correlation=False,
+        has_normal_iteration=True,
+        has_resolution_gain=False,
+        offset_change_A=2.0,
+    )
+    assert update_sampling(gaining, SETTINGS, 1.0, 1.0).sampling.order == 3
+    fine = replace(gaining, is_fine_enough=True, sampling=replace(gaining.sampling, order=7))
+    assert not update_sampling(fine, SETTINGS, 1.0, 1.0).has_converged
+    stalled = replace(fine, iterations_without_gain=2)
+    assert update_sampling(stalled, SETTINGS, 1.0, 1.0).has_converged
 
 
 def test_a_level_is_left_after_eight_iterations_even_if_poses_keep_moving() -> None:
