@@ -109,7 +109,7 @@ def fsc_of_halves(
 
 
 def flatten(
-    volume: Float32[Tensor, "z y x"], mask: Float32[Tensor, "z y x"]
+    volume: Float32[Tensor, "z y x"], mask: Float32[Tensor, "mask_z mask_y mask_x"]
 ) -> Float32[Tensor, "z y x"]:
     """The map times a soft solvent mask. Raises ValueError for another shape or values outside [0, 1]."""
     if mask.shape != volume.shape:
@@ -192,7 +192,7 @@ def _central_part(
 
 def _unpacked(
     values: Complex64[Tensor, "z y x"], padded: int, axis: int
-) -> Complex64[Tensor, "z y x"]:
+) -> Complex64[Tensor, "out_z out_y out_x"]:
     """Unnormalised inverse transform along one axis of centred frequencies, padded with zeros to the given length."""
     zero_at = values.shape[axis] // 2
     shape = list(values.shape)
