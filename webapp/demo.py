@@ -28,7 +28,7 @@ SIMULATE: dict[str, object] = {
 }
 REFINE: dict[str, object] = {
     "particles": f"{SET}.star",
-    "reference": f"{SET}_truth.mrc",
+    "reference": f"{SET}_reference.mrc",
     "output": str(ROOT),
     "symmetry": "D2",
     "particle_diameter_A": DIAMETER_A * 1.2,
