@@ -66,6 +66,18 @@ class SimulateParams(JobParams):
     noise: Annotated[Literal["white", "coloured"], option(IMAGES, "Spectrum of the noise.")] = (
         "coloured"
     )
+    reference_resolution_A: Annotated[
+        float,
+        option(
+            IO,
+            "Resolution of the start map that is written: the truth, low-passed.",
+            gt=0.0,
+            le=1000.0,
+        ),
+    ] = 50.0
+    stack_limit_GB: Annotated[
+        float, option(IO, "Largest size of one stack; more images go to a next one.", gt=0.0)
+    ] = 8.0
     float16: Annotated[bool, option(IMAGES, "Write the stack in half precision.")] = False
 
     micrographs: Annotated[
@@ -89,6 +101,15 @@ class SimulateParams(JobParams):
         float,
         option(MICROSCOPE, "Standard deviation of the astigmatism (U − V).", ge=0.0, le=20_000.0),
     ] = 200.0
+    defocus_jitter_A: Annotated[
+        float,
+        option(
+            MICROSCOPE,
+            "Standard deviation of the particles' defocus about their micrograph's.",
+            ge=0.0,
+            le=20_000.0,
+        ),
+    ] = 0.0
     voltage_kV: Annotated[float, option(MICROSCOPE, "Acceleration voltage.", gt=0.0, le=3000.0)] = (
         300.0
     )
