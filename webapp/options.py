@@ -200,7 +200,14 @@ def _as_relion_means(model: type[JobParams], parsed: Parsed) -> None:
     """Give absent options the meaning that they have for RELION, and say each one."""
     for name, info in model.model_fields.items():
         known = details(info)
-        if name in parsed.values or "relion_absent" not in known:
+        if name in parsed.values:
+            continue
+        if "relion_absent_text" in known:
+            parsed.notes.append(
+                f"{known['relion'][0]} is not given: RELION then takes {known['relion_absent_text']}, "
+                f"here it is {_shown(name, info, info.default)}."
+            )
+        if "relion_absent" not in known:
             continue
         value = known["relion_absent"]
         parsed.values[name] = value

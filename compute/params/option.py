@@ -30,6 +30,7 @@ def option(
     *relion: str,
     off: tuple[str, ...] = (),
     absent: object = None,
+    absent_text: str = "",
     zero_is_off: bool = False,
     advanced: bool = False,
     **bounds: Any,
@@ -37,14 +38,17 @@ def option(
     """The description of one field, for use in ``Annotated``.
 
     ``relion`` are RELION's names of it and ``off`` those that mean False. ``absent`` is what RELION
-    takes where our default differs and its command line does not name the option. With
-    ``zero_is_off`` the value 0 (RELION: any value below) switches the thing off.
+    takes where our default differs and its command line does not name the option; ``absent_text``
+    says so where we cannot do the same. With ``zero_is_off`` the value 0 (RELION: any value below)
+    switches the thing off.
     """
     details: dict[str, Any] = {"group": group, "relion": list(relion), "advanced": advanced}
     if off:
         details["relion_off"] = list(off)
     if absent is not None:
         details["relion_absent"] = absent
+    if absent_text:
+        details["relion_absent_text"] = absent_text
     if zero_is_off:
         details["zero_is_off"] = True
     info: FieldInfo = Field(description=text, json_schema_extra=details, **bounds)

@@ -69,7 +69,7 @@ class RefineParams(JobParams):
     particle_diameter_A: Annotated[float, option(OPTIMISATION,
         "Mask diameter: circle for the images, sphere for the map; slightly larger than the "
         "particle.",
-        "--particle_diameter", gt=0.0, le=10000.0)] = 200.0
+        "--particle_diameter", absent_text="the whole box", gt=0.0, le=10000.0)] = 200.0
     mask_edge_px: Annotated[float, option(OPTIMISATION,
         "Width of the soft edge of the masks.",
         "--maskedge", advanced=True, ge=0.0, le=100.0)] = 5.0

@@ -95,26 +95,35 @@ def test_exit_status_is_passed_through() -> None:
     assert local.run([sys.executable, "-c", killed], dict(os.environ)) == 128 + signal.SIGKILL
 
 
+@pytest.mark.parametrize("ranks", [1, 3])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stop_signals_reach_the_job(number: signal.Signals, tmp_path: Path) -> None:
-    ready = tmp_path / "ready"
+def test_stop_signals_reach_every_process(
+    number: signal.Signals, ranks: int, tmp_path: Path
+) -> None:
     job = (
-        "import pathlib, signal, sys\n"
-        f"signal.signal({number.value}, lambda *_: sys.exit(40))\n"
-        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "import os, pathlib, signal, sys\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "def stop(*_):\n"
+        "    (folder / f'stopped_{os.getpid()}').touch()\n"
+        "    sys.exit(40)\n"
+        f"signal.signal({number.value}, stop)\n"
+        "(folder / f'ready_{os.getpid()}').touch()\n"
         "signal.pause()\n"
     )
+    start = local.command(Path("job.json"), ranks)
+    words = [*start[: start.index(sys.executable)], sys.executable, "-c", job]
     front = (
         "import os, sys\nfrom webapp.launch import local\n"
-        f"sys.exit(local.run([sys.executable, '-c', {job!r}], dict(os.environ)))\n"
+        f"sys.exit(local.run({words!r}, dict(os.environ)))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", front])
     try:
-        limit_s = time.monotonic() + 20
-        while not ready.exists() and time.monotonic() < limit_s:
+        limit_s = time.monotonic() + 30
+        while len(list(tmp_path.glob("ready_*"))) < ranks and time.monotonic() < limit_s:
             assert process.poll() is None
         process.send_signal(number)
-        assert process.wait(timeout=20) == 40
+        assert process.wait(timeout=30) == 40
     finally:
         process.kill()
         process.wait()
+    assert len(list(tmp_path.glob("stopped_*"))) == ranks

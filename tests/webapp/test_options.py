@@ -132,7 +132,8 @@ def test_absent_options_mean_what_they_mean_for_relion() -> None:
         "offset_range_px": 6.0,
     }
     assert {name: params[name] for name in absent} == absent
-    assert len(parsed.notes) == 1 + len(absent)
+    assert len(parsed.notes) == 2 + len(absent)
+    assert any("takes the whole box, here it is 200 Å" in note for note in parsed.notes)
     assert any("--ctf is not given" in note and "default: on" in note for note in parsed.notes)
 
 
