@@ -1,0 +1,249 @@
+"""STAR files: typed tables in, typed tables out.
+
+Particle tables go through our own reader and writer (types forced by label, errors with line and
+column, fast); the small tables of a refinement (model, sampling, curves) through `starfile`.
+"""
+
+import linecache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import starfile
+
+from compute.files import star_text
+from compute.files.atomic import replacing, write_whole
+from compute.files.errors import InputError
+from compute.files.labels import LABELS, label_kind
+
+STAR_VERSION: Final = 30001
+"""The layout that is written: the first one with an optics table."""
+
+_ROWS_AT_ONCE: Final = 4_000
+_SPECIAL: Final = (
+    *(" ", "\t", "\n", "\r", "'", '"', "\x07"),
+    *("\0\0", "\0_", "\0#", "\0data_", "\0loop_"),
+)
+_NUMBER_TYPES: Final[Mapping[str | None, type]] = MappingProxyType(
+    {"int": int, "bool": bool, "float": float}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One block of a STAR file: columns by label (as in the file, without underscore).
+
+    Texts and vectors are arrays of `str`, numbers int64, bool or float64. A list block is a table
+    of one row with `is_list` set. `version` is the number in the comment before the block.
+    """
+
+    name: str
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    is_list: bool = False
+    version: int | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+def read_star(path: Path | str) -> dict[str, Table]:
+    """The blocks of a STAR file by name, in the file's order.
+
+    Known labels have their own types, unknown ones are kept as text. Raises InputError with the
+    line of the first fault: wrong number of values in a row, a number that is none (`nan`, `inf`,
+    text, 1.7 for a whole one), a block or label given twice, bytes that are not UTF-8, no block.
+    """
+    path = Path(path)
+    found: dict[str, Table] = {}
+    for block in star_text.blocks(_read_text(path), path):
+        if block.name in found:
+            raise InputError(f"{path}: data_{block.name} stands there twice; keep one.")
+        columns = star_text.columns(block, path)
+        found[block.name] = Table(block.name, columns, block.is_list, block.version)
+    if not found:
+        raise InputError(f"{path} holds no data block ('data_...'); is it a STAR file?")
+    return found
+
+
+def _read_text(path: Path) -> bytes:
+    """The bytes of a STAR file with `\\n` line ends and without byte order mark.
+
+    Raises InputError for a file that is missing, not UTF-8 or that holds zero bytes.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist. Pick another file.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path} is UTF-16 text; save it as UTF-8.")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not data.isascii():
+        _check_utf8(data, path)
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise InputError(
+            f"{path}, line {line}: zero bytes; the file is damaged or not a STAR file."
+        )
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _check_utf8(data: bytes, path: Path) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start]
+        raise InputError(
+            f"{path}, line {line}: byte 0x{byte:02x} is not UTF-8 text; save the file as UTF-8."
+        ) from None
+
+
+def write_star(path: Path | str, tables: Sequence[Table], comments: Sequence[str] = ()) -> None:
+    """Write tables as a STAR file that other programs read, at once or not at all.
+
+    Tables without rows are left out. Floating-point values have 12 significant digits, so that
+    values read from a file keep their value. Raises ValueError for a value that is not finite and
+    for columns of unequal length, before anything is written.
+    """
+    path = Path(path)
+    for table in tables:
+        check_finite(table, str(path))
+        if len({len(values) for values in table.columns.values()}) > 1:
+            raise ValueError(f"{path}: the columns of data_{table.name} differ in length.")
+    with replacing(path) as file:
+        file.write(_comment_text(comments).encode())
+        for table in tables:
+            for text in _table_text(table) if len(table) else ():
+                file.write(text.encode())
+
+
+def check_finite(table: Table, where: str) -> None:
+    """Raise InputError naming row and label of the first number of a table that is not finite."""
+    for label, values in table.columns.items():
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            continue
+        row = int(np.argmin(np.isfinite(values)))
+        raise InputError(
+            f"{where}, row {row + 1} of data_{table.name}: {label} is {values[row]} "
+            "but must be a finite number."
+        )
+
+
+def _table_text(table: Table) -> Iterator[str]:
+    """The text of a table, in pieces."""
+    head = f"\n# version {STAR_VERSION}\n\ndata_{table.name}\n\n"
+    if table.is_list:
+        width = max(map(len, table.columns)) + 1
+        pairs = ((label, _texts(values)[0]) for label, values in table.columns.items())
+        yield head + "".join(f"_{label:<{width}} {text}\n" for label, text in pairs) + " \n"
+        return
+    labels = "".join(f"_{label} #{i} \n" for i, label in enumerate(table.columns, start=1))
+    yield f"{head}loop_ \n{labels}"
+    for start in range(0, len(table), _ROWS_AT_ONCE):
+        cut = slice(start, start + _ROWS_AT_ONCE)
+        columns = [_texts(values[cut]) for values in table.columns.values()]
+        yield "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
+    yield " \n"
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    """The tokens of a column; a number that stands in many rows is formatted once."""
+    if values.dtype.kind in "fbiu":
+        form = "%.12g" if values.dtype.kind == "f" else "%d"
+        codes, distinct = pd.factorize(values)
+        if len(distinct) > len(values) // 2:
+            return list(map(form.__mod__, values.tolist()))
+        return np.array(list(map(form.__mod__, distinct.tolist())), dtype=object)[codes].tolist()
+    texts = list(map(str, values.tolist()))
+    joined = "\0".join(["", *texts, ""])
+    return [quoted(text) for text in texts] if any(mark in joined for mark in _SPECIAL) else texts
+
+
+def quoted(text: str) -> str:
+    """A text as one STAR token, in quotes where it would not be read back otherwise.
+
+    Raises ValueError for line breaks, which STAR rows cannot hold.
+    """
+    if any(mark in text for mark in "\n\r\0\x07"):
+        raise ValueError(f"{text!r} holds a line break or control character; STAR cannot.")
+    starts = text.startswith(("'", '"', "_", "#", "data_", "loop_"))
+    if text and not starts and " " not in text and "\t" not in text:
+        return text
+    if '"' not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "\x07'") + "'"
+
+
+def read_tables(path: Path | str) -> dict[str, Any]:
+    """The blocks of one of our own small tables by name: a dict for a list, a DataFrame for a loop.
+
+    Types are those of the labels (whole numbers, floats, bools, texts), never guessed. Raises
+    InputError for a file that is missing or is no STAR file.
+    """
+    path = Path(path)
+    _read_text(path)
+    texts = [label.star for label in LABELS.values() if label.kind in ("str", "vector")]
+    linecache.clearcache()
+    try:
+        found = starfile.read(path, always_dict=True, parse_as_string=texts)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise InputError(f"{path} cannot be read as STAR tables: {error}.") from error
+    finally:
+        linecache.clearcache()
+    if not found:
+        raise InputError(f"{path} holds no data block ('data_...'); is it a STAR file?")
+    for block in found.values():
+        for label in block:
+            kind = label_kind(label)
+            if kind in _NUMBER_TYPES:
+                number = _NUMBER_TYPES[kind]
+                is_list = isinstance(block, dict)
+                block[label] = number(block[label]) if is_list else block[label].astype(number)
+    return found
+
+
+def write_tables(path: Path | str, tables: Sequence[Table], comments: Sequence[str] = ()) -> None:
+    """Write small tables of our own, at once or not at all; loops have nine significant digits.
+
+    The values of a list keep every digit. Tables without rows are left out. Raises InputError for
+    numbers that are not finite and for texts with quotes, backslashes or line breaks, which
+    `read_tables` would not get back.
+    """
+    blocks: dict[str, Any] = {}
+    for table in tables:
+        check_finite(table, str(path))
+        columns = {label: _plain(label, values) for label, values in table.columns.items()}
+        if table.is_list:
+            blocks[table.name] = {label: values[0] for label, values in columns.items()}
+        elif len(table):
+            blocks[table.name] = pd.DataFrame(columns)
+    text = starfile.to_string(blocks, float_format="%.9g", quote_all_strings=True)
+    text = text.partition("\n")[2]  # its first line is the time, which would make runs differ
+    write_whole(Path(path), (_comment_text(comments) + text).encode())
+
+
+def _plain(label: str, values: np.ndarray) -> list:
+    """Values as starfile can write them: truth as 0 and 1, texts that come back unchanged."""
+    if values.dtype.kind == "b":
+        return values.astype(np.int64).tolist()
+    if values.dtype.kind in "iuf":
+        return values.tolist()
+    for text in values:
+        if any(mark in str(text) for mark in "'\"\\\n\r"):
+            raise InputError(
+                f"{label} is {text!r}; quotes, backslashes and line breaks cannot stand in our "
+                "tables. Rename the file or folder."
+            )
+    return [str(text) for text in values]
+
+
+def _comment_text(comments: Sequence[str]) -> str:
+    return "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
