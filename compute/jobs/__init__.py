@@ -1,0 +1,1 @@
+"""One orchestrator per job; they own files, devices and processes."""
