@@ -138,7 +138,7 @@ def _inside(
     averaged = np.einsum("gki,kl,glj->ij", operators, axes, operators) / len(operators)
     averaged /= np.linalg.eigvalsh(averaged)[0]
     depth = np.sqrt(np.einsum("ni,ij,nj->n", points, averaged, points)) / radius
-    lobes = max(2, math.ceil(14 / len(operators)))
+    lobes = max(3, math.ceil(14 / len(operators)))
     centres = random.standard_normal((lobes, 3))
     centres *= radius * np.linspace(0.8, 0.35, lobes)[:, None] / _lengths(centres)
     mates = np.einsum("gij,nj->gni", operators, centres).reshape(-1, 3)
