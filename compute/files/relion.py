@@ -1,0 +1,235 @@
+"""The names and markers that RELION's tools expect in a job folder, and what may be continued."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from compute.files.checkpoint import load_state
+from compute.files.errors import InputError
+from compute.files.labels import star_label
+from compute.files.model_star import read_model
+
+Outcome = Literal["success", "failure", "aborted"]
+ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
+SUPERSEDED = "superseded"
+FINAL_NAMES = (
+    "class001.mrc",
+    "half1_class001_unfil.mrc",
+    "half2_class001_unfil.mrc",
+    "model.star",
+    "data.star",
+    "sampling.star",
+    "optimiser.star",
+    "class001_angdist.bild",
+    "fsc.star",
+    "fsc.xml",
+)
+
+
+def marker_path(folder: Path | str, outcome: Outcome) -> Path:
+    """The empty file in a job folder whose presence says how the job ended."""
+    return Path(folder) / f"RELION_JOB_EXIT_{outcome.upper()}"
+
+
+def write_exit_marker(folder: Path | str, outcome: Outcome) -> None:
+    """Leave the marker of `outcome`, and no other, in a job folder."""
+    for other in ("success", "failure", "aborted"):
+        marker_path(folder, other).unlink(missing_ok=True)
+    marker_path(folder, outcome).touch()
+
+
+def read_exit_marker(folder: Path | str) -> Outcome | None:
+    """How the job in a folder ended, or None when it left no marker."""
+    outcomes: tuple[Outcome, ...] = ("failure", "aborted", "success")
+    for outcome in outcomes:
+        if marker_path(folder, outcome).exists():
+            return outcome
+    return None
+
+
+def clear_markers(folder: Path | str) -> None:
+    """Remove the exit markers and a request to abort, as every job does when it starts."""
+    for outcome in ("success", "failure", "aborted"):
+        marker_path(folder, outcome).unlink(missing_ok=True)
+    (Path(folder) / ABORT_REQUEST).unlink(missing_ok=True)
+
+
+def is_abort_requested(folder: Path | str) -> bool:
+    """Whether somebody has asked the job in this folder to stop."""
+    return (Path(folder) / ABORT_REQUEST).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class IterationFiles:
+    """The names of all files of a refinement with the root `OUT/run`.
+
+    With an iteration number a name is that of a numbered file, `OUT/run_it003_data.star`; with
+    None it is that of the final result, `OUT/run_data.star`.
+    """
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """The job folder."""
+        return self.root.parent
+
+    @property
+    def run_out(self) -> Path:
+        """What the job said."""
+        return self.folder / "run.out"
+
+    @property
+    def run_err(self) -> Path:
+        """What the job warned of."""
+        return self.folder / "run.err"
+
+    @property
+    def progress(self) -> Path:
+        """The job's events."""
+        return self.folder / "progress.jsonl"
+
+    def named(self, iteration: int | None, name: str) -> Path:
+        """`<root>_itNNN_<name>`, or `<root>_<name>` without an iteration."""
+        number = "" if iteration is None else f"_it{iteration:03d}"
+        return self.root.with_name(f"{self.root.name}{number}_{name}")
+
+    def half_map(self, iteration: int | None, half: int) -> Path:
+        """The filtered map of one half, from which the next iteration starts."""
+        return self.named(iteration, f"half{half}_class001.mrc")
+
+    def half_map_unfiltered(self, iteration: int | None, half: int) -> Path:
+        """The map of one half without filter, join or mask."""
+        return self.named(iteration, f"half{half}_class001_unfil.mrc")
+
+    def joined_map(self) -> Path:
+        """The final map, of all particles."""
+        return self.named(None, "class001.mrc")
+
+    def half_model(self, iteration: int, half: int) -> Path:
+        """Model parameters and curves of one half."""
+        return self.named(iteration, f"half{half}_model.star")
+
+    def final_model(self) -> Path:
+        """Model parameters and curves of the joined result."""
+        return self.named(None, "model.star")
+
+    def half_angdist(self, iteration: int, half: int) -> Path:
+        """Cylinders that show the views of one half."""
+        return self.named(iteration, f"half{half}_class001_angdist.bild")
+
+    def final_angdist(self) -> Path:
+        """Cylinders that show the views of all particles."""
+        return self.named(None, "class001_angdist.bild")
+
+    def data(self, iteration: int | None) -> Path:
+        """The particles with their poses."""
+        return self.named(iteration, "data.star")
+
+    def sampling(self, iteration: int | None) -> Path:
+        """The sampling of orientations and offsets."""
+        return self.named(iteration, "sampling.star")
+
+    def optimiser(self, iteration: int | None) -> Path:
+        """The settings and the state of the schedule; names the other files."""
+        return self.named(iteration, "optimiser.star")
+
+    def checkpoint(self, iteration: int) -> Path:
+        """The complete state after an iteration, from which a run goes on."""
+        return self.named(iteration, "checkpoint.npz")
+
+    def fsc_star(self) -> Path:
+        """The FSC curves of the result as a table."""
+        return self.named(None, "fsc.star")
+
+    def fsc_xml(self) -> Path:
+        """The FSC curve of the result as EMDB takes it."""
+        return self.named(None, "fsc.xml")
+
+    def iteration_of(self, path: Path) -> int | None:
+        """The iteration in the name of a numbered file of this root, else None."""
+        found = re.match(rf"{re.escape(self.root.name)}_it(\d{{3,}})_", path.name)
+        return int(found[1]) if found and path.parent == self.folder else None
+
+
+def supersede(root: Path | str, after_iteration: int, attempt: int = 1) -> list[Path]:
+    """Move the files of iterations after `after_iteration`, and final files, out of the way.
+
+    They go to `superseded/attemptNN/` in the job folder, NN being the first number from `attempt`
+    on that is not taken; nothing is overwritten. Returns the new paths; none when nothing moved.
+    """
+    files = IterationFiles(Path(root))
+    final = {files.named(None, name) for name in FINAL_NAMES}
+    later = []
+    for path in sorted(files.folder.glob("*")):
+        iteration = files.iteration_of(path)
+        if path in final or (iteration is not None and iteration > after_iteration):
+            later.append(path)
+    if not later:
+        return []
+    target = _new_folder(files.folder / SUPERSEDED, attempt)
+    return [path.rename(target / path.name) for path in later]
+
+
+def _new_folder(parent: Path, attempt: int) -> Path:
+    """A folder `attemptNN` that did not exist, NN being `attempt` or the next number free."""
+    parent.mkdir(exist_ok=True)
+    while True:
+        target = parent / f"attempt{attempt:02d}"
+        try:
+            target.mkdir()
+        except FileExistsError:
+            attempt += 1
+        else:
+            return target
+
+
+def find_continuation(path: Path | str) -> tuple[Path, int]:
+    """Root and iteration of the `<root>_itNNN_optimiser.star` to go on from.
+
+    Raises InputError, with the iterations in that folder that can be continued and their
+    resolutions, when the name is not of that kind (the converged file has no number), or the file
+    or an intact checkpoint beside it is missing.
+    """
+    path = Path(path)
+    found = re.fullmatch(r"(.+)_it(\d{3,})_optimiser\.star", path.name)
+    if found is None:
+        problem = f"{path} is not the optimiser file of an iteration (*_itNNN_optimiser.star)"
+    elif not path.is_file():
+        problem = f"{path} does not exist"
+    else:
+        root, iteration = path.with_name(found[1]), int(found[2])
+        try:
+            load_state(IterationFiles(root).checkpoint(iteration))
+        except InputError as error:
+            problem = str(error)
+        else:
+            return root, iteration
+    raise InputError(f"cannot continue: {problem}. {_continuable_sentence(path.parent)}")
+
+
+def _continuable_sentence(folder: Path) -> str:
+    """One sentence: the iterations in `folder` that have an intact checkpoint."""
+    names = []
+    for path in sorted(folder.glob("*_it[0-9][0-9][0-9]*_optimiser.star")):
+        stem, _, number = path.name.removesuffix("_optimiser.star").rpartition("_it")
+        if not number.isdigit():
+            continue
+        files = IterationFiles(path.with_name(stem))
+        try:
+            load_state(files.checkpoint(int(number)))
+        except InputError:
+            continue
+        names.append(path.name + _resolution_text(files.half_model(int(number), 1)))
+    if not names:
+        return f"No iteration in {folder} can be continued"
+    return f"In {folder} these can be continued: {', '.join(names)}"
+
+
+def _resolution_text(model: Path) -> str:
+    """The working resolution in a half-set's model file, for people; empty without the file."""
+    if not model.is_file():
+        return ""
+    resolution_A = float(read_model(model)["model_general"][star_label("current_resolution_A")])
+    return f" ({resolution_A:.2f} Å, half-set FSC 0.5)"
