@@ -1,0 +1,1 @@
+"""The expectation step: every image against every pose worth considering."""

@@ -1,0 +1,69 @@
+"""The first pass: every image on the coarse grid, as matrix products."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.expectation.prepare import PreparedImages
+from compute.expectation.search import Search, SharedTables, offset_log_prior
+from compute.projection.kernels_torch import as_real_rows
+from compute.projection.slices import slices, weighted_power
+
+
+def shared_scores(
+    images: PreparedImages, base_A: Float[Tensor, "image 2"], search: Search, tables: SharedTables
+) -> Float[Tensor, "image orientation translation"]:
+    """Scores of all images at all poses of the grid that they share.
+
+    Log posterior up to a constant of each image: Re Σ conj(Y) X/σ² - ½ Σ |Y|²/σ² + log priors, Y the slice times
+    the image's CTF; in a correlation search the correlation coefficient times the norm of X. The first term is one
+    real matrix product for all images, shifts and orientations, the second another without shifts.
+    """
+    if tables.coarse_slices is None:
+        raise ValueError("a local search has no shared grid")
+    n = tables.coarse_count
+    weight = tables.inverse_noise[:n]
+    forward = images.forward[:, :n]
+    weighted = (forward * weight) * images.masked[:, :n]
+    moved = as_real_rows((weighted[:, None] * tables.coarse_phases).reshape(-1, n))
+    grid = tables.coarse_slices
+    rows = grid.reshape(len(grid), -1)
+    cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
+    power = (forward.square() * weight) @ grid.square().sum(1).T
+    if search.is_correlation:
+        return cross / torch.sqrt(power + 1e-20)[:, :, None]
+    prior = offset_log_prior(tables.coarse_shifts_A[None], base_A[:, None], search.offset_sigma_A)
+    per_orientation = tables.coarse_log_prior - 0.5 * power
+    return cross + per_orientation[:, :, None] + prior[:, None, :].float()
+
+
+def local_scores(
+    images: PreparedImages,
+    image: int,
+    centres: Float[Tensor, "mate 3 3"],
+    base_A: Float[Tensor, " 2"],
+    search: Search,
+    tables: SharedTables,
+) -> Float[Tensor, "orientation translation"]:
+    """Scores of one image at the coarse poses around its centres, one after another; see `shared_scores`.
+
+    The only centre is the image's current rotation, unless a symmetry is relaxed: then its mates follow.
+    """
+    n = tables.coarse_count
+    pixels = tables.pixels
+    forward = images.forward[image, :n]
+    weight = forward * tables.inverse_noise[:n]
+    around = slices(
+        tables.projector,
+        (tables.coarse_rotations @ centres[:, None]).view(-1, 3, 3),
+        pixels.model_x[:n],
+        pixels.model_y[:n],
+    )
+    moved = as_real_rows((weight * images.masked[image, :n]) * tables.coarse_phases)
+    cross = around.view(len(around), -1) @ moved.T
+    power = weighted_power(around, forward * weight)
+    if search.is_correlation:
+        return cross / torch.sqrt(power + 1e-20)[:, None]
+    prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A).float()
+    per_orientation = tables.coarse_log_prior.repeat(len(centres)) - 0.5 * power
+    return cross + per_orientation[:, None] + prior[None, :]

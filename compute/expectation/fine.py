@@ -1,0 +1,185 @@
+"""The second pass: one image on the children of its significant poses, and what it adds to all sums."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from compute.expectation import posterior
+from compute.expectation.prepare import PreparedImages
+from compute.expectation.search import Search, SharedTables, fine_children, offset_log_prior
+from compute.projection.kernels_torch import as_real_rows
+from compute.projection.slices import slices, weighted_power
+from compute.signal.fourier import shell_sums
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The poses of an image that the second pass looks at: rotations times shifts, less those masked out."""
+
+    rows: Int[Tensor, " orientation"]
+    rotations: Float[Tensor, "orientation 3 3"]
+    sliced: Float[Tensor, "orientation 2 pixel"]
+    columns: Int[Tensor, " translation"]
+    log_prior: Float[Tensor, "orientation translation"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """What one image contributes.
+
+    residual_power: Σ of |image - model|² per shell, weighted, over all shells. cross, model_power: fit of the
+    group's scale. values, weights: what to insert at `rotations`, or at `rows` of the shared fine grid.
+    direction_weight: posterior weight per significant coarse orientation.
+    """
+
+    rotation: Float[Tensor, "3 3"]
+    offset_A: Float[Tensor, " 2"]
+    maximum_probability: float
+    significant_samples: int
+    log_evidence: float
+    weight: float
+    residual_power: Float[Tensor, " shell"]
+    cross: float
+    model_power: float
+    offset_square_A2: float
+    rows: Int[Tensor, " orientation"]
+    rotations: Float[Tensor, "orientation 3 3"]
+    values: Float[Tensor, "orientation 2 pixel"]
+    orientation_weight: Float[Tensor, " orientation"]
+    insertion_weight: Float[Tensor, " pixel"]
+
+
+def candidates(
+    kept: Int[Tensor, " pose"],
+    centres: Float[Tensor, "mate 3 3"] | None,
+    base_A: Float[Tensor, " 2"],
+    search: Search,
+    tables: SharedTables,
+) -> Candidates:
+    """Children of the significant coarse poses; pairs whose parents were not significant get log prior -inf.
+
+    centres are the rotations searched around in a local search, None where the grid is shared.
+    """
+    shifts = len(tables.coarse_shifts_A)
+    coarse_rows, row_of = torch.unique(kept // shifts, return_inverse=True)
+    coarse_columns, column_of = torch.unique(kept % shifts, return_inverse=True)
+    rows = fine_children(coarse_rows, search.orientation_children)
+    columns = fine_children(coarse_columns, search.translation_children)
+    points = len(tables.fine_rotations)
+    rotations = tables.fine_rotations[rows % points]
+    if centres is not None:
+        rotations = rotations @ centres[rows // points]
+    if tables.fine_slices is not None:
+        sliced = tables.fine_slices[rows]
+    else:
+        pixels, n = tables.pixels, tables.count
+        sliced = slices(tables.projector, rotations, pixels.model_x[:n], pixels.model_y[:n])
+    log_prior = tables.fine_log_prior[rows % points][:, None].expand(-1, len(columns)).clone()
+    if not search.is_correlation:
+        log_prior += offset_log_prior(
+            tables.fine_shifts_A[columns], base_A, search.offset_sigma_A
+        ).float()
+    if len(kept) < len(coarse_rows) * len(coarse_columns):
+        absent = torch.ones(
+            len(coarse_rows), len(coarse_columns), dtype=torch.bool, device=kept.device
+        )
+        absent[row_of, column_of] = False
+        blocks = log_prior.view(
+            len(coarse_rows),
+            search.orientation_children,
+            len(coarse_columns),
+            search.translation_children,
+        )
+        blocks.masked_fill_(absent[:, None, :, None], -torch.inf)
+    return Candidates(rows, rotations, sliced, columns, log_prior)
+
+
+def fine_pass(
+    images: PreparedImages,
+    image: int,
+    found: Candidates,
+    base_A: Float[Tensor, " 2"],
+    search: Search,
+    tables: SharedTables,
+    well_determined: Float[Tensor, " pixel"],
+    significant_samples: int,
+) -> ImageResult:
+    """The image's posterior over its candidates and everything that follows from it.
+
+    well_determined is 1 at the pixels whose shells fix the group's scale, else 0.
+    """
+    n = tables.count
+    masked, forward = images.masked[image], images.forward[image, :n]
+    noise_weight = tables.inverse_noise[:n]
+    phases = tables.fine_phases[found.columns]
+    moved = masked[:n] * phases[:, :n]
+    flat_slices = found.sliced.reshape(len(found.rows), -1)
+    cross = flat_slices @ as_real_rows(moved * (forward * noise_weight)).T
+    power = weighted_power(found.sliced, forward.square() * noise_weight)
+    if search.is_correlation:
+        scores = cross / torch.sqrt(power + 1e-20)[:, None]
+        weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
+    else:
+        scores = cross - 0.5 * power[:, None] + found.log_prior
+        weights, best, log_total = posterior.weigh(scores, search.adaptive_fraction)
+    top = int(scores.argmax())
+    row, column = divmod(top, len(found.columns))
+    per_row = weights.sum(1)
+    kept = torch.nonzero(per_row > 0)[:, 0]
+    weights, per_row = weights[kept], per_row[kept]
+    total = float(per_row.double().sum())
+    fit, model = _model_sums(flat_slices[kept], found.sliced[kept], weights, per_row, moved)
+    residual = masked.abs().square().double() * total
+    residual[:n] += forward * (forward * model - 2 * fit)
+    chosen = forward * well_determined[:n]
+    shells = tables.pixels.model_box // 2 + 1
+    offsets = tables.fine_shifts_A[found.columns] + base_A
+    values, insertion_weight = _insertion(images, image, weights, phases, tables)
+    return ImageResult(
+        rotation=found.rotations[row],
+        offset_A=offsets[column],
+        maximum_probability=float(weights.max()),
+        significant_samples=significant_samples,
+        log_evidence=best + log_total,
+        weight=total,
+        residual_power=shell_sums(residual, tables.pixels.shell, shells),
+        cross=float((chosen * fit).double().sum()),
+        model_power=float((chosen * forward * model).double().sum()),
+        offset_square_A2=float((weights.sum(0) * offsets.square().sum(1)).double().sum()),
+        rows=found.rows[kept],
+        rotations=found.rotations[kept],
+        values=values,
+        orientation_weight=per_row,
+        insertion_weight=insertion_weight,
+    )
+
+
+def _model_sums(
+    flat_slices: Float[Tensor, "orientation doubled"],
+    sliced: Float[Tensor, "orientation 2 pixel"],
+    weights: Float[Tensor, "orientation translation"],
+    per_row: Float[Tensor, " orientation"],
+    moved: Tensor,
+) -> tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]]:
+    """Weighted Re(conj(S) X) and |S|² per pixel: the slices are summed per shift before the image enters."""
+    per_shift = (weights.T @ flat_slices) * as_real_rows(moved)
+    real, imaginary = per_shift.sum(0).chunk(2)
+    model = per_row @ sliced.square().sum(1)
+    return real + imaginary, model
+
+
+def _insertion(
+    images: PreparedImages,
+    image: int,
+    weights: Float[Tensor, "orientation translation"],
+    phases: Tensor,
+    tables: SharedTables,
+) -> tuple[Float[Tensor, "orientation 2 pixel"], Float[Tensor, " pixel"]]:
+    """The shifted images summed per orientation, weighted with CTF/σ², and the weight of a unit of posterior."""
+    m = tables.accumulation_count
+    factor = images.backward[image, :m] * tables.insertion_weight[:m]
+    moved = as_real_rows((images.unmasked[image, :m] * factor) * phases)
+    values = (weights @ moved).view(len(weights), 2, m)
+    return values, images.forward[image, :m] * factor

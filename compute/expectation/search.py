@@ -1,0 +1,168 @@
+"""What is searched in one iteration, and the tables that all images of an optics group share."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from compute.projection.reference import Projector
+from compute.projection.slices import slices
+from compute.sampling.orientations import LocalGrid, OrientationGrid
+from compute.sampling.translations import TranslationGrid
+from compute.signal.fourier import PixelList, phase_shifts
+
+# Slices of a shared fine grid, and the sums over them, are kept in memory up to this many bytes.
+CACHE_BYTES = 600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The search of one iteration: grids, sizes in pixels, and rules.
+
+    size: working size of the second pass; coarse_size: of the first; accumulation_size: up to which images are put
+    back. oversample False leaves the second pass on the coarse grid. score_divisor divides every log-likelihood.
+    """
+
+    orientations: OrientationGrid | LocalGrid
+    translations: TranslationGrid
+    size: int
+    coarse_size: int
+    accumulation_size: int
+    oversample: bool
+    is_correlation: bool
+    adaptive_fraction: float
+    maximum_significant: int
+    score_divisor: float
+    offset_sigma_A: float
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every image is searched around its own pose."""
+        return isinstance(self.orientations, LocalGrid)
+
+    @property
+    def orientation_children(self) -> int:
+        """Fine orientations per coarse one."""
+        return 8 if self.oversample else 1
+
+    @property
+    def translation_children(self) -> int:
+        """Fine translations per coarse one."""
+        return 4 if self.oversample else 1
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTables:
+    """Tables of one optics group and one half for an iteration.
+
+    coarse and fine slices are those of a grid common to all images; None in a local search, and fine None when the
+    grid is too large to keep. Pixels are prefixes of one list: coarse_count, count, accumulation_count long.
+    """
+
+    projector: Projector
+    pixels: PixelList
+    coarse_count: int
+    count: int
+    accumulation_count: int
+    coarse_shifts_A: Float[Tensor, "translation 2"]
+    fine_shifts_A: Float[Tensor, "translation 2"]
+    coarse_phases: Complex[Tensor, "translation pixel"]
+    fine_phases: Complex[Tensor, "translation pixel"]
+    inverse_noise: Float[Tensor, " pixel"]
+    insertion_weight: Float[Tensor, " pixel"]
+    coarse_rotations: Float[Tensor, "orientation 3 3"]
+    fine_rotations: Float[Tensor, "orientation 3 3"]
+    coarse_log_prior: Float[Tensor, " orientation"]
+    fine_log_prior: Float[Tensor, " orientation"]
+    coarse_slices: Float[Tensor, "orientation 2 pixel"] | None
+    fine_slices: Float[Tensor, "orientation 2 pixel"] | None
+
+
+def _inverse_noise(
+    noise_power: Float[Tensor, " shell"], pixels: PixelList, search: Search
+) -> tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]]:
+    """1/σ² per pixel for scores (zero frequency out; ones in a correlation search) and for insertion."""
+    at_pixels = noise_power.double()[pixels.shell]
+    floor = at_pixels[1:].median() * 1e-3
+    insertion = 1.0 / at_pixels.clamp(min=float(floor))
+    score = (
+        torch.ones_like(insertion) if search.is_correlation else insertion / search.score_divisor
+    )
+    score[0] = 0.0
+    return score.float(), insertion.float()
+
+
+def _fine_table_fits(search: Search, count: int, accumulation_count: int) -> bool:
+    """Whether the slices of the shared fine grid, and sums of the same shape, may be kept."""
+    grid = search.orientations
+    rows = len(grid.coarse) * search.orientation_children
+    return not search.is_local and rows * 4 * (2 * count + 3 * accumulation_count) <= CACHE_BYTES
+
+
+def shared_tables(
+    search: Search,
+    projector: Projector,
+    pixels: PixelList,
+    noise_power: Float[Tensor, " shell"],
+) -> SharedTables:
+    """Slices, phases and weights that all images of the group need; noise_power is σ² per real component."""
+    device = projector.values.device
+    coarse_count, count = pixels.count(search.coarse_size), pixels.count(search.size)
+    accumulation_count = pixels.count(search.accumulation_size)
+    grid, shifts = search.orientations, search.translations
+    coarse_shifts = torch.from_numpy(shifts.coarse).to(device)
+    fine_shifts = torch.from_numpy(shifts.fine).to(device) if search.oversample else coarse_shifts
+    score_weight, insertion_weight = _inverse_noise(noise_power, pixels, search)
+    coarse_rotations = torch.from_numpy(grid.coarse).to(device)
+    fine_rotations, coarse_slices, fine_slices = coarse_rotations, None, None
+    coarse_prior, fine_prior = _log_priors(grid, search.oversample)
+    if search.oversample:
+        fine_rotations = torch.from_numpy(grid.fine).to(device)
+    if not search.is_local:
+        xy = (pixels.model_x[:coarse_count], pixels.model_y[:coarse_count])
+        coarse_slices = slices(projector, coarse_rotations, *xy)
+        if _fine_table_fits(search, count, accumulation_count):
+            xy = (pixels.model_x[:count], pixels.model_y[:count])
+            fine_slices = slices(projector, fine_rotations, *xy)
+    return SharedTables(
+        projector=projector,
+        pixels=pixels,
+        coarse_count=coarse_count,
+        count=count,
+        accumulation_count=accumulation_count,
+        coarse_shifts_A=coarse_shifts,
+        fine_shifts_A=fine_shifts,
+        coarse_phases=phase_shifts(coarse_shifts, pixels, coarse_count),
+        fine_phases=phase_shifts(fine_shifts, pixels, accumulation_count),
+        inverse_noise=score_weight,
+        insertion_weight=insertion_weight,
+        coarse_rotations=coarse_rotations,
+        fine_rotations=fine_rotations,
+        coarse_log_prior=coarse_prior.to(device),
+        fine_log_prior=fine_prior.to(device),
+        coarse_slices=coarse_slices,
+        fine_slices=fine_slices,
+    )
+
+
+def _log_priors(
+    grid: OrientationGrid | LocalGrid, oversample: bool
+) -> tuple[Float[Tensor, " orientation"], Float[Tensor, " fine"]]:
+    """Log prior of every coarse and every searched fine orientation, whichever grid it is."""
+    coarse = grid.coarse_log_prior if isinstance(grid, LocalGrid) else grid.log_prior
+    fine = grid.fine_log_prior if oversample else coarse
+    return torch.from_numpy(coarse), torch.from_numpy(fine)
+
+
+def offset_log_prior(
+    shifts_A: Float[Tensor, "translation 2"], base_A: Float[Tensor, " 2"], sigma_A: float
+) -> Float[Tensor, " translation"]:
+    """Log of a Gaussian of the whole offset, base plus sampled shift, all in Å: -|b + t|²/(2σ²)."""
+    return -(shifts_A + base_A).square().sum(-1) / (2 * sigma_A**2)
+
+
+def fine_children(coarse: Int[Tensor, " coarse"], children: int) -> Int[Tensor, " fine"]:
+    """Rows of the fine grid that belong to the coarse rows, in order."""
+    offsets = torch.arange(children, device=coarse.device)
+    return (coarse[:, None] * children + offsets).reshape(-1)

@@ -1,0 +1,139 @@
+"""The expectation step over blocks of images: results per image, and the sums of a half-set."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.expectation import posterior
+from compute.expectation.coarse import local_scores, shared_scores
+from compute.expectation.fine import ImageResult, candidates, fine_pass
+from compute.expectation.prepare import PreparedImages
+from compute.expectation.search import Search, SharedTables
+from compute.projection.slices import Accumulator, insert
+
+# Scores of a block of images on a shared grid take at most this many bytes.
+SCORE_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A few images of one optics group with their present poses.
+
+    centres: current map-to-image rotations, each with its mates where a symmetry is relaxed; base_A: the whole-pixel
+    shift already applied to the images, in Å.
+    """
+
+    images: PreparedImages
+    centres: Float[Tensor, "image mate 3 3"]
+    base_A: Float[Tensor, "image 2"]
+
+
+@dataclass(slots=True)
+class SharedSums:
+    """Images summed per orientation of a shared fine grid, inserted once at the end."""
+
+    values: Float[Tensor, "orientation 2 pixel"]
+    weights: Float[Tensor, "orientation pixel"]
+    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+
+def images_per_block(search: Search, wanted: int) -> int:
+    """How many images to score at once: `wanted`, or fewer where the shared grid is large."""
+    if search.is_local:
+        return wanted
+    poses = len(search.orientations.coarse) * len(search.translations.coarse)
+    return max(1, min(wanted, SCORE_BYTES // (4 * poses)))
+
+
+def search_block(
+    block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
+) -> list[ImageResult | None]:
+    """Both passes for every image of the block, in order; None for an image with no finite score."""
+    shared = None if search.is_local else shared_scores(block.images, block.base_A, search, tables)
+    results: list[ImageResult | None] = []
+    for i in range(len(block.centres)):
+        base_A = block.base_A[i]
+        if shared is None:
+            scores = local_scores(block.images, i, block.centres[i], base_A, search, tables)
+        else:
+            scores = shared[i]
+        kept = _significant(scores.reshape(-1), search)
+        if not len(kept):
+            results.append(None)
+            continue
+        centres = block.centres[i] if search.is_local else None
+        found = candidates(kept, centres, base_A, search, tables)
+        results.append(
+            fine_pass(block.images, i, found, base_A, search, tables, well_determined, len(kept))
+        )
+    return results
+
+
+def _significant(scores: Float[Tensor, " pose"], search: Search) -> Tensor:
+    """The poses that go on to the second pass: a single one in a correlation search."""
+    if search.is_correlation:
+        best = scores.argmax().reshape(1)
+        return best if bool(torch.isfinite(scores[best])) else best[:0]
+    return posterior.significant(scores, search.adaptive_fraction, search.maximum_significant)
+
+
+def shared_sums(tables: SharedTables) -> SharedSums | None:
+    """Empty sums per orientation where the fine grid is shared and kept, else None."""
+    if tables.fine_slices is None:
+        return None
+    rows, m = len(tables.fine_slices), tables.accumulation_count
+    device = tables.fine_slices.device
+    return SharedSums(torch.zeros(rows, 2, m, device=device), torch.zeros(rows, m, device=device))
+
+
+def accumulate(
+    results: Iterable[ImageResult | None],
+    tables: SharedTables,
+    accumulator: Accumulator,
+    shared: SharedSums | None,
+) -> None:
+    """Put the images back, in order: into the sums per orientation where there are some, else into the volume."""
+    pixels, m = tables.pixels, tables.accumulation_count
+    for result in results:
+        if result is None:
+            continue
+        if shared is None:
+            weights = result.orientation_weight[:, None] * result.insertion_weight
+            xy = (pixels.model_x[:m], pixels.model_y[:m])
+            insert(accumulator, result.rotations, *xy, result.values, weights)
+        else:
+            shared.values.index_add_(0, result.rows, result.values)
+            spread = torch.zeros(len(shared.weights), device=shared.weights.device)
+            spread[result.rows] = result.orientation_weight
+            shared.pending.append((spread, result.insertion_weight))
+            if len(shared.pending) == 64:
+                _settle(shared)
+
+
+def _settle(shared: SharedSums) -> None:
+    """Turn the pending weights into weights per orientation and pixel: one matrix product for many images."""
+    if shared.pending:
+        spread, weights = zip(*shared.pending, strict=True)
+        shared.weights.addmm_(torch.stack(spread).T, torch.stack(weights))
+        shared.pending.clear()
+
+
+def finish(shared: SharedSums | None, tables: SharedTables, accumulator: Accumulator) -> None:
+    """Insert the sums per orientation into the volume, once each."""
+    if shared is None:
+        return
+    _settle(shared)
+    used = torch.nonzero(shared.weights.sum(1) > 0)[:, 0]
+    pixels, m = tables.pixels, tables.accumulation_count
+    for rows in used.split(2048):
+        insert(
+            accumulator,
+            tables.fine_rotations[rows].contiguous(),
+            pixels.model_x[:m],
+            pixels.model_y[:m],
+            shared.values[rows],
+            shared.weights[rows],
+        )

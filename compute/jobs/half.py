@@ -1,0 +1,305 @@
+"""What one worker of a refinement does for the leader: every public method of `Half` is a call of the leader."""
+
+import dataclasses
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compute.convergence.accuracy import pose_accuracy
+from compute.expectation import step
+from compute.expectation.fine import ImageResult
+from compute.expectation.prepare import image_ctf, transform
+from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.files.particles import ParticleSet
+from compute.jobs.half_images import HalfImages
+from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, enter, unchanged
+from compute.maximisation import prior, reconstruct, symmetrise
+from compute.parallel import HalfTeam, Seat
+from compute.params.refine import RefineParams
+from compute.projection.reference import build_projector
+from compute.projection.slices import Accumulator, empty_accumulator
+from compute.sampling.healpix import direction_count, step_deg
+from compute.sampling.orientations import LocalGrid, OrientationGrid, global_grid, local_grid
+from compute.sampling.symmetry import parse_symmetry
+from compute.sampling.translations import translation_grid
+from compute.signal import masks
+from compute.signal.fourier import shell_sums
+
+IMAGES_PER_BLOCK = 16
+# Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
+DETERMINED_SSNR = 3.0
+
+
+class Half:
+    """One worker's share of a half-set."""
+
+    def __init__(self, seat: Seat, team: HalfTeam, device: torch.device, threads: int) -> None:
+        self.half = seat.half
+        self._seat, self._team, self._device, self._threads = seat, team, device, threads
+        is_threaded = threads > 1 and device.type == "cpu"
+        self._pool = ThreadPoolExecutor(threads) if is_threaded else None
+        self._images: HalfImages
+        self._volume: Tensor
+        self._accumulator: Accumulator
+
+    # ---- start
+
+    def load(
+        self,
+        particles: ParticleSet,
+        params: RefineParams,
+        box: int,
+        pixel_size_A: float,
+        rows: np.ndarray,
+        solvent_mask: np.ndarray | None,
+        preload: bool,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Take over the half's images (`rows` of the particle set) and report what the own ones look like."""
+        self._params, self._box, self._pixel_size_A = params, box, pixel_size_A
+        self._group = parse_symmetry(params.symmetry)
+        share = (self._seat.member, self._seat.members)
+        self._images = HalfImages(
+            particles, params, box, pixel_size_A, rows, share, preload, seed, self._device
+        )
+        radius = params.particle_diameter_A / (2 * pixel_size_A)
+        if solvent_mask is not None:
+            self._mask = torch.from_numpy(solvent_mask)
+        else:
+            self._mask = masks.sphere(box, radius, params.mask_edge_px)
+        scan = self._images.source.scan(rows[self._images.own], radius)
+        return dataclasses.asdict(scan)
+
+    def drop(self, rows: np.ndarray) -> int:
+        """Leave these rows of the particle set out; returns how many of the half remain."""
+        self._images.drop(rows)
+        return len(self._images.rows)
+
+    def measure_power(self, chosen: np.ndarray, norm: np.ndarray) -> dict[str, Any]:
+        """Power per shell of own images among the chosen (positions in the half), and of the sum of them.
+
+        norm: correction of every chosen image, divided out. Images are masked as for alignment.
+        """
+        images, shells = self._images, self._box // 2 + 1
+        mine = np.isin(chosen, images.own)
+        own, norm = chosen[mine], norm[mine]
+        power = np.zeros((len(own), shells))
+        total = [
+            torch.zeros(len(one.pixels.shell), dtype=torch.complex128) for one in images.imagings
+        ]
+        for index, block in images.blocks(own, 64):
+            imaging, where = images.imagings[index], np.isin(own, block)
+            divisor = torch.from_numpy(norm[where]).float().to(self._device)
+            read = images.read(block) / divisor[:, None, None]
+            if self._params.zero_mask:
+                read = masks.mask_images(read, imaging.background, None)
+            found = transform(read, imaging)
+            power[where] = shell_sums(found.abs().square(), imaging.pixels.shell, shells).cpu()
+            total[index] += found.sum(0).to(torch.complex128).cpu()
+        optics = images.particles.optics_index[images.rows[own]]
+        return {"optics": optics, "power": power, "sum": [one.numpy() for one in total]}
+
+    # ---- every iteration
+
+    def take(self, parameters: Parameters) -> None:
+        """Use these parameters from now on."""
+        self._images.parameters = parameters
+
+    def take_map(self, volume: np.ndarray) -> None:
+        """Use this map as the half's reference."""
+        self._volume = torch.from_numpy(volume).to(self._device)
+
+    def accuracy(self, chosen: np.ndarray, size: int) -> dict[str, np.ndarray]:
+        """Expected errors of own images among the chosen (positions in the half)."""
+        images = self._images
+        own = chosen[np.isin(chosen, images.own)]
+        projector = build_projector(self._volume, self._params.padding, size)
+        angle, offset = np.zeros(len(own)), np.zeros(len(own))
+        sensitivity = np.zeros((len(own), self._box // 2 + 1))
+        for index, block in images.blocks(own, 64):
+            where, imaging = np.isin(own, block), images.imagings[index]
+            forward = image_ctf(imaging, images.defocus(block)) * images.scale(block)[:, None]
+            noise = images.noise(index)[imaging.pixels.shell]
+            precision = (forward.double().square() / (2 * noise)).float()
+            precision[:, 0] = 0.0
+            found = pose_accuracy(
+                projector,
+                imaging.pixels,
+                size,
+                images.rotations(block),
+                precision,
+                self._pixel_size_A,
+            )
+            angle[where], offset[where] = found.angle_deg.cpu(), found.offset_A.cpu()
+            sensitivity[where] = found.sensitivity.cpu()
+        return {"angle": angle, "offset": offset, "sensitivity": sensitivity}
+
+    def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
+        """The expectation step over this worker's images; the sums of the half end at its first worker.
+
+        ssnr: signal-to-noise ratio per shell of the last iteration, which tells what fixes the groups' scale.
+        """
+        started = time.perf_counter()
+        images, search = self._images, self._search(order)
+        projector = build_projector(self._volume, self._params.padding, order.size)
+        radius = order.accumulation_size // 2
+        self._accumulator = empty_accumulator(self._params.padding, radius, self._device)
+        shells = self._box // 2 + 1
+        results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
+        for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
+            pixels = images.imagings[index].pixels
+            tables = shared_tables(search, projector, pixels, images.noise(int(index)))
+            self._expect_optics_group(int(index), order, search, tables, ssnr, results)
+        expected = time.perf_counter()
+        symmetrise.enforce_friedel(self._accumulator)
+        self._team.reduce(self._accumulator.sums)
+        if self._seat.member == 0:
+            symmetrise.apply_point_group(self._accumulator, self._group.operators)
+        results.seconds = {
+            "expectation": expected - started,
+            "reduction": time.perf_counter() - expected,
+        }
+        return results
+
+    def _expect_optics_group(
+        self,
+        index: int,
+        order: SearchOrder,
+        search: Search,
+        tables: SharedTables,
+        ssnr: np.ndarray | None,
+        results: ShardResults,
+    ) -> None:
+        """Both passes over the own images of one optics group, and their sums."""
+        images = self._images
+        shell = images.imagings[index].pixels.shell
+        determined = torch.zeros(len(shell), device=self._device)
+        if ssnr is not None:
+            is_clear = torch.from_numpy(ssnr > DETERMINED_SSNR).float().to(self._device)
+            determined = is_clear[shell]
+            determined[0] = 0.0
+        own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
+        shared = step.shared_sums(tables)
+        normaliser = images.log_normaliser(index)
+
+        def search_one(
+            block: np.ndarray,
+        ) -> tuple[np.ndarray, list[ImageResult | None], np.ndarray]:
+            prepared = images.prepared(block, index, order.iteration)
+            found = step.search_block(prepared, search, tables, determined)
+            power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
+            return block, found, 0.5 * power.double().sum(1).cpu().numpy() + normaliser
+
+        size = step.images_per_block(search, IMAGES_PER_BLOCK)
+        blocks = (block for _, block in images.blocks(own, size))
+        for block, found, constants in self._in_order(search_one, blocks):
+            step.accumulate(found, tables, self._accumulator, shared)
+            scales = images.scale(block).tolist()
+            for position, one, scale, constant in zip(block, found, scales, constants, strict=True):
+                if one is not None:
+                    enter(results, position, one, index, scale, constant, search)
+            self._team.report(len(block))
+        step.finish(shared, tables, self._accumulator)
+
+    def _in_order(
+        self, function: Callable[..., Any], blocks: Iterable[np.ndarray]
+    ) -> Iterator[Any]:
+        """Results of a function over the blocks in their order, computed by the worker's threads."""
+        if self._pool is None:
+            yield from map(function, blocks)
+            return
+        waiting: list[Future[Any]] = []
+        for block in blocks:
+            waiting.append(self._pool.submit(function, block))
+            if len(waiting) > 2 * self._threads:
+                yield waiting.pop(0).result()
+        for one in waiting:
+            yield one.result()
+
+    def _search(self, order: SearchOrder) -> Search:
+        """Grids and rules of the iteration."""
+        params, parameters = self._params, self._images.parameters
+        grid: OrientationGrid | LocalGrid
+        if order.is_local:
+            grid = local_grid(
+                step_deg(order.order),
+                order.local_sigma_deg,
+                order.cone_steps,
+                order.rotation_offset,
+            )
+        else:
+            weights = parameters.direction_weights
+            if weights is not None and len(weights) != direction_count(order.order):
+                weights = None
+            grid = global_grid(order.order, self._group, order.rotation_offset, weights)
+        return Search(
+            orientations=grid,
+            translations=translation_grid(order.range_A, order.step_A, order.shift_offset_A),
+            size=order.size,
+            coarse_size=order.coarse_size,
+            accumulation_size=order.accumulation_size,
+            oversample=order.oversample,
+            is_correlation=order.is_correlation,
+            adaptive_fraction=params.adaptive_fraction,
+            maximum_significant=params.maximum_significant,
+            score_divisor=params.score_divisor,
+            offset_sigma_A=parameters.offset_sigma_A,
+        )
+
+    # ---- maps, by the first worker of the half
+
+    def unpadded_transform(self) -> np.ndarray:
+        """The half's transform before regularisation, on the map's own lattice."""
+        return reconstruct.downsample(self._accumulator).cpu().numpy()
+
+    def low_resolution_part(self, shell: int) -> np.ndarray:
+        """The sums up to a shell, for the low-resolution join."""
+        return prior.low_resolution_part(self._accumulator, shell).cpu().numpy()
+
+    def join(self, average: np.ndarray) -> None:
+        """Replace the sums at low resolution by the average of both halves."""
+        prior.join_low_resolution(self._accumulator, torch.from_numpy(average).to(self._device))
+
+    def unfiltered_map(self) -> np.ndarray:
+        """The half-map without regularisation and mask."""
+        return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
+
+    def maximise(self, ssnr: np.ndarray) -> dict[str, np.ndarray] | None:
+        """The new reference of the half, regularised by the SSNR per shell, for all its workers.
+
+        The first worker returns the map, its reconstruction noise, signal power and Fourier coverage per shell.
+        """
+        answer = self._new_map(ssnr) if self._seat.member == 0 else None
+        volume = self._team.share(answer["map"] if answer is not None else None)
+        self.take_map(volume)
+        return answer
+
+    def _new_map(self, ssnr: np.ndarray) -> dict[str, np.ndarray]:
+        """The reconstruction of the half, solvent flattened, with its spectra."""
+        noise = prior.reconstruction_noise(self._accumulator, len(ssnr))
+        signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
+        minimum = self._params.minimum_resolution_shells
+        volume = reconstruct.reconstruct(self._accumulator, self._box, signal, minimum).cpu()
+        if self._params.flatten_solvent:
+            volume = reconstruct.flatten(volume, self._mask)
+        coverage = prior.fourier_coverage(self._accumulator, signal)
+        return {
+            "map": volume.numpy(),
+            "noise": noise.cpu().numpy(),
+            "signal": signal.cpu().numpy(),
+            "coverage": coverage.cpu().numpy(),
+        }
+
+    def planes(self, start: int, stop: int) -> np.ndarray:
+        """Some planes of the sums, for the final join."""
+        return self._accumulator.sums[start:stop].cpu().numpy()
+
+    def peak_memory_GB(self) -> float:
+        """The largest resident memory of this worker's process so far."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -1,0 +1,141 @@
+"""The images of a half-set on one worker, with the parameters that belong to each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compute.expectation import step
+from compute.expectation.prepare import Defocus, Imaging, prepare
+from compute.files.images import ImageSource
+from compute.files.particles import ParticleSet
+from compute.jobs.half_records import Parameters
+from compute.jobs.imaging import make_imagings
+from compute.params.refine import RefineParams
+from compute.sampling.symmetry import SymmetryGroup, mates, parse_symmetry
+from compute.signal.noise import coloured_noise
+from compute.signal.random import generator
+
+
+class HalfImages:
+    """Reads and prepares images by their position in the half.
+
+    rows: rows of the particle set that make up the half; own: positions that this worker is responsible for.
+    """
+
+    def __init__(
+        self,
+        particles: ParticleSet,
+        params: RefineParams,
+        box: int,
+        pixel_size_A: float,
+        rows: np.ndarray,
+        share: tuple[int, int],
+        preload: bool,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.particles, self.rows, self.device = particles, rows, device
+        self.imagings = make_imagings(particles, params, box, pixel_size_A, device)
+        self._share, self._seed, self._is_zero_masked = share, seed, params.zero_mask
+        self._relaxed: SymmetryGroup | None = None
+        if params.relax_symmetry:
+            self._relaxed = parse_symmetry(params.relax_symmetry)
+        self.source = ImageSource(particles, preload)
+        self.parameters: Parameters
+
+    @property
+    def own(self) -> np.ndarray:
+        """Positions in the half that this worker is responsible for: a run of consecutive ones."""
+        member, members = self._share
+        return np.array_split(np.arange(len(self.rows)), members)[member]
+
+    def drop(self, rows: np.ndarray) -> None:
+        """Leave these rows of the particle set out."""
+        self.rows = self.rows[~np.isin(self.rows, rows)]
+
+    def blocks(self, chosen: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Optics group and positions, a few at a time, all groups after one another."""
+        optics = self.particles.optics_index[self.rows[chosen]]
+        for index in np.unique(optics):
+            group = chosen[optics == index]
+            for start in range(0, len(group), size):
+                yield int(index), group[start : start + size]
+
+    def read(self, block: np.ndarray) -> Tensor:
+        """The images of a block on the worker's device."""
+        return torch.from_numpy(self.source.read(self.rows[block])).to(self.device)
+
+    def noise(self, index: int) -> Tensor:
+        """σ² per shell of an optics group."""
+        return torch.from_numpy(self.parameters.noise_power[index]).to(self.device)
+
+    def scale(self, block: np.ndarray) -> Tensor:
+        """Scale of the group of every image."""
+        groups = self.particles.group_index[self.rows[block]]
+        return torch.from_numpy(self.parameters.scale[groups]).float().to(self.device)
+
+    def rotations(self, block: np.ndarray) -> Tensor:
+        """Current rotation of every image."""
+        return torch.from_numpy(self.parameters.rotation[block]).to(self.device)
+
+    def defocus(self, block: np.ndarray) -> Defocus:
+        """CTF parameters of every image."""
+        rows, particles = self.rows[block], self.particles
+
+        def column(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values[rows])).double().to(self.device)
+
+        return Defocus(
+            column(particles.defocus_u_A),
+            column(particles.defocus_v_A),
+            column(particles.defocus_angle_deg),
+            column(particles.phase_shift_deg),
+            column(particles.ctf_b_factor_A2),
+            column(particles.ctf_scale),
+        )
+
+    def log_normaliser(self, index: int) -> float:
+        """Σ log 2πσ² over the pixels of an image of the optics group, without the zero frequency."""
+        shell = self.imagings[index].pixels.shell.cpu().numpy()[1:]
+        noise = np.maximum(self.parameters.noise_power[index], 1e-300)
+        return float(np.log(2 * np.pi * noise)[shell].sum())
+
+    def prepared(self, block: np.ndarray, index: int, iteration: int) -> step.Block:
+        """The images of a block ready for scoring, with their present poses."""
+        imaging, parameters = self.imagings[index], self.parameters
+        origin = parameters.origin_A[block] / imaging.pixel_size_A
+        shifts = np.trunc(origin + np.copysign(0.5, origin)).astype(np.int64)
+        factor = torch.from_numpy(parameters.mean_norm / parameters.norm[block]).float()
+        centres = parameters.rotation[block][:, None]
+        if self._relaxed is not None:
+            centres = mates(parameters.rotation[block], self._relaxed.operators).astype(np.float32)
+        images = prepare(
+            self.read(block),
+            imaging,
+            self.defocus(block),
+            factor.to(self.device),
+            torch.from_numpy(shifts).to(self.device),
+            self.scale(block),
+            None if self._is_zero_masked else self._noise_fill(block, imaging, index, iteration),
+        )
+        base_A = torch.from_numpy(shifts * imaging.pixel_size_A).to(self.device)
+        return step.Block(images, torch.from_numpy(centres).to(self.device), base_A)
+
+    def _noise_fill(
+        self, block: np.ndarray, imaging: Imaging, index: int, iteration: int
+    ) -> Tensor:
+        """Coloured noise of the optics group for the surroundings of every image, keyed by its row."""
+        spectrum = self.parameters.noise_power[index] * imaging.pixels.amplitude**2
+        power = torch.from_numpy(spectrum)
+        fields = [
+            coloured_noise(
+                1,
+                imaging.pixels.box,
+                power,
+                generator(self._seed, "noise fill", int(row), iteration),
+            )
+            for row in self.rows[block]
+        ]
+        return torch.cat(fields).to(self.device)

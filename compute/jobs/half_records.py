@@ -1,0 +1,133 @@
+"""What the leader and the workers of a refinement tell each other about a half-set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compute.expectation.fine import ImageResult
+from compute.expectation.search import Search
+from compute.sampling.orientations import LocalGrid
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOrder:
+    """The search of one iteration as the leader orders it; the worker builds the grids from it."""
+
+    iteration: int
+    order: int
+    is_local: bool
+    local_sigma_deg: float
+    cone_steps: float
+    rotation_offset: np.ndarray
+    range_A: float
+    step_A: float
+    shift_offset_A: np.ndarray
+    size: int
+    coarse_size: int
+    accumulation_size: int
+    oversample: bool
+    is_correlation: bool
+
+
+@dataclass(slots=True)
+class Parameters:
+    """What the leader keeps up to date for a half: one entry per image of the half, group or optics group.
+
+    rotation: map to image; origin_A: the shift that centres the particle; noise_power: σ² [optics group, shell].
+    """
+
+    rotation: np.ndarray
+    origin_A: np.ndarray
+    norm: np.ndarray
+    mean_norm: float
+    scale: np.ndarray
+    noise_power: np.ndarray
+    offset_sigma_A: float
+    direction_weights: np.ndarray | None = None
+
+
+@dataclass(slots=True)
+class ShardResults:
+    """What the expectation step found for some images of a half, and their sums.
+
+    rows: positions of the images in the half. An image without any finite score keeps its pose and has weight 0.
+    noise_residual: [optics group, shell]; direction_sums: posterior weight per direction of a shared grid.
+    """
+
+    rows: np.ndarray
+    rotation: np.ndarray
+    origin_A: np.ndarray
+    maximum_probability: np.ndarray
+    significant_samples: np.ndarray
+    log_evidence: np.ndarray
+    weight: np.ndarray
+    residual_power: np.ndarray
+    cross: np.ndarray
+    model_power: np.ndarray
+    offset_square_A2: np.ndarray
+    noise_residual: np.ndarray
+    direction_sums: np.ndarray
+    orientations: int
+    translations: int
+    seconds: dict[str, float]
+
+
+def unchanged(
+    own: np.ndarray, parameters: Parameters, search: Search, optics_groups: int, shells: int
+) -> ShardResults:
+    """Records for images that have not been searched yet: their present poses, weight 0, empty sums."""
+    grid = search.orientations
+    directions = 0 if isinstance(grid, LocalGrid) else grid.directions
+    zeros = np.zeros(len(own))
+    return ShardResults(
+        rows=own,
+        rotation=parameters.rotation[own].copy(),
+        origin_A=parameters.origin_A[own].copy(),
+        maximum_probability=zeros.copy(),
+        significant_samples=np.zeros(len(own), dtype=np.int64),
+        log_evidence=zeros.copy(),
+        weight=zeros.copy(),
+        residual_power=zeros.copy(),
+        cross=zeros.copy(),
+        model_power=zeros.copy(),
+        offset_square_A2=zeros.copy(),
+        noise_residual=np.zeros((optics_groups, shells)),
+        direction_sums=np.zeros(directions),
+        orientations=len(grid.coarse),
+        translations=len(search.translations.coarse),
+        seconds={},
+    )
+
+
+def enter(
+    results: ShardResults,
+    position: int,
+    one: ImageResult,
+    optics: int,
+    scale: float,
+    constant: float,
+    search: Search,
+) -> None:
+    """Enter the result of one image.
+
+    scale: its group's, divided out of the sums that will update it. constant: the part of the log-likelihood that all
+    poses of the image share.
+    """
+    i = int(np.searchsorted(results.rows, position))
+    results.rotation[i] = one.rotation.cpu().numpy()
+    results.origin_A[i] = one.offset_A.cpu().numpy()
+    results.maximum_probability[i] = one.maximum_probability
+    results.significant_samples[i] = one.significant_samples
+    results.log_evidence[i] = one.log_evidence - (0.0 if search.is_correlation else constant)
+    results.weight[i] = one.weight
+    residual = one.residual_power.cpu().numpy()
+    results.residual_power[i] = residual.sum()
+    results.noise_residual[optics] += residual
+    results.cross[i] = one.cross / scale
+    results.model_power[i] = one.model_power / scale**2
+    results.offset_square_A2[i] = one.offset_square_A2
+    grid = search.orientations
+    if not isinstance(grid, LocalGrid):
+        coarse = one.rows.cpu().numpy() // search.orientation_children
+        weights = one.orientation_weight.double().cpu().numpy()
+        np.add.at(results.direction_sums, grid.direction[coarse], weights)

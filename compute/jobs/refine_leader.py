@@ -1,0 +1,365 @@
+"""3D auto-refinement: two independent half-sets, refined until their agreement no longer improves.
+
+This page is the algorithm; the leader runs it and the workers (`half.py`) answer. Only three things pass from one
+half to the other: the low-resolution join, the FSC curve, and the schedule's few numbers.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from compute.convergence import schedule
+from compute.convergence.resolution import ssnr_from_fsc
+from compute.convergence.state import Settings, State
+from compute.jobs.half_records import Parameters, SearchOrder
+from compute.jobs.imaging import make_imagings
+from compute.jobs.refine_inputs import Inputs
+from compute.jobs.refine_update import HalfResults, merge, update_parameters
+from compute.maximisation import prior
+from compute.maximisation.reconstruct import fsc_of_halves, reconstruct
+from compute.parallel import PerHalf, Team
+from compute.params.refine import RefineParams
+from compute.projection.reference import grid_shape
+from compute.projection.slices import Accumulator
+from compute.sampling import perturbation
+from compute.sampling.rotations import changes_in_angle, euler_to_matrix
+from compute.sampling.symmetry import parse_symmetry
+from compute.signal.fsc import corrected_fsc
+from compute.signal.noise import robust_noise_power
+from compute.signal.random import generator, uniforms
+
+ACCURACY_IMAGES = 100
+NOISE_IMAGES = 1000
+SLAB_PLANES = 32
+
+
+class Exchange:
+    """What passes between the halves besides the join; a test may replay a recorded run through it."""
+
+    def fsc(self, iteration: int, curve: np.ndarray) -> np.ndarray:
+        """The FSC curve that both halves use."""
+        return curve
+
+    def state(self, iteration: int, stage: str, state: State) -> State:
+        """The schedule that both halves follow."""
+        return state
+
+
+@dataclass(slots=True)
+class Progress:
+    """Everything that the leader knows after an iteration, for files, reports and continuation."""
+
+    state: State
+    parameters: list[Parameters]
+    maps: list[np.ndarray]
+    results: list[HalfResults] | None = None
+    spectra: list[dict[str, np.ndarray]] = field(default_factory=list)
+    orientability: np.ndarray | None = None
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    joined: np.ndarray | None = None
+    unfiltered: list[np.ndarray] = field(default_factory=list)
+    rotation_offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Refinement:
+    """A refinement in progress, led from this process."""
+
+    def __init__(
+        self,
+        params: RefineParams,
+        inputs: Inputs,
+        team: Team,
+        settings: Settings,
+        exchange: Exchange | None = None,
+    ) -> None:
+        self.params, self.inputs, self.team, self.settings = params, inputs, team, settings
+        self.exchange = exchange or Exchange()
+        self.group = parse_symmetry(params.symmetry)
+        self.imagings = make_imagings(
+            inputs.particles, params, inputs.box, inputs.pixel_size_A, torch.device("cpu")
+        )
+        shells = inputs.box // 2 + 1
+        self.shell_pixels = np.stack(
+            [
+                np.bincount(one.pixels.shell.numpy(), minlength=shells).astype(float)
+                for one in self.imagings
+            ]
+        )
+
+    # ---- start
+
+    def begin(self) -> Progress:
+        """Iteration 0: start maps, input poses, and the noise estimated from the images."""
+        state = schedule.initial_state(self.settings)
+        parameters = [self._first_parameters(rows) for rows in self.inputs.rows]
+        self._estimate_noise(parameters)
+        maps = list(self.inputs.references)
+        self.hand_out(parameters, maps)
+        return Progress(state=state, parameters=parameters, maps=maps)
+
+    def hand_out(self, parameters: list[Parameters], maps: list[np.ndarray] | None = None) -> None:
+        """Give each half its own parameters, and its own map where one is given."""
+        self.team.call("take", parameters=PerHalf(*parameters))
+        if maps is not None:
+            self.team.call("take_map", volume=PerHalf(*maps))
+
+    def _first_parameters(self, rows: np.ndarray) -> Parameters:
+        """Poses, norms and scales from the particle file; the noise is still unknown."""
+        particles = self.inputs.particles
+        shells = self.inputs.box // 2 + 1
+        norm = particles.norm_correction[rows].copy()
+        return Parameters(
+            rotation=euler_to_matrix(particles.angles_deg[rows]).astype(np.float32),
+            origin_A=particles.origin_A[rows].copy(),
+            norm=norm,
+            mean_norm=float(norm.mean()),
+            scale=np.ones(len(particles.group_names)),
+            noise_power=np.ones((len(particles.optics), shells)),
+            offset_sigma_A=self.params.offset_sigma_A,
+        )
+
+    def _estimate_noise(self, parameters: list[Parameters]) -> None:
+        """Each half's first noise spectra, from a random sample of its own images of every optics group."""
+        chosen = []
+        for half, rows in enumerate(self.inputs.rows, 1):
+            optics = self.inputs.particles.optics_index[rows]
+            draws = uniforms(self.inputs.seed, f"noise sample {half}", rows)[:, 0]
+            order = np.argsort(draws, kind="stable")
+            kept = [order[optics[order] == index][:NOISE_IMAGES] for index in np.unique(optics)]
+            chosen.append(np.sort(np.concatenate(kept)))
+        norms = [
+            one.norm[sample] / one.mean_norm for one, sample in zip(parameters, chosen, strict=True)
+        ]
+        replies = self.team.call("measure_power", chosen=PerHalf(*chosen), norm=PerHalf(*norms))
+        for one, shards in zip(parameters, replies, strict=True):
+            one.noise_power = self._first_noise(shards)
+
+    def _first_noise(self, shards: list[dict[str, Any]]) -> np.ndarray:
+        """Noise spectra [optics group, shell] from the power of sampled images."""
+        optics = np.concatenate([shard["optics"] for shard in shards])
+        power = np.concatenate([shard["power"] for shard in shards])
+        sums = [sum(shard["sum"][index] for shard in shards) for index in range(len(self.imagings))]
+        spectra = []
+        for index, pixels in enumerate(self.shell_pixels):
+            own = power[optics == index] / np.maximum(pixels, 1.0)
+            if not len(own):
+                spectra.append(np.ones(power.shape[1]))
+                continue
+            squared = np.abs(sums[index] / len(own)) ** 2
+            shell = self.imagings[index].pixels.shell.numpy()
+            mean = np.bincount(shell, squared, minlength=len(pixels)) / np.maximum(pixels, 1.0)
+            found = robust_noise_power(
+                torch.from_numpy(own), torch.from_numpy(mean), torch.from_numpy(pixels)
+            )
+            spectra.append(found.numpy())
+        return np.stack(spectra)
+
+    # ---- one iteration
+
+    def iterate(self, before: Progress, on_plan: Callable[[State], None] | None = None) -> Progress:
+        """The next iteration: sampling, expectation, FSC, maximisation; the final one also joins the halves.
+
+        on_plan hears of the sizes and sampling as soon as they are decided.
+        """
+        started = time.perf_counter()
+        state, orientability = self._plan(before.state)
+        if on_plan is not None:
+            on_plan(state)
+        offset, order = self._search_order(state)
+        planned = time.perf_counter()
+        ssnr = np.array(before.state.ssnr) if before.state.ssnr else None
+        replies = self.team.call("expect", order=order, ssnr=ssnr)
+        results = [merge(shards) for shards in replies]
+        expected = time.perf_counter()
+        state = self._count_changes(state, before.parameters, results)
+        progress = Progress(
+            state=state,
+            parameters=[],
+            maps=[],
+            results=results,
+            orientability=orientability,
+            rotation_offset=offset,
+        )
+        if state.has_converged:
+            progress.unfiltered = self.team.call_heads("unfiltered_map")
+        self._join_low_resolution(before.state)
+        self._compare_halves(progress)
+        if progress.state.has_converged:
+            self._join_halves(progress)
+        progress.parameters = self._updated(before, progress, ssnr)
+        self.team.call("take", parameters=PerHalf(*progress.parameters))
+        self._new_maps(progress)
+        progress.seconds = {
+            "planning": planned - started,
+            "expectation": expected - planned,
+            "maximisation": time.perf_counter() - expected,
+        }
+        return progress
+
+    def _plan(self, before: State) -> tuple[State, np.ndarray | None]:
+        """Sizes, expected accuracy and sampling of the next iteration."""
+        state = schedule.begin_iteration(before, self.settings)
+        orientability = None
+        if not state.is_correlation:
+            angle, offset, orientability = self._accuracy(state)
+            state = schedule.update_sampling(state, self.settings, angle, offset)
+        return self.exchange.state(state.iteration, "plan", state), orientability
+
+    def _accuracy(self, state: State) -> tuple[float, float, np.ndarray]:
+        """Mean expected errors of random images of both halves, and the shells' shares in noticing a rotation."""
+        chosen = []
+        for half, rows in enumerate(self.inputs.rows, 1):
+            draws = uniforms(self.inputs.seed, f"accuracy {half} {state.iteration}", rows)[:, 0]
+            chosen.append(np.sort(np.argsort(draws, kind="stable")[:ACCURACY_IMAGES]))
+        replies = self.team.call("accuracy", chosen=PerHalf(*chosen), size=state.current_size)
+        shards = [shard for half in replies for shard in half]
+        angle, offset, shares = (
+            np.concatenate([shard[name] for shard in shards])
+            for name in ("angle", "offset", "sensitivity")
+        )
+        return float(angle.mean()), float(offset.mean()), shares.mean(0)
+
+    def _search_order(self, state: State) -> tuple[np.ndarray, SearchOrder]:
+        """The search of this iteration, its grids moved by a random part of a cell."""
+        sampling = state.sampling
+        rotation, shift = perturbation.draw(
+            generator(self.inputs.seed, "perturbation", state.iteration),
+            sampling.fine_step_deg,
+            sampling.fine_offset_step_A,
+            self.params.perturbation,
+        )
+        return rotation, SearchOrder(
+            iteration=state.iteration,
+            order=sampling.order,
+            is_local=sampling.is_local,
+            local_sigma_deg=sampling.local_sigma_deg,
+            cone_steps=sampling.cone_steps,
+            rotation_offset=rotation,
+            range_A=sampling.offset_range_A,
+            step_A=sampling.offset_step_A,
+            shift_offset_A=shift,
+            size=state.current_size,
+            coarse_size=state.coarse_size,
+            accumulation_size=state.accumulation_size,
+            oversample=sampling.oversample,
+            is_correlation=state.is_correlation,
+        )
+
+    def _count_changes(
+        self, state: State, before: list[Parameters], results: list[HalfResults]
+    ) -> State:
+        """How far the poses of both halves have moved, and how sure they are."""
+        angles, squares, pmax = [], [], []
+        for old, new in zip(before, results, strict=True):
+            moved = new.weight > 0
+            angles.append(
+                changes_in_angle(
+                    old.rotation[moved].astype(float),
+                    new.rotation[moved].astype(float),
+                    self.group.operators,
+                )
+            )
+            squares.append(np.square(new.origin_A[moved] - old.origin_A[moved]).sum(1))
+            pmax.append(new.maximum_probability[moved])
+        offset = float(np.sqrt(np.concatenate(squares).mean() / 2))
+        angle, mean_pmax = float(np.concatenate(angles).mean()), float(np.concatenate(pmax).mean())
+        state = schedule.after_expectation(state, self.settings, angle, offset, mean_pmax)
+        return self.exchange.state(state.iteration, "changes", state)
+
+    def peak_memory_GB(self) -> list[float]:
+        """The largest resident memory of every worker so far."""
+        return [one for half in self.team.call("peak_memory_GB") for one in half]
+
+    # ---- maps
+
+    def _join_low_resolution(self, before: State) -> None:
+        """Average the halves' sums at low resolution, so that they keep one frame."""
+        shell = min(schedule.join_shell(before, self.settings), before.current_size // 2 or 10**9)
+        if shell > 0:
+            first, second = self.team.call_heads("low_resolution_part", shell=shell)
+            self.team.call_heads("join", average=(first + second) / 2)
+
+    def _compare_halves(self, progress: Progress) -> None:
+        """The FSC of the two halves, and what the schedule makes of it."""
+        shells = self.inputs.box // 2 + 1
+        first, second = (
+            torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
+        )
+        curve = fsc_of_halves(first, second, shells).numpy()
+        progress.curves = {"unmasked": curve}
+        if self.params.solvent_correct_fsc and self.inputs.mask is not None:
+            curve = self._corrected(progress)
+        iteration = progress.state.iteration
+        curve = self.exchange.fsc(iteration, curve)
+        state = schedule.after_fsc(progress.state, self.settings, curve)
+        progress.state = self.exchange.state(iteration, "fsc", state)
+
+    def _corrected(self, progress: Progress) -> np.ndarray:
+        """The FSC corrected for the mask by phase randomisation, from unregularised maps."""
+        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
+        found = corrected_fsc(
+            torch.from_numpy(maps[0]),
+            torch.from_numpy(maps[1]),
+            torch.from_numpy(self.inputs.mask),
+            self.inputs.pixel_size_A,
+            self.inputs.seed,
+        )
+        for name in ("masked", "randomised", "corrected"):
+            progress.curves[name] = getattr(found, name).numpy()
+        curve = found.corrected.numpy().copy()
+        curve[progress.state.accumulation_size // 2 + 1 :] = 0.0
+        return curve
+
+    def _new_maps(self, progress: Progress) -> None:
+        """Each half's next reference, or in the final iteration its filtered half-map."""
+        ssnr = np.array(progress.state.ssnr)
+        if progress.state.has_converged:
+            ssnr = ssnr_from_fsc(np.array(progress.state.fsc))
+        replies = self.team.call("maximise", ssnr=ssnr)
+        progress.spectra = [half[0] for half in replies]
+        progress.maps = [spectra.pop("map") for spectra in progress.spectra]
+
+    def _join_halves(self, progress: Progress) -> None:
+        """The final map: the sums of both halves together, to Nyquist, regularised by their joined SSNR."""
+        padding, radius = self.params.padding, self.inputs.box // 2
+        shape = grid_shape(padding, radius)
+        joined = Accumulator(torch.zeros(*shape, 3), padding, radius)
+        for start in range(0, shape[0], SLAB_PLANES):
+            for part in self.team.call_heads("planes", start=start, stop=start + SLAB_PLANES):
+                joined.sums[start : start + SLAB_PLANES] += torch.from_numpy(part)
+        ssnr = torch.tensor(progress.state.ssnr, dtype=torch.float64)
+        noise = prior.reconstruction_noise(joined, len(ssnr))
+        signal = prior.signal_power(ssnr, noise)
+        minimum = self.params.minimum_resolution_shells
+        progress.joined = reconstruct(joined, self.inputs.box, signal, minimum).numpy()
+
+    def _updated(
+        self, before: Progress, progress: Progress, ssnr: np.ndarray | None
+    ) -> list[Parameters]:
+        """Each half's parameters from its own results."""
+        determined = np.zeros(len(self.shell_pixels))
+        if ssnr is not None:
+            shells = min(progress.state.current_size // 2, len(ssnr) - 1) + 1
+            determined = self.shell_pixels[:, 1:shells] @ (ssnr[1:shells] > 3.0)
+        return [
+            update_parameters(
+                old,
+                new,
+                rows,
+                self.inputs.particles,
+                self.params,
+                self.shell_pixels,
+                determined,
+                self.group,
+                progress.state.sampling.order,
+                progress.state.is_correlation,
+            )
+            for old, new, rows in zip(
+                before.parameters, progress.results or [], self.inputs.rows, strict=True
+            )
+        ]
