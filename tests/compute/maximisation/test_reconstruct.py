@@ -19,6 +19,7 @@ from compute.maximisation.prior import (
 from compute.maximisation.reconstruct import downsample, flatten, fsc_of_halves, reconstruct
 from compute.maximisation.symmetrise import enforce_friedel
 from compute.projection.slices import Accumulator, empty_accumulator
+from compute.signal.fsc import fsc
 
 from .conftest import Phantom, random_rotations, voxel_frequencies
 
@@ -217,6 +218,17 @@ class TestHalves:
             assert float(curve[shell]) == pytest.approx(cross / norm, abs=1e-6)
         assert float(curve[0]) == 1.0
         assert (curve[5:] == 0).all()
+
+    def test_fsc_counts_as_for_maps(self) -> None:
+        """The stored half of a map's transform, cut to a compact cube, has the curve of compute.signal.fsc."""
+        volumes = torch.randn(2, 16, 16, 16, generator=torch.Generator().manual_seed(13))
+        volumes[1] += volumes[0]
+        transforms = torch.fft.rfftn(volumes, dim=(1, 2, 3))
+        rows = torch.arange(-7, 8) % 16
+        compact = transforms[:, rows][:, :, rows][..., :8]
+        curve = fsc_of_halves(compact[0], compact[1], 7)
+        expected = fsc(transforms[0], transforms[1], 7)
+        torch.testing.assert_close(curve, expected, atol=1e-6, rtol=0)
 
     def test_equal_halves_correlate_completely(self, views: Accumulator) -> None:
         half = downsample(views)
