@@ -222,7 +222,7 @@ def _quick_columns(block: Block, kinds: list[Kind]) -> dict[str, np.ndarray] | N
         return None
     found: dict[str, np.ndarray] = {}
     for i, (label, kind) in enumerate(zip(block.labels, kinds, strict=True)):
-        values = _typed_column(frame[i].to_numpy(), kind)
+        values = _typed_column(frame[i].to_numpy(copy=True), kind)
         if values is None:
             return None
         found[label] = values

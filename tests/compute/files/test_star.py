@@ -41,6 +41,7 @@ def test_types_are_forced_by_label_and_unknown_labels_stay_text(tmp_path: Path) 
     assert found.columns["rlnDefocusU"].tolist() == [10000.0, 15000.0]
     assert found.columns["rlnClassNumber"].dtype == np.int64
     assert found.columns["wrpOther"].tolist() == ["001", "3e0"]
+    assert all(values.flags.writeable for values in found.columns.values())
     assert (len(found), found.is_list, found.version) == (2, False, None)
 
 
@@ -281,3 +282,30 @@ def test_real_files_agree_with_starfile(tmp_path: Path) -> None:
                 else:
                     assert guessed.astype(expected.dtype).tolist() == expected.tolist()
                 assert again[name].columns[label].tolist() == expected.tolist(), label
+
+
+CELLS = st.sampled_from(
+    ["1", "-2.5", "+3", "1e-3", "007", "nan", "inf", "x", "True", "1.7", "1e400", "a@b#c", "1_0"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=4), min_size=1, max_size=4),
+    gap=st.sampled_from([" ", "\t", "  "]),
+    end=st.sampled_from(["", " "]),
+)
+def test_the_quick_and_the_careful_path_agree(
+    tmp_path_factory, rows: list[list[str]], gap: str, end: str
+) -> None:
+    def outcome(comment: str) -> list | str:
+        body = "".join(gap.join(row) + end + "\n" for row in rows)
+        path.write_text(LOOP + body + comment)
+        try:
+            columns = read_star(path)["particles"].columns
+        except InputError as error:
+            return str(error)
+        return [(values.dtype, values.tolist()) for values in columns.values()]
+
+    path = tmp_path_factory.mktemp("star") / "a.star"
+    assert outcome("") == outcome("# a comment makes the reader go line by line\n")
