@@ -232,15 +232,16 @@ def _quick_columns(block: Block, kinds: list[Kind]) -> dict[str, np.ndarray] | N
 def _frame(body: bytes, kinds: list[Kind], separator: str) -> pd.DataFrame | None:
     """The tokens of a body, separated by one character or by blanks; None where that fails."""
     try:
-        frame = pd.read_csv(
-            io.BytesIO(body),
-            sep=separator,
-            header=None,
-            dtype={i: _TOKEN_DTYPES[kind] for i, kind in enumerate(kinds)},
-            engine="c",
-            na_filter=False,
-            quoting=csv.QUOTE_NONE,
-        )
+        with np.errstate(invalid="ignore"):  # an infinite whole number is refused below
+            frame = pd.read_csv(
+                io.BytesIO(body),
+                sep=separator,
+                header=None,
+                dtype={i: _TOKEN_DTYPES[kind] for i, kind in enumerate(kinds)},
+                engine="c",
+                na_filter=False,
+                quoting=csv.QUOTE_NONE,
+            )
     except (ValueError, OverflowError):
         return None
     is_short = any("" in frame[i].array for i, kind in enumerate(kinds) if kind == "str")
@@ -306,7 +307,7 @@ def _typed(text: str, kind: Kind) -> str | int | bool | float:
     number = float(text) if _NUMBER.fullmatch(text) else np.nan
     if kind == "float" and np.isfinite(number):
         return number
-    if kind == "int" and number.is_integer():
+    if kind == "int" and number.is_integer() and abs(number) < 2**63:
         return int(number)
     if kind == "bool" and number in (0.0, 1.0):
         return bool(number)

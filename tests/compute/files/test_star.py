@@ -285,7 +285,22 @@ def test_real_files_agree_with_starfile(tmp_path: Path) -> None:
 
 
 CELLS = st.sampled_from(
-    ["1", "-2.5", "+3", "1e-3", "007", "nan", "inf", "x", "True", "1.7", "1e400", "a@b#c", "1_0"]
+    [
+        "1",
+        "-2.5",
+        "+3",
+        "1e-3",
+        "007",
+        "nan",
+        "inf",
+        "x",
+        "True",
+        "1.7",
+        "1e400",
+        "a@b#c",
+        "1_0",
+        "9" * 20,
+    ]
 )
 
 
