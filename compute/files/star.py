@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import starfile
 
-from compute.files import star_text
 from compute.files.atomic import replacing, write_whole
 from compute.files.errors import InputError
 from compute.files.labels import LABELS, label_kind
+from compute.files.star_columns import columns_of
+from compute.files.star_text import blocks_of
 
 STAR_VERSION: Final = 30001
 """The layout that is written: the first one with an optics table."""
@@ -59,10 +60,10 @@ def read_star(path: Path | str) -> dict[str, Table]:
     """
     path = Path(path)
     found: dict[str, Table] = {}
-    for block in star_text.blocks(_read_text(path), path):
+    for block in blocks_of(_read_text(path), path):
         if block.name in found:
             raise InputError(f"{path}: data_{block.name} stands there twice; keep one.")
-        columns = star_text.columns(block, path)
+        columns = columns_of(block, path)
         found[block.name] = Table(block.name, columns, block.is_list, block.version)
     if not found:
         raise InputError(f"{path} holds no data block ('data_...'); is it a STAR file?")
