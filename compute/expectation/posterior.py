@@ -1,5 +1,7 @@
 """From scores to weights: which poses matter for an image, and how much."""
 
+from typing import no_type_check
+
 import numba as nb
 import numpy as np
 import torch
@@ -13,7 +15,8 @@ _BINS_PER_UNIT = 40
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
-def _histogram(scores, best):  # type: ignore[no-untyped-def]
+@no_type_check
+def _histogram(scores, best):
     """Weight per bin of distance below the best score, and the total weight (float64)."""
     bins = np.zeros(1024, np.float64)
     total = 0.0
@@ -27,7 +30,8 @@ def _histogram(scores, best):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
-def _weights(scores, best, limit, total, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def _weights(scores, best, limit, total, out):
     """Fill out with exp(score - best)/total where the score is at most `limit` below the best, else 0."""
     for i in range(scores.shape[0]):
         below = best - scores[i]

@@ -1,5 +1,7 @@
 """Slicing and insertion compiled for the CPU. What they compute is defined in `kernels_torch`."""
 
+from typing import no_type_check
+
 import numba as nb
 import numpy as np
 
@@ -7,13 +9,22 @@ _one = np.float32(1)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
-def slices(values, rotations, model_x, model_y, padding, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def slices(values, rotations, model_x, model_y, padding, out):
     """Fill out[orientation, 2, pixel] with central slices of values[z, y, x, 2]; all arrays float32."""
     origin = np.float32((values.shape[0] - 1) // 2)
     scale = np.float32(padding)
     for o in range(rotations.shape[0]):
-        xx, xy, xz = scale * rotations[o, 0, 0], scale * rotations[o, 0, 1], scale * rotations[o, 0, 2]
-        yx, yy, yz = scale * rotations[o, 1, 0], scale * rotations[o, 1, 1], scale * rotations[o, 1, 2]
+        xx, xy, xz = (
+            scale * rotations[o, 0, 0],
+            scale * rotations[o, 0, 1],
+            scale * rotations[o, 0, 2],
+        )
+        yx, yy, yz = (
+            scale * rotations[o, 1, 0],
+            scale * rotations[o, 1, 1],
+            scale * rotations[o, 1, 2],
+        )
         for p in range(model_x.shape[0]):
             x = model_x[p] * xx + model_y[p] * yx
             y = model_x[p] * xy + model_y[p] * yy
@@ -57,13 +68,22 @@ def slices(values, rotations, model_x, model_y, padding, out):  # type: ignore[n
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
-def insert(sums, rotations, model_x, model_y, padding, values, weights):  # type: ignore[no-untyped-def]
+@no_type_check
+def insert(sums, rotations, model_x, model_y, padding, values, weights):
     """Add values[orientation, 2, pixel] and weights[orientation, pixel] to sums[z, y, x, 3], in place."""
     origin = np.float32((sums.shape[0] - 1) // 2)
     scale = np.float32(padding)
     for o in range(rotations.shape[0]):
-        xx, xy, xz = scale * rotations[o, 0, 0], scale * rotations[o, 0, 1], scale * rotations[o, 0, 2]
-        yx, yy, yz = scale * rotations[o, 1, 0], scale * rotations[o, 1, 1], scale * rotations[o, 1, 2]
+        xx, xy, xz = (
+            scale * rotations[o, 0, 0],
+            scale * rotations[o, 0, 1],
+            scale * rotations[o, 0, 2],
+        )
+        yx, yy, yz = (
+            scale * rotations[o, 1, 0],
+            scale * rotations[o, 1, 1],
+            scale * rotations[o, 1, 2],
+        )
         for p in range(model_x.shape[0]):
             x = model_x[p] * xx + model_y[p] * yx
             y = model_x[p] * xy + model_y[p] * yy
@@ -90,10 +110,13 @@ def insert(sums, rotations, model_x, model_y, padding, values, weights):  # type
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
-def weighted_power(sliced, weights, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def weighted_power(sliced, weights, out):
     """Fill out[orientation] with the weighted power of sliced[orientation, 2, pixel]; all arrays float32."""
     for o in range(sliced.shape[0]):
         total = np.float32(0)
         for p in range(weights.shape[0]):
-            total += weights[p] * (sliced[o, 0, p] * sliced[o, 0, p] + sliced[o, 1, p] * sliced[o, 1, p])
+            total += weights[p] * (
+                sliced[o, 0, p] * sliced[o, 0, p] + sliced[o, 1, p] * sliced[o, 1, p]
+            )
         out[o] = total

@@ -11,7 +11,11 @@ def corners(
     model_y: Float[Tensor, " pixel"],
     padding: int,
     shape: tuple[int, int, int],
-) -> tuple[Int[Tensor, "8 orientation pixel"], Float[Tensor, "8 orientation pixel"], Float[Tensor, "orientation pixel"]]:
+) -> tuple[
+    Int[Tensor, "8 orientation pixel"],
+    Float[Tensor, "8 orientation pixel"],
+    Float[Tensor, "orientation pixel"],
+]:
     """Flat indices of the eight grid neighbours of every sampled point, their weights, and the sign of the half.
 
     A point with negative x is replaced by its Friedel mate, whose value is the complex conjugate: sign -1.

@@ -53,13 +53,17 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
     """
     box = volume.shape[0]
     if box % 2 or size > box or size % 2:
-        raise ValueError(f"working size {size} must be even and at most the even box size, which is {box}")
+        raise ValueError(
+            f"working size {size} must be even and at most the even box size, which is {box}"
+        )
     radius = size // 2
     extent = padding * radius
     padded = padding * box
     rows = torch.arange(-extent, extent + 1, device=volume.device)
     compensated = volume / interpolation_falloff(box, padding, volume.device)
-    start = torch.exp(2j * torch.pi * (box // 2) * torch.arange(padded, device=volume.device).double() / padded)
+    start = torch.exp(
+        2j * torch.pi * (box // 2) * torch.arange(padded, device=volume.device).double() / padded
+    )
     phase = start.to(torch.complex64)
     half = torch.fft.rfft(compensated, n=padded, dim=2)[:, :, : extent + 1] * phase[: extent + 1]
     half = torch.fft.fft(half, n=padded, dim=1)[:, rows] * phase[rows][:, None]
@@ -68,6 +72,8 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
     inner = slice(1, 2 * extent + 2)
     values[inner, inner, : extent + 1] = torch.view_as_real(half) / box**2
     squares = (rows * rows).float()
-    outside = squares[:, None, None] + squares[None, :, None] + squares[None, None, extent:] > extent**2
+    outside = (
+        squares[:, None, None] + squares[None, :, None] + squares[None, None, extent:] > extent**2
+    )
     values[inner, inner, : extent + 1][outside] = 0.0
     return Projector(values, padding, radius)

@@ -44,10 +44,17 @@ def slices(
     Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours.
     """
     if rotations.device.type != "cpu":
-        return kernels_torch.slices(projector.values, rotations, model_x, model_y, projector.padding)
+        return kernels_torch.slices(
+            projector.values, rotations, model_x, model_y, projector.padding
+        )
     out = torch.empty(rotations.shape[0], 2, model_x.shape[0])
     kernels_cpu.slices(
-        projector.values.numpy(), rotations.numpy(), model_x.numpy(), model_y.numpy(), projector.padding, out.numpy()
+        projector.values.numpy(),
+        rotations.numpy(),
+        model_x.numpy(),
+        model_y.numpy(),
+        projector.padding,
+        out.numpy(),
     )
     return out
 
