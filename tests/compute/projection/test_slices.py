@@ -1,0 +1,242 @@
+"""What slicing and insertion are, for the compiled kernels and for the plain-torch ones that define them."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from compute.projection import kernels_torch
+from compute.projection import slices as front
+from compute.projection.reference import Projector, build_projector, grid_shape
+from compute.signal.fourier import half_plane_pixels
+
+RADIUS, PADDING = 6, 2
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def rotations(count: int, seed: int = 0) -> Tensor:
+    matrices = Rotation.random(count, rng=np.random.default_rng(seed)).as_matrix()
+    return torch.from_numpy(matrices)
+
+
+def plane(radius: int = RADIUS) -> tuple[Tensor, Tensor]:
+    """Half-plane frequencies of a disc, some of them between the grid points."""
+    pixels = half_plane_pixels(2 * radius, 1.0)
+    x, y = pixels.model_x.double(), pixels.model_y.double()
+    shrink = torch.where(torch.arange(len(x)) % 2 == 0, 1.0, 0.83)
+    return x * shrink, y * shrink
+
+
+class KernelLaws:
+    """One set of laws for every implementation; `dtype` is its precision, `tolerance` what rounding may do."""
+
+    dtype: torch.dtype
+    tolerance: float
+
+    def slices(self, values: Tensor, turns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def insert(
+        self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
+    ) -> None:
+        raise NotImplementedError
+
+    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def close(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> None:
+        """Equal to the tolerance, relative to the largest value."""
+        error = (found.double() - expected.double()).abs().max()
+        assert float(error) <= (tolerance or self.tolerance) * float(expected.abs().max())
+
+    def volume(self, seed: int = 0) -> Tensor:
+        return random(*grid_shape(PADDING, RADIUS), 2, seed=seed).to(self.dtype)
+
+    def view(self, count: int = 7) -> tuple[Tensor, Tensor, Tensor]:
+        x, y = plane()
+        return rotations(count).to(self.dtype), x.to(self.dtype), y.to(self.dtype)
+
+    def inserted(self, values: Tensor, weights: Tensor, sign: int = 1) -> Tensor:
+        turns, x, y = self.view(len(values))
+        sums = torch.zeros(*grid_shape(PADDING, RADIUS), 3, dtype=self.dtype)
+        self.insert(sums, turns, sign * x, sign * y, values, weights)
+        return sums
+
+    def test_slices_are_those_of_the_definition(self) -> None:
+        values, (turns, x, y) = self.volume(), self.view()
+        expected = kernels_torch.slices(
+            values.double(), turns.double(), x.double(), y.double(), PADDING
+        )
+        self.close(self.slices(values, turns, x, y), expected, max(self.tolerance, 1e-5))
+
+    def test_sums_are_those_of_the_definition(self) -> None:
+        turns, x, y = self.view()
+        values, weights = random(7, 2, len(x), seed=1), random(7, len(x), seed=2).abs()
+        expected = torch.zeros(*grid_shape(PADDING, RADIUS), 3, dtype=torch.float64)
+        kernels_torch.insert(
+            expected, turns.double(), x.double(), y.double(), PADDING, values, weights
+        )
+        found = self.inserted(values.to(self.dtype), weights.to(self.dtype))
+        self.close(found, expected, max(self.tolerance, 1e-5))
+
+    def test_power_is_the_weighted_sum_of_squares(self) -> None:
+        sliced, weights = random(5, 2, 30, seed=3), random(30, seed=4).abs()
+        expected = torch.stack([(one.square().sum(0) * weights).sum() for one in sliced])
+        self.close(self.weighted_power(sliced.to(self.dtype), weights.to(self.dtype)), expected)
+
+    def test_insertion_is_the_adjoint_of_slicing(self) -> None:
+        """⟨slice(V), Y⟩ = ⟨V, insert(Y)⟩, with the complex parts as real coordinates."""
+        volume, (turns, x, y) = self.volume(), self.view()
+        views = random(7, 2, len(x), seed=1).to(self.dtype)
+        weights = torch.zeros(7, len(x), dtype=self.dtype)
+        forward = (self.slices(volume, turns, x, y).double() * views.double()).sum()
+        backward = (self.inserted(views, weights)[..., :2].double() * volume.double()).sum()
+        scale = float(views.double().norm() * volume.double().norm())
+        assert abs(float(forward - backward)) <= self.tolerance * scale
+
+    def test_weights_are_the_adjoint_of_slicing_ones(self) -> None:
+        """Every inserted weight is spread over eight voxels with shares that add up to 1."""
+        _, x, _ = self.view()
+        weights = random(7, len(x), seed=6).abs().to(self.dtype)
+        found = self.inserted(torch.zeros(7, 2, len(x), dtype=self.dtype), weights)
+        assert float(found[..., 2].double().sum()) == pytest.approx(
+            float(weights.double().sum()), rel=1e-5
+        )
+        assert not found[..., :2].any()
+
+    def test_both_are_linear(self) -> None:
+        first, second = self.volume(1), self.volume(2)
+        turns, x, y = self.view()
+        both = self.slices(2 * first - 3 * second, turns, x, y)
+        one, other = self.slices(first, turns, x, y), self.slices(second, turns, x, y)
+        self.close(both, 2 * one - 3 * other)
+        views = random(7, 2, len(x), seed=7).to(self.dtype)
+        weights = random(7, len(x), seed=8).abs().to(self.dtype)
+        self.close(self.inserted(3 * views, 3 * weights), 3 * self.inserted(views, weights))
+
+    def test_insertion_adds_to_what_is_there(self) -> None:
+        turns, x, y = self.view()
+        views = random(7, 2, len(x), seed=7).to(self.dtype)
+        weights = random(7, len(x), seed=8).abs().to(self.dtype)
+        sums = torch.ones(*grid_shape(PADDING, RADIUS), 3, dtype=self.dtype)
+        self.insert(sums, turns, x, y, views, weights)
+        self.close(sums - 1, self.inserted(views, weights))
+
+    def test_a_view_and_its_friedel_mate_are_conjugate(self) -> None:
+        volume = build_projector(random(12, 12, 12).float(), PADDING, 12).values.to(self.dtype)
+        turns, x, y = self.view()
+        here, there = self.slices(volume, turns, x, y), self.slices(volume, turns, -x, -y)
+        self.close(there[:, 0], here[:, 0], 1e-5)
+        self.close(there[:, 1], -here[:, 1], 1e-5)
+
+    def test_inserting_the_mate_of_every_value_changes_nothing(self) -> None:
+        """Only the zero frequency, which is its own mate, keeps its value and so is left out."""
+        _, x, _ = self.view()
+        views = random(7, 2, len(x), seed=1).to(self.dtype)
+        weights = random(7, len(x), seed=2).abs().to(self.dtype)
+        views[:, :, 0] = 0.0
+        mates = torch.stack([views[:, 0], -views[:, 1]], 1)
+        self.close(self.inserted(mates, weights, sign=-1), self.inserted(views, weights))
+
+    @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+    def test_views_on_the_grid_are_its_values(self, quarter_turns: int) -> None:
+        """A turn by 90° about z, then the plane z = 0: image (kx, ky) samples Aᵀ(kx, ky, 0)."""
+        volume = self.volume()
+        origin = (volume.shape[0] - 1) // 2
+        turn = torch.from_numpy(
+            np.round(Rotation.from_euler("z", 90 * quarter_turns, degrees=True).as_matrix())
+        ).to(self.dtype)
+        kx = torch.tensor([1.0, 2.0, 0.5, 3.0, 2.5], dtype=self.dtype)
+        ky = torch.tensor([0.0, -3.0, 1.5, 2.0, 4.0], dtype=self.dtype)
+        found = self.slices(volume, turn[None].contiguous(), kx, ky)[0]
+        for i in range(5):
+            place = turn.T @ torch.tensor([kx[i], ky[i], 0.0], dtype=self.dtype)
+            sign = 1 if place[0] >= 0 else -1
+            x, y, _ = (sign * PADDING * place).round().long().tolist()
+            real, imaginary = volume[origin, origin + y, x].tolist()
+            assert found[0, i] == pytest.approx(real, abs=1e-5)
+            assert found[1, i] == pytest.approx(sign * imaginary, abs=1e-5)
+
+    def test_a_tilt_carries_the_plane_to_x_0(self) -> None:
+        """A = turn by 90° about y, which takes map z to image x: image (kx, 0) samples map (0, 0, kx)."""
+        volume = self.volume()
+        origin = (volume.shape[0] - 1) // 2
+        turn = torch.tensor(
+            [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
+            dtype=self.dtype,
+        )
+        x = torch.tensor([1.0, 3.0], dtype=self.dtype)
+        y = torch.tensor([0.0, -2.0], dtype=self.dtype)
+        found = self.slices(volume, turn[None], x, y)[0]
+        self.close(found[:, 0], volume[origin + 2, origin, 0])
+        self.close(found[:, 1], volume[origin + 6, origin - 4, 0])
+
+    def test_frequencies_on_the_rim_touch_the_last_layers_only(self) -> None:
+        """A value at the largest radius, along every axis, lands inside the grid."""
+        side, _, length = grid_shape(PADDING, RADIUS)
+        axes = torch.eye(3, dtype=self.dtype)
+        turns = torch.stack([axes, axes[[1, 2, 0]], axes[[2, 0, 1]]])
+        rim = torch.tensor([float(RADIUS), -float(RADIUS), 0.0, 0.0], dtype=self.dtype)
+        x, y = rim, rim.flip(0).contiguous()
+        ones = torch.ones(3, 4, dtype=self.dtype)
+        sums = torch.zeros(side, side, length, 3, dtype=self.dtype)
+        self.insert(sums, turns, x, y, torch.zeros(3, 2, 4, dtype=self.dtype), ones)
+        assert float(sums[..., 2].sum()) == 12.0
+        assert float(sums[:, :, PADDING * RADIUS, 2].sum()) == 4.0
+
+    def test_no_view_gives_no_slice(self) -> None:
+        _, x, y = self.view()
+        nothing = torch.zeros(0, 3, 3, dtype=self.dtype)
+        assert self.slices(self.volume(), nothing, x, y).shape == (0, 2, len(x))
+
+
+class TestTorch(KernelLaws):
+    """The definition, in double precision."""
+
+    dtype, tolerance = torch.float64, 1e-12
+
+    def slices(self, values: Tensor, turns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return kernels_torch.slices(values, turns, x, y, PADDING)
+
+    def insert(
+        self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
+    ) -> None:
+        kernels_torch.insert(sums, turns, x, y, PADDING, values, weights)
+
+    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
+        return kernels_torch.weighted_power(sliced, weights)
+
+
+class TestCompiled(KernelLaws):
+    """The kernels for the CPU, through the functions that everybody calls."""
+
+    dtype, tolerance = torch.float32, 3e-6
+
+    def slices(self, values: Tensor, turns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return front.slices(Projector(values, PADDING, RADIUS), turns, x, y)
+
+    def insert(
+        self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
+    ) -> None:
+        front.insert(front.Accumulator(sums, PADDING, RADIUS), turns, x, y, values, weights)
+
+    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
+        return front.weighted_power(sliced, weights)
+
+
+def test_an_empty_accumulator_is_as_large_as_a_projector_of_the_same_radius() -> None:
+    accumulator = front.empty_accumulator(2, 5)
+    projector = build_projector(torch.zeros(12, 12, 12), 2, 10)
+    assert accumulator.sums.shape[:3] == projector.values.shape[:3]
+    assert accumulator.origin == projector.origin
+    assert not accumulator.sums.any()
+
+
+def test_complex_rows_become_real_parts_then_imaginary_parts() -> None:
+    rows = torch.tensor([[1 + 2j, 3 - 4j]])
+    assert kernels_torch.as_real_rows(rows).tolist() == [[1.0, 3.0, 2.0, -4.0]]
