@@ -8,40 +8,46 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-# Log weights further than this below the best are zero: exp(-25.6) is 8e-12, a ten-million-fold margin to what
-# a cut at 99.9 % could notice. Resolution of the histogram: 1/40 of a log unit.
-_DEPTH = 25.6
-_BINS_PER_UNIT = 40
+# Weights are counted by how far a score lies below the best one, in bins of 1/40 of a log unit. What is further
+# below than all bins weighs nothing: exp(-25.6) is 8e-12, a ten-million-fold margin to what a cut at 99.9 % notices.
+_BINS = 1024
+_BINS_PER_UNIT = 40.0
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
 def _histogram(scores, best):
     """Weight per bin of distance below the best score, and the total weight (float64)."""
-    bins = np.zeros(1024, np.float64)
+    bins = np.zeros(_BINS, np.float64)
     total = 0.0
     for i in range(scores.shape[0]):
         below = best - scores[i]
-        if below < np.float32(25.6):
+        depth = below * np.float32(_BINS_PER_UNIT)
+        if depth < np.float32(_BINS):
             weight = np.exp(-np.float64(below))
-            bins[int(below * np.float32(40.0))] += weight
+            bins[int(depth)] += weight
             total += weight
     return bins, total
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _weights(scores, best, limit, total, out):
-    """Fill out with exp(score - best)/total where the score is at most `limit` below the best, else 0."""
+def _weights(scores, best, bins, total, out):
+    """Fill out with exp(score - best)/total where the score lies within the first `bins` bins, else 0."""
     for i in range(scores.shape[0]):
         below = best - scores[i]
-        out[i] = np.float32(np.exp(-np.float64(below)) / total) if below < limit else np.float32(0)
+        is_kept = below * np.float32(_BINS_PER_UNIT) < bins
+        out[i] = np.float32(np.exp(-np.float64(below)) / total) if is_kept else np.float32(0)
 
 
-def _cut(bins: np.ndarray, total: float, fraction: float) -> float:
-    """Distance below the best score within which the weights exceed `fraction` of the total."""
-    covered = np.cumsum(bins)
-    return float((np.searchsorted(covered, fraction * total) + 1) / _BINS_PER_UNIT)
+def _cut(bins: np.ndarray, total: float, fraction: float) -> int:
+    """How many bins from the best score on hold `fraction` of the total weight."""
+    return min(int(np.searchsorted(np.cumsum(bins), fraction * total)) + 1, _BINS)
+
+
+def _depth(scores: Float[Tensor, "*pose"], best: float) -> Float[Tensor, "*pose"]:
+    """Distance below the best score in bins, rounded as in the compiled functions."""
+    return (best - scores) * _BINS_PER_UNIT
 
 
 def _bins_of(scores: Float[Tensor, " pose"], best: float) -> tuple[np.ndarray, float]:
@@ -49,10 +55,10 @@ def _bins_of(scores: Float[Tensor, " pose"], best: float) -> tuple[np.ndarray, f
     if scores.device.type == "cpu":
         bins, total = _histogram(scores.numpy(), np.float32(best))
         return bins, float(total)
-    below = (best - scores).clamp(max=_DEPTH)
-    weights = torch.where(below < _DEPTH, torch.exp(-below.double()), 0.0)
-    index = (below * _BINS_PER_UNIT).long().clamp(max=1023)
-    return torch.bincount(index, weights, minlength=1024).cpu().numpy(), float(weights.sum())
+    depth = _depth(scores, best)
+    weights = torch.where(depth < _BINS, torch.exp((scores - best).double()), 0.0)
+    index = torch.where(depth < _BINS, depth, 0.0).long()
+    return torch.bincount(index, weights, minlength=_BINS).cpu().numpy(), float(weights.sum())
 
 
 def significant(
@@ -60,14 +66,14 @@ def significant(
 ) -> Int[Tensor, " kept"]:
     """Indices of the fewest best poses that hold more than `fraction` of the weight, ties included.
 
-    Ties are poses within 1/40 of a log unit of the last one. `maximum` > 0 caps their number. A score that is not
-    finite is never kept; when none is finite the result is empty.
+    Ties are poses within 1/40 of a log unit of the last one. `maximum` > 0 caps their number. A score of -inf is never
+    kept; when none is finite, or one is not a number, the result is empty.
     """
     best = float(scores.max())
     if not np.isfinite(best):
         return torch.zeros(0, dtype=torch.long, device=scores.device)
     bins, total = _bins_of(scores, best)
-    kept = torch.nonzero(scores > best - _cut(bins, total, fraction))[:, 0]
+    kept = torch.nonzero(_depth(scores, best) < _cut(bins, total, fraction))[:, 0]
     if maximum and len(kept) > maximum:
         kept = kept[torch.topk(scores[kept], maximum).indices].sort().values
     return kept
@@ -84,12 +90,12 @@ def weigh(
     flat = scores.reshape(-1)
     best = float(flat.max())
     bins, total = _bins_of(flat, best)
-    limit = min(_cut(bins, total, fraction), _DEPTH)
+    kept = _cut(bins, total, fraction)
     if flat.device.type == "cpu":
         out = torch.empty_like(flat)
-        _weights(flat.numpy(), np.float32(best), np.float32(limit), total, out.numpy())
+        _weights(flat.numpy(), np.float32(best), np.float32(kept), total, out.numpy())
     else:
-        out = torch.where(best - flat < limit, torch.exp(flat - best) / total, 0.0)
+        out = torch.where(_depth(flat, best) < kept, torch.exp(flat - best) / total, 0.0)
     return out.view(scores.shape), best, float(np.log(total))
 
 
