@@ -65,19 +65,17 @@ def _refine(values: dict[str, Any]) -> int:
     parallel.check_rank_count(size)
     if params.mpi > 0 and params.mpi != size:
         raise ValueError(
-            f"{params.mpi} processes were asked for but MPI reports {size}: the launcher belongs to another MPI library "
-            "than mpi4py; start with the mpiexec of the same environment"
+            f"{params.mpi} processes were asked for but MPI reports {size}: the launcher belongs to another MPI "
+            "library than mpi4py; start with the mpiexec of the same environment"
         )
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)
 
-    def make(seat: parallel.Seat, team: parallel.HalfTeam) -> refine.Half:
-        return refine.make_half(seat, team, threads=threads)
+    def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
+        return refine.make_half(seat, team, threads=threads if size > 1 else max(1, threads // 2))
 
     if size == 1:
-        team: parallel.Team = parallel.SoloTeam(
-            lambda seat, own: refine.make_half(seat, own), threads
-        )
+        team: parallel.Team = parallel.SoloTeam(make, threads)
     elif rank > 0:
         parallel.serve(world, make)
         return 0

@@ -127,6 +127,7 @@ class Team(ABC):
             result[seat.half - 1].append(reply)
         return result
 
+    @abstractmethod
     def close(self) -> None:
         """Release the workers."""
 

@@ -31,8 +31,8 @@ def current_size(state: State, settings: Settings) -> int:
     """
     shell = nearest(settings.extent_A / state.resolution_A)
     is_sharp = state.has_normal_iteration and state.mean_pmax > SHARP_PMAX
-    jump = nearest(0.25 * settings.box / 2)
-    shell += jump if is_sharp and state.has_high_fsc else state.size_increment
+    jump = nearest(0.25 * settings.box / 2) if is_sharp and state.has_high_fsc else 0
+    shell += max(jump, state.size_increment)
     size = min(2 * shell, settings.box)
     is_worse = (
         state.resolution_A > state.sized_resolution_A + ROUNDING

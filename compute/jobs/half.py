@@ -20,6 +20,7 @@ from compute.files.particles import ParticleSet
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, enter, unchanged
 from compute.maximisation import prior, reconstruct, symmetrise
+from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
 from compute.projection.reference import build_projector
@@ -32,6 +33,8 @@ from compute.signal import masks
 from compute.signal.fourier import shell_sums
 
 IMAGES_PER_BLOCK = 16
+# A map coarser than this is no judge of its own shape.
+ENVELOPE_RESOLUTION_A = 30.0
 # Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
 DETERMINED_SSNR = 3.0
 
@@ -69,10 +72,7 @@ class Half:
             particles, params, box, pixel_size_A, rows, share, preload, seed, self._device
         )
         radius = params.particle_diameter_A / (2 * pixel_size_A)
-        if solvent_mask is not None:
-            self._mask = torch.from_numpy(solvent_mask)
-        else:
-            self._mask = masks.sphere(box, radius, params.mask_edge_px)
+        self._mask = None if solvent_mask is None else torch.from_numpy(solvent_mask)
         scan = self._images.source.scan(rows[self._images.own], radius)
         return dataclasses.asdict(scan)
 
@@ -270,24 +270,24 @@ class Half:
         """The half-map without regularisation and mask."""
         return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
 
-    def maximise(self, ssnr: np.ndarray) -> dict[str, np.ndarray] | None:
+    def maximise(self, ssnr: np.ndarray, resolution_A: float) -> dict[str, np.ndarray] | None:
         """The new reference of the half, regularised by the SSNR per shell, for all its workers.
 
         The first worker returns the map, its reconstruction noise, signal power and Fourier coverage per shell.
         """
-        answer = self._new_map(ssnr) if self._seat.member == 0 else None
+        answer = self._new_map(ssnr, resolution_A) if self._seat.member == 0 else None
         volume = self._team.share(answer["map"] if answer is not None else None)
         self.take_map(volume)
         return answer
 
-    def _new_map(self, ssnr: np.ndarray) -> dict[str, np.ndarray]:
+    def _new_map(self, ssnr: np.ndarray, resolution_A: float) -> dict[str, np.ndarray]:
         """The reconstruction of the half, solvent flattened, with its spectra."""
         noise = prior.reconstruction_noise(self._accumulator, len(ssnr))
         signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
         minimum = self._params.minimum_resolution_shells
         volume = reconstruct.reconstruct(self._accumulator, self._box, signal, minimum).cpu()
         if self._params.flatten_solvent:
-            volume = reconstruct.flatten(volume, self._mask)
+            volume = reconstruct.flatten(volume, self._solvent_mask(volume, resolution_A))
         coverage = prior.fourier_coverage(self._accumulator, signal)
         return {
             "map": volume.numpy(),
@@ -295,6 +295,16 @@ class Half:
             "signal": signal.cpu().numpy(),
             "coverage": coverage.cpu().numpy(),
         }
+
+    def _solvent_mask(self, volume: Tensor, resolution_A: float) -> Tensor:
+        """The user's mask, else the map's own envelope once it has a shape, else a sphere."""
+        if self._mask is not None:
+            return self._mask
+        params, edge_px = self._params, self._params.mask_edge_px
+        diameter_A = params.particle_diameter_A
+        if params.adaptive_solvent and resolution_A <= ENVELOPE_RESOLUTION_A:
+            return molecular_envelope(volume, self._pixel_size_A, resolution_A, diameter_A, edge_px)
+        return masks.sphere(self._box, diameter_A / (2 * self._pixel_size_A), edge_px)
 
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""

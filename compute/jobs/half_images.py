@@ -42,7 +42,7 @@ class HalfImages:
         self._relaxed: SymmetryGroup | None = None
         if params.relax_symmetry:
             self._relaxed = parse_symmetry(params.relax_symmetry)
-        self.source = ImageSource(particles, preload)
+        self.source = ImageSource(particles, preload, rows[self.own])
         self.parameters: Parameters
 
     @property

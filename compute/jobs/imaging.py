@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from compute.expectation.prepare import Imaging, make_imaging
-from compute.files.particles import OpticsGroup, ParticleSet
+from compute.files.labels import star_label
+from compute.files.optics import OpticsGroup
+from compute.files.particles import ParticleSet
 from compute.files.star import read_star
 from compute.params.refine import RefineParams
 from compute.signal.ctf import Optics
@@ -70,7 +72,7 @@ def relative_responses(
         return [None] * len(optics)
     curves = [_response_curve(group) for group in optics]
     result: list[Tensor | None] = []
-    for group, pixels, (frequency, value) in zip(optics, lists, curves, strict=True):
+    for pixels, (frequency, value) in zip(lists, curves, strict=True):
         radius = torch.hypot(pixels.shift_x_A, pixels.shift_y_A).numpy()
         own = np.interp(radius, frequency, value)
         mean = np.mean([np.interp(radius, *curve) for curve in curves], axis=0)
@@ -80,8 +82,7 @@ def relative_responses(
 
 def _response_curve(group: OpticsGroup) -> tuple[np.ndarray, np.ndarray]:
     """Frequency in 1/Å and modulation transfer of a group's detector, read from its STAR file."""
-    tables = read_star(group.mtf_path)
-    columns = next(iter(tables.values())).columns
-    frequency = np.asarray(columns["rlnResolutionInversePixel"], dtype=np.float64)
-    value = np.asarray(columns["rlnMtfValue"], dtype=np.float64)
-    return frequency / group.pixel_size_A, value
+    columns = next(iter(read_star(str(group.mtf_path)).values())).columns
+    frequency = np.asarray(columns[star_label("resolution_inverse_pixel")], dtype=np.float64)
+    value = np.asarray(columns[star_label("mtf_value")], dtype=np.float64)
+    return frequency / (group.original_pixel_size_A or group.pixel_size_A), value

@@ -1,25 +1,20 @@
 """The refinement job: reads the inputs, leads the refinement, writes its files and says how it goes."""
 
 import dataclasses
-import os
-import resource
 import shlex
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import psutil
 import torch
 
 from compute.convergence import status
-from compute.convergence.sizes import needed_step_deg
 from compute.convergence.state import Settings, State
 from compute.files import events
 from compute.files.errors import InputError
@@ -32,14 +27,15 @@ from compute.files.relion import (
     supersede,
     write_exit_marker,
 )
+from compute.files.star import Table
 from compute.jobs.half import Half
-from compute.jobs.refine_files import Writer, known, log_likelihood, restore, view_counts
+from compute.jobs.refine_files import Writer, restore
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Exchange, Progress, Refinement
+from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.parallel import HalfTeam, PerHalf, Seat, Team
 from compute.params.refine import RefineParams
 
-BYTES_PER_GB = 1e9
 # Images stay in memory where all of them together take less than this share of what is free.
 PRELOAD_SHARE = 0.4
 
@@ -90,14 +86,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _report_failure(files: IterationFiles, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped."""
-    if isinstance(error, SystemExit | KeyboardInterrupt):
-        sentence, reason, outcome = "The job was stopped.", "stopped", "aborted"
-    else:
-        sentence, reason, outcome = f"{error}" or type(error).__name__, "failed", "failure"
+    is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
+    sentence = "The job was stopped." if is_stopped else str(error) or type(error).__name__
     voice.log.error(sentence)
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    reason: Literal["stopped", "failed"] = "stopped" if is_stopped else "failed"
     voice.progress.write(events.End(reason=reason, message=sentence, exit_status=code))
-    write_exit_marker(files.folder, outcome)
+    write_exit_marker(files.folder, "aborted" if is_stopped else "failure")
 
 
 def _refine(
@@ -125,7 +120,7 @@ def _refine(
         inputs = dataclasses.replace(
             inputs,
             seed=resumed[1]["seed"],
-            rows=tuple(np.array(rows) for rows in resumed[1]["rows"]),
+            rows=rows_of(resumed[1]),
         )
     for remark in inputs.remarks:
         voice.log.warning(remark)
@@ -134,7 +129,7 @@ def _refine(
     refinement = Refinement(params, inputs, team, settings, exchange)
     command = shlex.join(sys.argv)
     writer = Writer(files, params.model_copy(update={"random_seed": inputs.seed}), inputs, command)
-    voice.progress.write(_start_event(params, inputs, team, command, attempt, start_after))
+    voice.progress.write(start_event(params, inputs, team, command, attempt, start_after))
     voice.progress.start_heartbeat()
     team.on_progress = voice.progress.advance
     if resumed is None:
@@ -148,7 +143,9 @@ def _refine(
         progress = _iterate(refinement, progress, writer, voice)
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
-    _report_end(progress, files, voice, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    is_masked = params.solvent_correct_fsc
+    voice.progress.write(end_event(progress.state, files, is_masked, seconds))
     return progress
 
 
@@ -196,7 +193,7 @@ def _load(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> Inp
         preload = size < PRELOAD_SHARE * psutil.virtual_memory().available
     replies = team.call(
         "load",
-        particles=inputs.particles.without_tables(),
+        particles=dataclasses.replace(inputs.particles, table=Table(inputs.particles.table.name)),
         params=params,
         box=inputs.box,
         pixel_size_A=inputs.pixel_size_A,
@@ -226,21 +223,20 @@ def _load(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> Inp
         raise InputError(
             f"{sentence}; without them a half-set has fewer than {MINIMUM_HALF} particles"
         )
-    kept = tuple(one[~np.isin(one, bad)] for one in inputs.rows)
-    return dataclasses.replace(inputs, rows=kept)
+    first_rows, second_rows = (one[~np.isin(one, bad)] for one in inputs.rows)
+    return dataclasses.replace(inputs, rows=(first_rows, second_rows))
 
 
 def _warn_of_backgrounds(scans: list[dict[str, Any]], finite: np.ndarray, voice: Voice) -> None:
     """Say so where images do not look normalised outside the mask diameter."""
     mean = np.concatenate([scan["background_mean"] for scan in scans])[finite]
     std = np.concatenate([scan["background_std"] for scan in scans])[finite]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        odd = (np.abs(mean / std) > 0.5) | (std < 0.5) | (std > 2.0)
-    odd &= np.isfinite(std)
+    odd = ~((np.abs(mean) <= std / 2) & (std >= 0.5) & (std <= 2.0))
     if odd.mean() > 0.05:
         voice.log.warning(
-            f"{int(odd.sum())} of {len(odd)} images are not normalised: outside the mask diameter the mean should be near 0 "
-            "and the standard deviation near 1. Extract them again with normalisation, and check the mask diameter.",
+            f"{int(odd.sum())} of {len(odd)} images are not normalised: outside the mask diameter the mean should be "
+            "near 0 and the standard deviation near 1. Extract them again with normalisation, and check the mask "
+            "diameter.",
             "E28",
         )
 
@@ -258,7 +254,7 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     else:
         names = writer.iteration(progress)
     seconds = time.perf_counter() - began
-    voice.progress.write(_iteration_event(refinement, progress, names, seconds))
+    voice.progress.write(iteration_event(refinement, progress, names, seconds))
     return progress
 
 
@@ -267,140 +263,3 @@ def _say_plan(state: State, voice: Voice) -> None:
     for line in status.status_lines(state):
         voice.log.line(line)
     voice.log.line(f" Expectation iteration {state.iteration}")
-
-
-def _start_event(
-    params: RefineParams,
-    inputs: Inputs,
-    team: Team,
-    command: str,
-    attempt: int,
-    start_after: int | None,
-) -> events.Start:
-    """The first record of an attempt."""
-    return events.Start(
-        job="refine",
-        program_version=version("halfmap"),
-        command=command,
-        parameters=params.model_dump(),
-        attempt=attempt,
-        continued_after_iteration=start_after,
-        ranks=[
-            events.Rank(
-                rank=0,
-                role="leader",
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                device="cpu",
-                threads=1,
-            )
-        ],
-        seed=inputs.seed,
-        particles=sum(len(rows) for rows in inputs.rows),
-        half_sizes=[len(rows) for rows in inputs.rows],
-        optics_groups=[group.name for group in inputs.particles.optics],
-        box_size=inputs.box,
-        pixel_size_A=inputs.pixel_size_A,
-        particle_diameter_A=params.particle_diameter_A,
-        symmetry=params.symmetry,
-        initial_lowpass_A=params.initial_lowpass_A or None,
-        join_halves_A=params.low_resolution_join_A or None,
-    )
-
-
-def _iteration_event(
-    refinement: Refinement, progress: Progress, names: list[str], seconds: float
-) -> events.Iteration:
-    """The record of a finished iteration: every figure of the cockpit."""
-    state, sampling = progress.state, progress.state.sampling
-    inputs, results = refinement.inputs, progress.results or []
-    order, counts = view_counts(progress)
-    scales = np.concatenate([one.scale for one in progress.parameters])
-    norms = np.concatenate([one.norm for one in progress.parameters])
-    pooled = np.concatenate([one.significant_samples for one in results])
-    children = (8, 4) if sampling.oversample else (1, 1)
-    return events.Iteration(
-        iteration=state.iteration,
-        is_final=state.is_finished,
-        resolution_fsc05_A=state.resolution_A,
-        resolution_fsc0143_A=known(state.resolution_0143_A),
-        best_resolution_A=known(state.best_resolution_A),
-        is_solvent_corrected=refinement.params.solvent_correct_fsc,
-        has_dip=state.rises_again_A is not None,
-        resolution_after_dip_A=state.rises_again_A,
-        iterations_without_gain=state.iterations_without_gain,
-        change_angles_deg=known(state.angle_change_deg),
-        change_offsets_A=known(state.offset_change_A),
-        iterations_without_change=state.iterations_without_changes,
-        accuracy_angles_deg=known(state.accuracy_angle_deg),
-        accuracy_offsets_A=known(state.accuracy_offset_A),
-        healpix_order=sampling.order,
-        coarse_step_deg=sampling.coarse_step_deg,
-        fine_step_deg=sampling.fine_step_deg,
-        required_step_deg=needed_step_deg(
-            state.resolution_A, refinement.params.particle_diameter_A
-        ),
-        is_local_search=sampling.is_local,
-        offset_range_A=sampling.offset_range_A,
-        coarse_offset_step_A=sampling.offset_step_A,
-        fine_offset_step_A=sampling.fine_offset_step_A,
-        oversampling=1 if sampling.oversample else 0,
-        coarse_orientations=results[0].orientations,
-        coarse_translations=results[0].translations,
-        fine_orientations=results[0].orientations * children[0],
-        fine_translations=results[0].translations * children[1],
-        current_size=state.current_size,
-        coarse_size=state.coarse_size,
-        mean_pmax=state.mean_pmax,
-        median_significant_samples=float(np.median(pooled)),
-        mean_norm_correction=float(norms.mean()),
-        scale_min=float(scales.min()),
-        scale_max=float(scales.max()),
-        sigma_offset_A=[one.offset_sigma_A for one in progress.parameters],
-        log_likelihood=log_likelihood(progress, 1) + log_likelihood(progress, 2),
-        is_fine_enough=state.is_fine_enough,
-        has_converged=state.has_converged,
-        explanation=status.explain(state, refinement.settings),
-        seconds=seconds,
-        phase_seconds={
-            **progress.seconds,
-            **{
-                f"half {half} {name}": value
-                for half, one in enumerate(results, 1)
-                for name, value in one.seconds.items()
-            },
-        },
-        peak_memory_GB=[peak_memory_GB(), *refinement.peak_memory_GB()],
-        extent_A=inputs.box * inputs.pixel_size_A,
-        fsc=list(state.fsc),
-        ssnr=list(state.ssnr),
-        noise_power=[
-            events.NoiseSpectrum(half=half, optics_group=group.name, power=power.tolist())
-            for half, one in enumerate(progress.parameters, 1)
-            for group, power in zip(inputs.particles.optics, one.noise_power, strict=True)
-        ],
-        orientability=[] if progress.orientability is None else progress.orientability.tolist(),
-        orientations=events.OrientationHistogram(healpix_order=order, counts=counts.tolist()),
-        files=names,
-    )
-
-
-def peak_memory_GB() -> float:
-    """The largest resident memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / BYTES_PER_GB
-
-
-def _report_end(progress: Progress, files: IterationFiles, voice: Voice, seconds: float) -> None:
-    """The record of a finished refinement."""
-    state = progress.state
-    voice.progress.write(
-        events.End(
-            reason="iteration limit" if state.stop_reason == "maximum_iterations" else "converged",
-            message=status.final_lines(state, str(files.root))[0].strip(),
-            iteration=state.iteration,
-            resolution_A=state.resolution_0143_A,
-            resolution_criterion="half-map FSC 0.143, unmasked",
-            seconds=seconds,
-            files=[path.name for path in (files.joined_map(), files.data(None), files.fsc_star())],
-        )
-    )

@@ -283,6 +283,12 @@ def checkpoint_of(progress: Progress) -> tuple[dict[str, np.ndarray], dict[str, 
     return arrays, state
 
 
+def rows_of(saved: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the particle set in each half, as a checkpoint holds them."""
+    first, second = (np.array(rows, dtype=np.int64) for rows in saved["rows"])
+    return first, second
+
+
 def restore(files: IterationFiles, iteration: int) -> tuple[Progress, dict[str, Any]]:
     """The progress after an iteration as it was, and the rest of its checkpoint (seed, parameters, half-sets)."""
     arrays, state = load_checkpoint(files.checkpoint(iteration))

@@ -9,7 +9,8 @@ import torch
 
 from compute.files.errors import InputError
 from compute.files.mrc import read_map
-from compute.files.particles import ParticleSet, check_particles, read_particles
+from compute.files.particle_checks import check_particles
+from compute.files.particles import ParticleSet, read_particles
 from compute.params.refine import RefineParams
 from compute.sampling.symmetry import parse_symmetry
 from compute.signal.fourier import lowpass
@@ -184,8 +185,8 @@ def _diameter_remarks(params: RefineParams, box: int, pixel_size_A: float) -> li
     remarks = []
     if params.particle_diameter_A >= box * pixel_size_A:
         remarks.append(
-            f"The mask diameter {params.particle_diameter_A:g} Å is not smaller than the box, {box * pixel_size_A:.1f} Å: "
-            "images will not be masked."
+            f"The mask diameter {params.particle_diameter_A:g} Å is not smaller than the box, "
+            f"{box * pixel_size_A:.1f} Å: images will not be masked."
         )
     if 0 < params.initial_lowpass_A < 2 * pixel_size_A:
         raise InputError(

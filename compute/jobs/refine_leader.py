@@ -320,7 +320,7 @@ class Refinement:
         ssnr = np.array(progress.state.ssnr)
         if progress.state.has_converged:
             ssnr = ssnr_from_fsc(np.array(progress.state.fsc))
-        replies = self.team.call("maximise", ssnr=ssnr)
+        replies = self.team.call("maximise", ssnr=ssnr, resolution_A=progress.state.resolution_A)
         progress.spectra = [half[0] for half in replies]
         progress.maps = [spectra.pop("map") for spectra in progress.spectra]
 

@@ -79,6 +79,15 @@ class RefineParams(JobParams):
     flatten_solvent: Annotated[bool, option(OPTIMISATION,
         "Mask the references between iterations.",
         "--flatten_solvent", advanced=True, absent=False)] = True
+    adaptive_solvent: Annotated[
+        bool,
+        option(
+            OPTIMISATION,
+            "Without a mask of yours, flatten the solvent outside the molecule's own outline, found in "
+            "each half-map and widened by 10 Å; if not, outside the mask diameter.",
+            advanced=True,
+        ),
+    ] = True
     solvent_correct_fsc: Annotated[bool, option(OPTIMISATION,
         "Use FSC curves corrected for the solvent outside the mask; needs a mask.",
         "--solvent_correct_fsc")] = False

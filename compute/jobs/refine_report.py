@@ -1,0 +1,156 @@
+"""The records of a refinement for the pages that watch it: start, iterations, end."""
+
+import os
+import resource
+import socket
+from importlib.metadata import version
+
+import numpy as np
+
+from compute.convergence import status
+from compute.convergence.sizes import needed_step_deg
+from compute.convergence.state import State
+from compute.files import events
+from compute.files.relion import IterationFiles
+from compute.jobs.refine_files import known, log_likelihood, view_counts
+from compute.jobs.refine_inputs import Inputs
+from compute.jobs.refine_leader import Progress, Refinement
+from compute.parallel import Team
+from compute.params.refine import RefineParams
+
+BYTES_PER_GB = 1e9
+
+
+def start_event(
+    params: RefineParams,
+    inputs: Inputs,
+    team: Team,
+    command: str,
+    attempt: int,
+    start_after: int | None,
+) -> events.Start:
+    """The first record of an attempt."""
+    return events.Start(
+        job="refine",
+        program_version=version("halfmap"),
+        command=command,
+        parameters=params.model_dump(),
+        attempt=attempt,
+        continued_after_iteration=start_after,
+        ranks=[
+            events.Rank(
+                rank=0,
+                role="leader",
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                device="cpu",
+                threads=1,
+            )
+        ],
+        seed=inputs.seed,
+        particles=sum(len(rows) for rows in inputs.rows),
+        half_sizes=[len(rows) for rows in inputs.rows],
+        optics_groups=[group.name for group in inputs.particles.optics],
+        box_size=inputs.box,
+        pixel_size_A=inputs.pixel_size_A,
+        particle_diameter_A=params.particle_diameter_A,
+        symmetry=params.symmetry,
+        initial_lowpass_A=params.initial_lowpass_A or None,
+        join_halves_A=params.low_resolution_join_A or None,
+    )
+
+
+def iteration_event(
+    refinement: Refinement, progress: Progress, names: list[str], seconds: float
+) -> events.Iteration:
+    """The record of a finished iteration: every figure of the cockpit."""
+    state, sampling = progress.state, progress.state.sampling
+    inputs, results = refinement.inputs, progress.results or []
+    order, counts = view_counts(progress)
+    scales = np.concatenate([one.scale for one in progress.parameters])
+    norms = np.concatenate([one.norm for one in progress.parameters])
+    pooled = np.concatenate([one.significant_samples for one in results])
+    children = (8, 4) if sampling.oversample else (1, 1)
+    return events.Iteration(
+        iteration=state.iteration,
+        is_final=state.is_finished,
+        resolution_fsc05_A=state.resolution_A,
+        resolution_fsc0143_A=known(state.resolution_0143_A),
+        best_resolution_A=known(state.best_resolution_A),
+        is_solvent_corrected=refinement.params.solvent_correct_fsc,
+        has_dip=state.rises_again_A is not None,
+        resolution_after_dip_A=state.rises_again_A,
+        iterations_without_gain=state.iterations_without_gain,
+        change_angles_deg=known(state.angle_change_deg),
+        change_offsets_A=known(state.offset_change_A),
+        iterations_without_change=state.iterations_without_changes,
+        accuracy_angles_deg=known(state.accuracy_angle_deg),
+        accuracy_offsets_A=known(state.accuracy_offset_A),
+        healpix_order=sampling.order,
+        coarse_step_deg=sampling.coarse_step_deg,
+        fine_step_deg=sampling.fine_step_deg,
+        required_step_deg=needed_step_deg(
+            state.resolution_A, refinement.params.particle_diameter_A
+        ),
+        is_local_search=sampling.is_local,
+        offset_range_A=sampling.offset_range_A,
+        coarse_offset_step_A=sampling.offset_step_A,
+        fine_offset_step_A=sampling.fine_offset_step_A,
+        oversampling=1 if sampling.oversample else 0,
+        coarse_orientations=results[0].orientations,
+        coarse_translations=results[0].translations,
+        fine_orientations=results[0].orientations * children[0],
+        fine_translations=results[0].translations * children[1],
+        current_size=state.current_size,
+        coarse_size=state.coarse_size,
+        mean_pmax=state.mean_pmax,
+        median_significant_samples=float(np.median(pooled)),
+        mean_norm_correction=float(norms.mean()),
+        scale_min=float(scales.min()),
+        scale_max=float(scales.max()),
+        sigma_offset_A=[one.offset_sigma_A for one in progress.parameters],
+        log_likelihood=log_likelihood(progress, 1) + log_likelihood(progress, 2),
+        is_fine_enough=state.is_fine_enough,
+        has_converged=state.has_converged,
+        explanation=status.explain(state, refinement.settings),
+        seconds=seconds,
+        phase_seconds={
+            **progress.seconds,
+            **{
+                f"half {half} {name}": value
+                for half, one in enumerate(results, 1)
+                for name, value in one.seconds.items()
+            },
+        },
+        peak_memory_GB=[peak_memory_GB(), *refinement.peak_memory_GB()],
+        extent_A=inputs.box * inputs.pixel_size_A,
+        fsc=list(state.fsc),
+        ssnr=list(state.ssnr),
+        noise_power=[
+            events.NoiseSpectrum(half=half, optics_group=group.name, power=power.tolist())
+            for half, one in enumerate(progress.parameters, 1)
+            for group, power in zip(inputs.particles.optics, one.noise_power, strict=True)
+        ],
+        orientability=[] if progress.orientability is None else progress.orientability.tolist(),
+        orientations=events.OrientationHistogram(healpix_order=order, counts=counts.tolist()),
+        files=names,
+    )
+
+
+def peak_memory_GB() -> float:
+    """The largest resident memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / BYTES_PER_GB
+
+
+def end_event(state: State, files: IterationFiles, is_masked: bool, seconds: float) -> events.End:
+    """The record of a finished refinement."""
+    masking = "masked, corrected" if is_masked else "unmasked"
+    return events.End(
+        reason="iteration limit" if state.stop_reason == "maximum_iterations" else "converged",
+        message=status.final_lines(state, str(files.root))[0].strip(),
+        iteration=state.iteration,
+        resolution_A=state.resolution_0143_A,
+        resolution_criterion=f"half-map FSC 0.143, {masking}",
+        seconds=seconds,
+        files=[path.name for path in (files.joined_map(), files.data(None), files.fsc_star())],
+    )

@@ -1,0 +1,63 @@
+"""A molecular envelope found in a map itself, so that its solvent can be flattened without a mask from the user."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import ndimage
+from torch import Tensor
+
+from compute.signal.fourier import lowpass
+from compute.signal.masks import sphere
+
+# The envelope is looked for at this resolution: coarse enough for noise to average out, fine enough for a surface.
+SEARCH_RESOLUTION_A = 15.0
+# Density counts as molecule this many robust standard deviations above the median of the sphere, which is solvent.
+THRESHOLD_SIGMAS = 3.0
+# Pieces smaller than this part of the largest are noise; a real domain that is loosely attached is larger.
+SMALLEST_PIECE = 0.05
+# Distance from the surface within which everything stays untouched.
+MARGIN_A = 10.0
+# Scale from the median absolute deviation to the standard deviation of a Gaussian.
+_GAUSSIAN_MAD = 1.4826
+
+
+def molecular_envelope(
+    volume: Float[Tensor, "z y x"],
+    pixel_size_A: float,
+    resolution_A: float,
+    particle_diameter_A: float,
+    edge_px: float,
+) -> Float[Tensor, "z y x"]:
+    """A soft mask, 1 on the molecule and within 10 Å of it, 0 in the solvent, times the sphere of the particle.
+
+    The map is low-passed to 15 Å (or its own resolution, if coarser); what stands out of the solvent by three standard
+    deviations, in pieces of a relevant size, is the molecule. Where nothing stands out the sphere is returned as it
+    is. The map must not have been flattened before: density that an earlier envelope missed can come back.
+    """
+    box = volume.shape[0]
+    ball = sphere(box, particle_diameter_A / (2 * pixel_size_A), edge_px).to(volume.device)
+    low = lowpass(volume, pixel_size_A, max(SEARCH_RESOLUTION_A, resolution_A))
+    inside = low[ball > 0.5]
+    if not len(inside):
+        return ball
+    median = inside.median()
+    deviation = _GAUSSIAN_MAD * (low - low.median()).abs().median()
+    is_dense = ((low - median > THRESHOLD_SIGMAS * deviation) & (ball > 0.5)).cpu().numpy()
+    is_molecule = _relevant_pieces(is_dense)
+    if not is_molecule.any():
+        return ball
+    distance = ndimage.distance_transform_edt(~is_molecule).astype(np.float32)
+    beyond = (torch.from_numpy(distance) - MARGIN_A / pixel_size_A) / max(edge_px, 1e-6)
+    envelope = 0.5 + 0.5 * torch.cos(torch.pi * beyond.clamp(0.0, 1.0))
+    return envelope.to(volume.device) * ball
+
+
+def _relevant_pieces(is_dense: np.ndarray) -> np.ndarray:
+    """The connected pieces that are not much smaller than the largest one."""
+    labels, pieces = ndimage.label(is_dense)
+    if pieces == 0:
+        return is_dense
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    relevant: np.ndarray = (sizes >= SMALLEST_PIECE * sizes.max())[labels]
+    return relevant & is_dense
