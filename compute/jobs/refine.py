@@ -29,7 +29,7 @@ from compute.files.relion import (
 )
 from compute.files.star import Table
 from compute.jobs.half import Half
-from compute.jobs.refine_files import Writer, restore
+from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Exchange, Progress, Refinement
 from compute.jobs.refine_report import end_event, iteration_event, start_event
