@@ -32,7 +32,7 @@ def shared_scores(
     power = (forward.square() * weight) @ grid.square().sum(1).T
     if search.is_correlation:
         return cross / torch.sqrt(power + 1e-20)[:, :, None]
-    prior = offset_log_prior(tables.coarse_shifts_A[None], base_A[:, None], search.offset_sigma_A)
+    prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A)
     per_orientation = tables.coarse_log_prior - 0.5 * power
     return cross + per_orientation[:, :, None] + prior[:, None, :].float()
 

@@ -65,18 +65,18 @@ class SharedTables:
     coarse_count: int
     count: int
     accumulation_count: int
-    coarse_shifts_A: Float[Tensor, "translation 2"]
-    fine_shifts_A: Float[Tensor, "translation 2"]
-    coarse_phases: Complex[Tensor, "translation pixel"]
-    fine_phases: Complex[Tensor, "translation pixel"]
+    coarse_shifts_A: Float[Tensor, "coarse_translation 2"]
+    fine_shifts_A: Float[Tensor, "fine_translation 2"]
+    coarse_phases: Complex[Tensor, "coarse_translation coarse_pixel"]
+    fine_phases: Complex[Tensor, "fine_translation accumulation_pixel"]
     inverse_noise: Float[Tensor, " pixel"]
     insertion_weight: Float[Tensor, " pixel"]
-    coarse_rotations: Float[Tensor, "orientation 3 3"]
-    fine_rotations: Float[Tensor, "orientation 3 3"]
-    coarse_log_prior: Float[Tensor, " orientation"]
-    fine_log_prior: Float[Tensor, " orientation"]
-    coarse_slices: Float[Tensor, "orientation 2 pixel"] | None
-    fine_slices: Float[Tensor, "orientation 2 pixel"] | None
+    coarse_rotations: Float[Tensor, "coarse_orientation 3 3"]
+    fine_rotations: Float[Tensor, "fine_orientation 3 3"]
+    coarse_log_prior: Float[Tensor, " coarse_orientation"]
+    fine_log_prior: Float[Tensor, " fine_orientation"]
+    coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
+    fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None
 
 
 def _inverse_noise(
@@ -148,7 +148,7 @@ def shared_tables(
 
 def _log_priors(
     grid: OrientationGrid | LocalGrid, oversample: bool
-) -> tuple[Float[Tensor, " orientation"], Float[Tensor, " fine"]]:
+) -> tuple[Float[Tensor, " coarse_orientation"], Float[Tensor, " fine_orientation"]]:
     """Log prior of every coarse and every searched fine orientation, whichever grid it is."""
     coarse = grid.coarse_log_prior if isinstance(grid, LocalGrid) else grid.log_prior
     fine = grid.fine_log_prior if oversample else coarse
@@ -156,13 +156,15 @@ def _log_priors(
 
 
 def offset_log_prior(
-    shifts_A: Float[Tensor, "translation 2"], base_A: Float[Tensor, " 2"], sigma_A: float
-) -> Float[Tensor, " translation"]:
+    shifts_A: Float[Tensor, "translation 2"], base_A: Float[Tensor, "*image 2"], sigma_A: float
+) -> Float[Tensor, "*image translation"]:
     """Log of a Gaussian of the whole offset, base plus sampled shift, all in Å: -|b + t|²/(2σ²)."""
-    return -(shifts_A + base_A).square().sum(-1) / (2 * sigma_A**2)
+    return -(shifts_A + base_A[..., None, :]).square().sum(-1) / (2 * sigma_A**2)
 
 
-def fine_children(coarse: Int[Tensor, " coarse"], children: int) -> Int[Tensor, " fine"]:
+def fine_children(
+    coarse: Int[Tensor, " coarse_orientation"], children: int
+) -> Int[Tensor, " fine_orientation"]:
     """Rows of the fine grid that belong to the coarse rows, in order."""
     offsets = torch.arange(children, device=coarse.device)
     return (coarse[:, None] * children + offsets).reshape(-1)
