@@ -1,10 +1,14 @@
 """The padded Fourier volume of a map, ready to be sliced."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
+
+SLAB_VALUES = 1 << 20
+"""Values transformed at a time: a few temporaries of 8 MB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,15 @@ def grid_shape(padding: int, radius: int) -> tuple[int, int, int]:
     return side, side, padding * radius + 2
 
 
-def interpolation_falloff(box: int, padding: int, device: torch.device) -> Float[Tensor, "z y x"]:
-    """Squared sinc by which linear interpolation in the padded transform damps the map at each voxel.
+def interpolation_falloff(
+    box: int, padding: int, device: torch.device, planes: slice = slice(None)
+) -> Float[Tensor, "z y x"]:
+    """Squared sinc by which linear interpolation in the padded transform damps the map at each voxel of some planes.
 
     At radius r (pixels) it is sinc²(r / (box·padding)), sinc(u) = sin(πu)/(πu).
     """
     axis = (torch.arange(box, device=device) - box // 2).double() ** 2
-    radius = (axis[:, None, None] + axis[None, :, None] + axis[None, None, :]).sqrt_()
+    radius = (axis[planes, None, None] + axis[None, :, None] + axis[None, None, :]).sqrt_()
     return torch.special.sinc(radius / (box * padding)).square_().float()
 
 
@@ -47,7 +53,8 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
 
     A slice of it equals the transform (with its factor 1/N²) of the map's line integral, a plain sum over voxels.
     The falloff of linear interpolation is compensated beforehand. The transform is pruned: each axis is padded only
-    when its turn comes, and only frequencies inside the working size are carried on.
+    when its turn comes, and only frequencies inside the working size are carried on. Beyond the projector and the
+    map, memory is that of the transform along x, box² · (padding·size/2 + 1) complex numbers, and a few slabs.
 
     Raises ValueError when the box is odd or the working size exceeds it.
     """
@@ -59,21 +66,40 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
     radius = size // 2
     extent = padding * radius
     padded = padding * box
-    rows = torch.arange(-extent, extent + 1, device=volume.device)
-    compensated = volume / interpolation_falloff(box, padding, volume.device)
+    device = volume.device
+    rows = torch.arange(-extent, extent + 1, device=device)
     start = torch.exp(
-        2j * torch.pi * (box // 2) * torch.arange(padded, device=volume.device).double() / padded
+        2j * torch.pi * (box // 2) * torch.arange(padded, device=device).double() / padded
     )
     phase = start.to(torch.complex64)
-    half = torch.fft.rfft(compensated, n=padded, dim=2)[:, :, : extent + 1] * phase[: extent + 1]
-    half = torch.fft.fft(half, n=padded, dim=1)[:, rows] * phase[rows][:, None]
-    half = torch.fft.fft(half, n=padded, dim=0)[rows] * phase[rows][:, None, None]
-    values = torch.zeros(*grid_shape(padding, radius), 2, device=volume.device)
+    along_x = _transform_along_x(volume, padding, extent, phase)
+    values = torch.zeros(*grid_shape(padding, radius), 2, device=device)
     inner = slice(1, 2 * extent + 2)
-    values[inner, inner, : extent + 1] = torch.view_as_real(half) / box**2
     squares = (rows * rows).float()
-    outside = (
-        squares[:, None, None] + squares[None, :, None] + squares[None, None, extent:] > extent**2
-    )
-    values[inner, inner, : extent + 1][outside] = 0.0
+    for part in _slabs(extent + 1, padded * (2 * extent + 1)):
+        half = torch.fft.fft(along_x[:, :, part], n=padded, dim=1)[:, rows] * phase[rows][:, None]
+        half = torch.fft.fft(half, n=padded, dim=0)[rows] * phase[rows][:, None, None]
+        in_plane = squares[None, :, None] + squares[None, None, extent:][:, :, part]
+        half[squares[:, None, None] + in_plane > extent**2] = 0.0
+        values[inner, inner, part] = torch.view_as_real(half) / box**2
     return Projector(values, padding, radius)
+
+
+def _transform_along_x(
+    volume: Float[Tensor, "z y x"], padding: int, extent: int, phase: Complex[Tensor, " padded"]
+) -> Complex[Tensor, "z y frequency"]:
+    """The map without its falloff, padded and transformed along x up to the frequency `extent`."""
+    box, padded = volume.shape[0], len(phase)
+    out = torch.empty(box, box, extent + 1, dtype=torch.complex64, device=volume.device)
+    for planes in _slabs(box, box * padded):
+        falloff = interpolation_falloff(box, padding, volume.device, planes)
+        half = torch.fft.rfft(volume[planes] / falloff, n=padded, dim=2)
+        out[planes] = half[:, :, : extent + 1] * phase[: extent + 1]
+    return out
+
+
+def _slabs(length: int, values_per_layer: int) -> Iterator[slice]:
+    """Consecutive ranges of layers that hold about `SLAB_VALUES` values each."""
+    step = max(1, SLAB_VALUES // values_per_layer)
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
