@@ -28,7 +28,7 @@ from compute.convergence.sizes import (
     needed_step_deg,
     size_increment,
 )
-from compute.convergence.state import UNKNOWN, Sampling, Settings, State
+from compute.convergence.state import UNKNOWN, Sampling, Settings, State, coarse_step_deg
 
 POOR_ACCURACY_DEG = 10.0
 """Above this accuracy the particles cannot be aligned yet, and no step counts as fine enough."""
@@ -40,6 +40,9 @@ ITERATIONS_PER_LEVEL = 8
 """After this many iterations a sampling level is left even if maps or poses still move, and a
 refinement that never aligned is given up after as many without gain."""
 
+
+FEW_SWITCHES = 0.01
+"""Local searches go on alone once a look at all orientations moves no more than this share of the images."""
 
 CORRELATION_GUARD_SHELLS = 1
 """Shells that are given up after a cross-correlation iteration: the soft edge of the low-pass of
@@ -203,6 +206,28 @@ def join_shell(state_before: State, settings: Settings) -> int:
         return 0
     join_A = max(settings.low_resolution_join_A, state_before.resolution_A)
     return ceil(settings.extent_A / join_A - ROUNDING)
+
+
+def needs_rescan(state: State, settings: Settings) -> bool:
+    """Whether images in a local search should first be compared with all orientations.
+
+    At the start of every local level, and again as long as that moves many of them: an image that was still wrong when
+    its search became local would never be found otherwise. Not in the final iteration, nor in a refinement that was
+    asked to be local from the start.
+    """
+    return (
+        state.sampling.is_local
+        and not state.has_converged
+        and settings.healpix_order < settings.local_order
+        and state.switched_fraction > FEW_SWITCHES
+    )
+
+
+def rescan_sizes(state: State, settings: Settings) -> tuple[int, int]:
+    """First-pass size and size (px) of a look at all orientations: what its coarse and fine steps keep in phase."""
+    step_deg = coarse_step_deg(settings.healpix_order)
+    first = coarse_size(settings, step_deg, state.current_size)
+    return first, coarse_size(settings, step_deg / 2, state.current_size)
 
 
 def is_settled(state: State, settings: Settings) -> bool:

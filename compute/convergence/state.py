@@ -12,6 +12,11 @@ UNKNOWN = 999.0
 """Value of a change or an accuracy that has not been measured yet (degrees or Å)."""
 
 
+def coarse_step_deg(order: int) -> float:
+    """The angular step of HEALPix order `order`: 360 / (6 2^order) degrees."""
+    return 60.0 / 2**order
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Sizes and user choices that stay the same for a whole refinement.
@@ -154,6 +159,7 @@ class State:
     mean_pmax: float = 0.0
     fsc: tuple[float, ...] = ()
     ssnr: tuple[float, ...] = ()
+    switched_fraction: float = 1.0
     has_normal_iteration: bool = False
     is_correlation: bool = False
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from compute.expectation import posterior
@@ -96,6 +96,25 @@ def candidates(
     return Candidates(rows, rotations, sliced, columns, log_prior)
 
 
+def fine_scores(
+    images: PreparedImages,
+    image: int,
+    found: Candidates,
+    search: Search,
+    tables: SharedTables,
+) -> tuple[Float[Tensor, "orientation translation"], Complex[Tensor, "translation pixel"]]:
+    """Scores of one image at its candidates, as in the first pass, and the shifted images they were made with."""
+    n = tables.count
+    forward, noise_weight = images.forward[image, :n], tables.inverse_noise[:n]
+    moved = images.masked[image, :n] * tables.fine_phases[found.columns, :n]
+    flat_slices = found.sliced.reshape(len(found.sliced), -1)
+    cross = flat_slices @ as_real_rows(moved * (forward * noise_weight)).T
+    power = weighted_power(found.sliced, forward.square() * noise_weight)
+    if search.is_correlation:
+        return cross / torch.sqrt(power + 1e-20)[:, None], moved
+    return cross - 0.5 * power[:, None] + found.log_prior, moved
+
+
 def fine_pass(
     images: PreparedImages,
     image: int,
@@ -112,17 +131,10 @@ def fine_pass(
     """
     n = tables.count
     masked, forward = images.masked[image], images.forward[image, :n]
-    noise_weight = tables.inverse_noise[:n]
-    phases = tables.fine_phases[found.columns]
-    moved = masked[:n] * phases[:, :n]
-    flat_slices = found.sliced.reshape(len(found.rows), -1)
-    cross = flat_slices @ as_real_rows(moved * (forward * noise_weight)).T
-    power = weighted_power(found.sliced, forward.square() * noise_weight)
+    scores, moved = fine_scores(images, image, found, search, tables)
     if search.is_correlation:
-        scores = cross / torch.sqrt(power + 1e-20)[:, None]
         weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
     else:
-        scores = cross - 0.5 * power[:, None] + found.log_prior
         weights, best, log_total = posterior.weigh(scores, search.adaptive_fraction)
     top = int(scores.argmax())
     row, column = divmod(top, len(found.columns))
@@ -130,12 +142,13 @@ def fine_pass(
     kept = torch.nonzero(per_row > 0)[:, 0]
     weights, per_row = weights[kept], per_row[kept]
     total = float(per_row.double().sum())
-    fit, model = _model_sums(flat_slices[kept], found.sliced[kept], weights, per_row, moved)
+    fit, model = _model_sums(found.sliced[kept], weights, per_row, moved)
     residual = masked.abs().square().double() * total
     residual[:n] += forward * (forward * model - 2 * fit)
     chosen = forward * well_determined[:n]
     shells = tables.pixels.model_box // 2 + 1
     offsets = tables.fine_shifts_A[found.columns] + base_A
+    phases = tables.fine_phases[found.columns]
     values, insertion_weight = _insertion(images, image, weights, phases, tables)
     return ImageResult(
         rotation=found.rotations[row],
@@ -157,14 +170,13 @@ def fine_pass(
 
 
 def _model_sums(
-    flat_slices: Float[Tensor, "orientation doubled"],
     sliced: Float[Tensor, "orientation 2 pixel"],
     weights: Float[Tensor, "orientation translation"],
     per_row: Float[Tensor, " orientation"],
     moved: Tensor,
 ) -> tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]]:
     """Weighted Re(conj(S) X) and |S|² per pixel: the slices are summed per shift before the image enters."""
-    per_shift = (weights.T @ flat_slices) * as_real_rows(moved)
+    per_shift = (weights.T @ sliced.reshape(len(sliced), -1)) * as_real_rows(moved)
     real, imaginary = per_shift.sum(0).chunk(2)
     model = per_row @ sliced.square().sum(1)
     return real + imaginary, model

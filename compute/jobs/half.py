@@ -15,6 +15,7 @@ from compute.convergence.accuracy import pose_accuracy
 from compute.expectation import step
 from compute.expectation.fine import ImageResult
 from compute.expectation.prepare import image_ctf, transform
+from compute.expectation.rescan import Rescan, rescan_block
 from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.files.particles import ParticleSet
 from compute.jobs.half_images import HalfImages
@@ -139,6 +140,39 @@ class Half:
             angle[where], offset[where] = found.angle_deg.cpu(), found.offset_A.cpu()
             sensitivity[where] = found.sensitivity.cpu()
         return {"angle": angle, "offset": offset, "sensitivity": sensitivity}
+
+    def rescan(self, order: SearchOrder) -> dict[str, np.ndarray]:
+        """Own images (positions in the half) that fit a pose of the order's shared grid clearly better than theirs.
+
+        Returns their positions, rotations and offsets.
+        """
+        images, search = self._images, self._search(order)
+        projector = build_projector(self._volume, self._params.padding, order.size)
+        rows, rotations, offsets = [], [], []
+        for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
+            pixels = images.imagings[index].pixels
+            tables = shared_tables(search, projector, pixels, images.noise(int(index)))
+            own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
+
+            def scan_one(
+                block: np.ndarray, index: int = int(index), tables: SharedTables = tables
+            ) -> tuple[np.ndarray, Rescan]:
+                present = torch.from_numpy(images.parameters.origin_A[block]).to(self._device)
+                prepared = images.prepared(block, index, order.iteration)
+                return block, rescan_block(prepared, present, search, tables)
+
+            size = step.images_per_block(search, IMAGES_PER_BLOCK)
+            blocks = (block for _, block in images.blocks(own, size))
+            for block, found in self._in_order(scan_one, blocks):
+                switched = found.is_switched.cpu().numpy()
+                rows.append(block[switched])
+                rotations.append(found.rotation.cpu().numpy()[switched])
+                offsets.append(found.offset_A.cpu().numpy()[switched])
+        return {
+            "rows": np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64),
+            "rotation": np.concatenate(rotations) if rows else np.zeros((0, 3, 3), np.float32),
+            "origin_A": np.concatenate(offsets) if rows else np.zeros((0, 2)),
+        }
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.

@@ -4,6 +4,7 @@ This page is the algorithm; the leader runs it and the workers (`half.py`) answe
 half to the other: the low-resolution join, the FSC curve, and the schedule's few numbers.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -171,6 +172,7 @@ class Refinement:
         if on_plan is not None:
             on_plan(state)
         offset, order = self._search_order(state)
+        state, present = self._rescan(state, before.parameters)
         planned = time.perf_counter()
         ssnr = np.array(before.state.ssnr) if before.state.ssnr else None
         replies = self.team.call("expect", order=order, ssnr=ssnr)
@@ -191,7 +193,7 @@ class Refinement:
         self._compare_halves(progress)
         if progress.state.has_converged:
             self._join_halves(progress)
-        progress.parameters = self._updated(before, progress, ssnr)
+        progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
         progress.seconds = {
@@ -249,6 +251,40 @@ class Refinement:
             oversample=sampling.oversample,
             is_correlation=state.is_correlation,
         )
+
+    def _rescan(self, state: State, parameters: list[Parameters]) -> tuple[State, list[Parameters]]:
+        """Before a local search: move images that fit a pose far from theirs clearly better, where that is due."""
+        if not schedule.needs_rescan(state, self.settings):
+            return state, parameters
+        coarse_size, size = schedule.rescan_sizes(state, self.settings)
+        _, order = self._search_order(state)
+        settings = self.settings
+        order = dataclasses.replace(
+            order,
+            order=settings.healpix_order,
+            is_local=False,
+            range_A=settings.offset_range_A,
+            step_A=settings.offset_step_A,
+            size=size,
+            coarse_size=coarse_size,
+            accumulation_size=size,
+            oversample=True,
+        )
+        replies = self.team.call("rescan", order=order)
+        moved = []
+        for old, shards in zip(parameters, replies, strict=True):
+            new = dataclasses.replace(
+                old, rotation=old.rotation.copy(), origin_A=old.origin_A.copy()
+            )
+            for shard in shards:
+                new.rotation[shard["rows"]] = shard["rotation"]
+                new.origin_A[shard["rows"]] = shard["origin_A"]
+            moved.append(new)
+        switched = sum(len(shard["rows"]) for half in replies for shard in half)
+        fraction = switched / sum(len(rows) for rows in self.inputs.rows)
+        self.hand_out(moved)
+        state = dataclasses.replace(state, switched_fraction=fraction)
+        return self.exchange.state(state.iteration, "rescan", state), moved
 
     def _count_changes(
         self, state: State, before: list[Parameters], results: list[HalfResults]
@@ -339,7 +375,7 @@ class Refinement:
         progress.joined = reconstruct(joined, self.inputs.box, signal, minimum).numpy()
 
     def _updated(
-        self, before: Progress, progress: Progress, ssnr: np.ndarray | None
+        self, present: list[Parameters], progress: Progress, ssnr: np.ndarray | None
     ) -> list[Parameters]:
         """Each half's parameters from its own results."""
         determined = np.zeros(len(self.shell_pixels))
@@ -360,6 +396,6 @@ class Refinement:
                 progress.state.is_correlation,
             )
             for old, new, rows in zip(
-                before.parameters, progress.results or [], self.inputs.rows, strict=True
+                present, progress.results or [], self.inputs.rows, strict=True
             )
         ]
