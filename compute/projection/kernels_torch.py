@@ -1,8 +1,16 @@
 """Slicing and insertion in plain torch: the definition of both, and the path of every device without its own kernel."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
+
+TEMPORARY_BYTES = 256_000_000
+"""Indices, weights and values of all neighbours are kept for as many orientations at a time as fit into this."""
+BYTES_PER_POINT = 256
+"""What a sampled point takes meanwhile: eight neighbours with index (8), weight (4) and two or three values (8 to 12),
+and the coordinates they come from."""
 
 
 def corners(
@@ -49,9 +57,13 @@ def slices(
 ) -> Float[Tensor, "orientation 2 pixel"]:
     """Real and imaginary parts of the central slices, by linear interpolation between eight neighbours."""
     shape = (values.shape[0], values.shape[1], values.shape[2])
-    indices, weights, sign = corners(rotations, model_x, model_y, padding, shape)
-    sampled = (values.reshape(-1, 2)[indices] * weights[..., None]).sum(0)
-    return torch.stack([sampled[..., 0], sampled[..., 1] * sign], dim=1)
+    flat = values.reshape(-1, 2)
+    out = values.new_empty(len(rotations), 2, len(model_x))
+    for part in _chunks(len(rotations), len(model_x)):
+        indices, weights, sign = corners(rotations[part], model_x, model_y, padding, shape)
+        sampled = (flat[indices] * weights[..., None]).sum(0)
+        out[part, 0], out[part, 1] = sampled[..., 0], sampled[..., 1] * sign
+    return out
 
 
 def insert(
@@ -65,11 +77,20 @@ def insert(
 ) -> None:
     """Add slices and their weights to the eight neighbours of every point: the adjoint of `slices`, in place."""
     shape = (sums.shape[0], sums.shape[1], sums.shape[2])
-    indices, share, sign = corners(rotations, model_x, model_y, padding, shape)
-    point = torch.stack([values[:, 0], values[:, 1] * sign, weights], dim=-1)
     flat = sums.view(-1, 3)
-    for index, part in zip(indices, share, strict=True):
-        flat.index_add_(0, index.reshape(-1), (point * part[..., None]).reshape(-1, 3))
+    for part in _chunks(len(rotations), len(model_x)):
+        indices, share, sign = corners(rotations[part], model_x, model_y, padding, shape)
+        real, imaginary = values[part].unbind(1)
+        point = torch.stack([real, imaginary * sign, weights[part]], dim=-1)
+        for index, weight in zip(indices, share, strict=True):
+            flat.index_add_(0, index.reshape(-1), (point * weight[..., None]).reshape(-1, 3))
+
+
+def _chunks(orientations: int, pixels: int) -> Iterator[slice]:
+    """Consecutive ranges of orientations whose temporaries stay within `TEMPORARY_BYTES`."""
+    step = max(1, TEMPORARY_BYTES // (BYTES_PER_POINT * max(1, pixels)))
+    for start in range(0, orientations, step):
+        yield slice(start, min(start + step, orientations))
 
 
 def weighted_power(

@@ -1,5 +1,7 @@
 """What slicing and insertion are, for the compiled kernels and for the plain-torch ones that define them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -227,6 +229,26 @@ class TestCompiled(KernelLaws):
 
     def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
         return front.weighted_power(sliced, weights)
+
+
+def test_many_orientations_are_worked_on_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    laws = TestTorch()
+    turns, x, y = laws.view(7)
+    whole = laws.slices(laws.volume(), turns, x, y)
+    weights = random(7, len(x), seed=3)
+    sums = laws.inserted(whole, weights)
+    monkeypatch.setattr(kernels_torch, "TEMPORARY_BYTES", 3 * 256 * len(x))
+    sizes: list[int] = []
+    corners = kernels_torch.corners
+
+    def counted(turns: Tensor, *arguments: Any) -> Any:
+        sizes.append(len(turns))
+        return corners(turns, *arguments)
+
+    monkeypatch.setattr(kernels_torch, "corners", counted)
+    assert torch.equal(laws.slices(laws.volume(), turns, x, y), whole)
+    assert torch.equal(laws.inserted(whole, weights), sums)
+    assert sizes == [3, 3, 1, 3, 3, 1]
 
 
 def test_an_empty_accumulator_is_as_large_as_a_projector_of_the_same_radius() -> None:
