@@ -31,10 +31,10 @@ def shared_scores(
     cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
     power = (forward.square() * weight) @ grid.square().sum(1).T
     if search.is_correlation:
-        return cross / torch.sqrt(power + 1e-20)[:, :, None]
+        return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
     prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A)
     per_orientation = tables.coarse_log_prior - 0.5 * power
-    return cross + per_orientation[:, :, None] + prior[:, None, :].float()
+    return cross.add_(per_orientation[:, :, None]).add_(prior[:, None, :].float())
 
 
 def local_scores(

@@ -1,5 +1,6 @@
 """The second pass: one image on the children of its significant poses, and what it adds to all sums."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +14,20 @@ from compute.projection.kernels_torch import as_real_rows
 from compute.projection.slices import slices, weighted_power
 from compute.signal.fourier import shell_sums
 
+# Slices of one image's candidates are kept if they fit into this many bytes, else made anew a few at a time.
+CANDIDATE_BYTES = 32_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The poses of an image that the second pass looks at: rotations times shifts, less those masked out."""
+    """The poses of an image that the second pass looks at: rotations times shifts, less those masked out.
+
+    sliced is None where there are too many slices to keep.
+    """
 
     rows: Int[Tensor, " orientation"]
     rotations: Float[Tensor, "orientation 3 3"]
-    sliced: Float[Tensor, "orientation 2 pixel"]
+    sliced: Float[Tensor, "orientation 2 pixel"] | None
     columns: Int[Tensor, " translation"]
     log_prior: Float[Tensor, "orientation translation"]
 
@@ -71,11 +78,9 @@ def candidates(
     rotations = tables.fine_rotations[rows % points]
     if centres is not None:
         rotations = rotations @ centres[rows // points]
-    if tables.fine_slices is not None:
-        sliced = tables.fine_slices[rows]
-    else:
-        pixels, n = tables.pixels, tables.count
-        sliced = slices(tables.projector, rotations, pixels.model_x[:n], pixels.model_y[:n])
+    sliced = None
+    if len(rows) <= _rows_at_once(tables):
+        sliced = _slices_of(rows, rotations, tables)
     log_prior = tables.fine_log_prior[rows % points][:, None].expand(-1, len(columns)).clone()
     if not search.is_correlation:
         log_prior += offset_log_prior(
@@ -96,6 +101,38 @@ def candidates(
     return Candidates(rows, rotations, sliced, columns, log_prior)
 
 
+def _rows_at_once(tables: SharedTables) -> int:
+    """How many slices fit into `CANDIDATE_BYTES`."""
+    return max(1, CANDIDATE_BYTES // (8 * tables.count))
+
+
+def _slices_of(
+    rows: Int[Tensor, " orientation"],
+    rotations: Float[Tensor, "orientation 3 3"],
+    tables: SharedTables,
+) -> Float[Tensor, "orientation 2 pixel"]:
+    """Slices of candidates: from the shared table if there is one, else new ones."""
+    if tables.fine_slices is not None:
+        return tables.fine_slices[rows]
+    pixels, n = tables.pixels, tables.count
+    return slices(tables.projector, rotations, pixels.model_x[:n], pixels.model_y[:n])
+
+
+def _slices_in_parts(
+    found: Candidates, chosen: Int[Tensor, " chosen"] | None, tables: SharedTables
+) -> Iterator[tuple[slice, Float[Tensor, "part 2 pixel"]]]:
+    """Slices of the chosen candidates (all of them for None), as many at a time as may be kept."""
+    if found.sliced is not None:
+        every = slice(0, len(found.rows) if chosen is None else len(chosen))
+        yield every, found.sliced if chosen is None else found.sliced[chosen]
+        return
+    rows = found.rows if chosen is None else found.rows[chosen]
+    rotations = found.rotations if chosen is None else found.rotations[chosen]
+    for start in range(0, len(rows), _rows_at_once(tables)):
+        part = slice(start, min(start + _rows_at_once(tables), len(rows)))
+        yield part, _slices_of(rows[part], rotations[part], tables)
+
+
 def fine_scores(
     images: PreparedImages,
     image: int,
@@ -107,9 +144,12 @@ def fine_scores(
     n = tables.count
     forward, noise_weight = images.forward[image, :n], tables.inverse_noise[:n]
     moved = images.masked[image, :n] * tables.fine_phases[found.columns, :n]
-    flat_slices = found.sliced.reshape(len(found.sliced), -1)
-    cross = flat_slices @ as_real_rows(moved * (forward * noise_weight)).T
-    power = weighted_power(found.sliced, forward.square() * noise_weight)
+    weighted = as_real_rows(moved * (forward * noise_weight)).T
+    products, powers = [], []
+    for _, sliced in _slices_in_parts(found, None, tables):
+        products.append(sliced.reshape(len(sliced), -1) @ weighted)
+        powers.append(weighted_power(sliced, forward.square() * noise_weight))
+    cross, power = torch.cat(products), torch.cat(powers)
     if search.is_correlation:
         return cross / torch.sqrt(power + 1e-20)[:, None], moved
     return cross - 0.5 * power[:, None] + found.log_prior, moved
@@ -142,7 +182,10 @@ def fine_pass(
     kept = torch.nonzero(per_row > 0)[:, 0]
     weights, per_row = weights[kept], per_row[kept]
     total = float(per_row.double().sum())
-    fit, model = _model_sums(found.sliced[kept], weights, per_row, moved)
+    fit, model = torch.zeros_like(forward), torch.zeros_like(forward)
+    for part, sliced in _slices_in_parts(found, kept, tables):
+        more_fit, more_model = _model_sums(sliced, weights[part], per_row[part], moved)
+        fit, model = fit + more_fit, model + more_model
     residual = masked.abs().square().double() * total
     residual[:n] += forward * (forward * model - 2 * fit)
     chosen = forward * well_determined[:n]

@@ -1,6 +1,6 @@
 """The expectation step over blocks of images: results per image, and the sums of a half-set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +16,10 @@ from compute.projection.slices import Accumulator, insert
 
 # Scores of a block of images on a shared grid take at most this many bytes.
 SCORE_BYTES = 64_000_000
+# What the images of a block put back into the volume takes about this many bytes in all ...
+RESULT_BYTES = 64_000_000
+# ... if an image has this many orientations left after the second pass.
+TYPICAL_ORIENTATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,12 @@ class SharedSums:
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
-def images_per_block(search: Search, wanted: int) -> int:
-    """How many images to score at once: `wanted`, or fewer where the shared grid is large."""
+def images_per_block(search: Search, wanted: int, pixels: int = 0) -> int:
+    """How many images to score at once: `wanted`, or fewer where the shared grid or the images are large.
+
+    pixels: how many of each image are put back.
+    """
+    wanted = max(1, min(wanted, RESULT_BYTES // (8 * TYPICAL_ORIENTATIONS * max(1, pixels))))
     if search.is_local:
         return wanted
     poses = len(search.orientations.coarse) * len(search.translations.coarse)
@@ -52,8 +60,14 @@ def search_block(
     block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
 ) -> list[ImageResult | None]:
     """Both passes for every image of the block, in order; None for an image with no finite score."""
+    return list(search_images(block, search, tables, well_determined))
+
+
+def search_images(
+    block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
+) -> Iterator[ImageResult | None]:
+    """The results of `search_block` one by one, so that no more than one need be held."""
     shared = None if search.is_local else shared_scores(block.images, block.base_A, search, tables)
-    results: list[ImageResult | None] = []
     for i in range(len(block.centres)):
         base_A = block.base_A[i]
         if shared is None:
@@ -62,14 +76,11 @@ def search_block(
             scores = shared[i]
         kept = _significant(scores.reshape(-1), search)
         if not len(kept):
-            results.append(None)
+            yield None
             continue
         centres = block.centres[i] if search.is_local else None
         found = candidates(kept, centres, base_A, search, tables)
-        results.append(
-            fine_pass(block.images, i, found, base_A, search, tables, well_determined, len(kept))
-        )
-    return results
+        yield fine_pass(block.images, i, found, base_A, search, tables, well_determined, len(kept))
 
 
 def _significant(scores: Float[Tensor, " pose"], search: Search) -> Tensor:
