@@ -3,8 +3,6 @@
 import dataclasses
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,13 @@ from torch import Tensor
 
 from compute.convergence.accuracy import pose_accuracy
 from compute.expectation import step
-from compute.expectation.fine import ImageResult
 from compute.expectation.prepare import image_ctf, transform
 from compute.expectation.rescan import Rescan, rescan_block
 from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.files.particles import ParticleSet
+from compute.jobs.half_expectation import IMAGES_PER_BLOCK, Expectation, Workers
 from compute.jobs.half_images import HalfImages
-from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, enter, unchanged
+from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
@@ -33,11 +31,8 @@ from compute.sampling.translations import translation_grid
 from compute.signal import masks
 from compute.signal.fourier import shell_sums
 
-IMAGES_PER_BLOCK = 16
 # A map coarser than this is no judge of its own shape.
 ENVELOPE_RESOLUTION_A = 30.0
-# Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
-DETERMINED_SSNR = 3.0
 
 
 class Half:
@@ -45,9 +40,8 @@ class Half:
 
     def __init__(self, seat: Seat, team: HalfTeam, device: torch.device, threads: int) -> None:
         self.half = seat.half
-        self._seat, self._team, self._device, self._threads = seat, team, device, threads
-        is_threaded = threads > 1 and device.type == "cpu"
-        self._pool = ThreadPoolExecutor(threads) if is_threaded else None
+        self._seat, self._team, self._device = seat, team, device
+        self._workers = Workers(threads if device.type == "cpu" else 1)
         self._images: HalfImages
         self._volume: Tensor
         self._accumulator: Accumulator
@@ -163,7 +157,7 @@ class Half:
 
             size = step.images_per_block(search, IMAGES_PER_BLOCK)
             blocks = (block for _, block in images.blocks(own, size))
-            for block, found in self._in_order(scan_one, blocks):
+            for block, found in self._workers.in_order(scan_one, blocks):
                 switched = found.is_switched.cpu().numpy()
                 rows.append(block[switched])
                 rotations.append(found.rotation.cpu().numpy()[switched])
@@ -180,16 +174,9 @@ class Half:
         ssnr: signal-to-noise ratio per shell of the last iteration, which tells what fixes the groups' scale.
         """
         started = time.perf_counter()
-        images, search = self._images, self._search(order)
-        projector = build_projector(self._volume, self._params.padding, order.size)
         radius = order.accumulation_size // 2
         self._accumulator = empty_accumulator(self._params.padding, radius, self._device)
-        shells = self._box // 2 + 1
-        results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
-        for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
-            pixels = images.imagings[index].pixels
-            tables = shared_tables(search, projector, pixels, images.noise(int(index)))
-            self._expect_optics_group(int(index), order, search, tables, ssnr, results)
+        results = self._search_images(order, ssnr)
         expected = time.perf_counter()
         symmetrise.enforce_friedel(self._accumulator)
         self._team.reduce(self._accumulator.sums)
@@ -201,60 +188,17 @@ class Half:
         }
         return results
 
-    def _expect_optics_group(
-        self,
-        index: int,
-        order: SearchOrder,
-        search: Search,
-        tables: SharedTables,
-        ssnr: np.ndarray | None,
-        results: ShardResults,
-    ) -> None:
-        """Both passes over the own images of one optics group, and their sums."""
-        images = self._images
-        shell = images.imagings[index].pixels.shell
-        determined = torch.zeros(len(shell), device=self._device)
-        if ssnr is not None:
-            is_clear = torch.from_numpy(ssnr > DETERMINED_SSNR).float().to(self._device)
-            determined = is_clear[shell]
-            determined[0] = 0.0
-        own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
-        shared = step.shared_sums(tables)
-        normaliser = images.log_normaliser(index)
-
-        def search_one(
-            block: np.ndarray,
-        ) -> tuple[np.ndarray, list[ImageResult | None], np.ndarray]:
-            prepared = images.prepared(block, index, order.iteration)
-            found = step.search_block(prepared, search, tables, determined)
-            power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
-            return block, found, 0.5 * power.double().sum(1).cpu().numpy() + normaliser
-
-        size = step.images_per_block(search, IMAGES_PER_BLOCK)
-        blocks = (block for _, block in images.blocks(own, size))
-        for block, found, constants in self._in_order(search_one, blocks):
-            step.accumulate(found, tables, self._accumulator, shared)
-            scales = images.scale(block).tolist()
-            for position, one, scale, constant in zip(block, found, scales, constants, strict=True):
-                if one is not None:
-                    enter(results, position, one, index, scale, constant, search)
-            self._team.report(len(block))
-        step.finish(shared, tables, self._accumulator)
-
-    def _in_order(
-        self, function: Callable[..., Any], blocks: Iterable[np.ndarray]
-    ) -> Iterator[Any]:
-        """Results of a function over the blocks in their order, computed by the worker's threads."""
-        if self._pool is None:
-            yield from map(function, blocks)
-            return
-        waiting: list[Future[Any]] = []
-        for block in blocks:
-            waiting.append(self._pool.submit(function, block))
-            if len(waiting) > 2 * self._threads:
-                yield waiting.pop(0).result()
-        for one in waiting:
-            yield one.result()
+    def _search_images(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
+        """Search the own images and put them back; the projector and all tables are gone afterwards."""
+        images, search, shells = self._images, self._search(order), self._box // 2 + 1
+        results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
+        projector = build_projector(self._volume, self._params.padding, order.size)
+        expectation = Expectation(
+            images, order, search, projector, self._accumulator, ssnr, results
+        )
+        blocks = images.blocks(images.own, expectation.images_per_block())
+        expectation.run(blocks, self._workers, self._team.report)
+        return results
 
     def _search(self, order: SearchOrder) -> Search:
         """Grids and rules of the iteration."""

@@ -1,0 +1,138 @@
+"""The expectation step of one worker: both passes over blocks of images, and what they add to the half's sums."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compute.expectation import step
+from compute.expectation.fine import ImageResult
+from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.jobs.half_images import HalfImages
+from compute.jobs.half_records import SearchOrder, ShardResults, enter
+from compute.projection.reference import Projector
+from compute.projection.slices import Accumulator
+
+IMAGES_PER_BLOCK = 16
+# Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
+DETERMINED_SSNR = 3.0
+
+Blocks = Iterable[tuple[int, np.ndarray]]
+"""Optics group and positions in the half of a few images at a time; all of a group follow one another."""
+
+
+class Workers:
+    """The threads of a worker, which compute blocks at once and return them in order."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    @property
+    def are_several(self) -> bool:
+        """Whether blocks are computed ahead of the one that is looked at."""
+        return self._pool is not None
+
+    def in_order(
+        self, function: Callable[[np.ndarray], Any], blocks: Iterable[np.ndarray]
+    ) -> Iterator[Any]:
+        """Results of a function over the blocks in their order."""
+        if self._pool is None:
+            yield from map(function, blocks)
+            return
+        waiting: list[Future[Any]] = []
+        for block in blocks:
+            waiting.append(self._pool.submit(function, block))
+            if len(waiting) > 2 * self._threads:
+                yield waiting.pop(0).result()
+        for one in waiting:
+            yield one.result()
+
+
+class Expectation:
+    """One expectation step: what it searches, with what, and where its results go.
+
+    ssnr: signal-to-noise ratio per shell of the last iteration, which tells what fixes the groups' scale. results
+    must have a row for every image that will be searched.
+    """
+
+    def __init__(
+        self,
+        images: HalfImages,
+        order: SearchOrder,
+        search: Search,
+        projector: Projector,
+        accumulator: Accumulator,
+        ssnr: np.ndarray | None,
+        results: ShardResults,
+    ) -> None:
+        self._images, self._order, self._search = images, order, search
+        self._projector, self._accumulator = projector, accumulator
+        self._ssnr, self._results = ssnr, results
+
+    def run(self, blocks: Blocks, workers: Workers, report: Callable[[int], None]) -> None:
+        """Search the images of all blocks; report hears of every block that is done."""
+        for index, group in groupby(blocks, key=lambda block: block[0]):
+            self._search_group(index, (block for _, block in group), workers, report)
+
+    def images_per_block(self) -> int:
+        """How many images the blocks should have."""
+        largest = max(
+            imaging.pixels.count(self._search.accumulation_size)
+            for imaging in self._images.imagings
+        )
+        return step.images_per_block(self._search, IMAGES_PER_BLOCK, largest)
+
+    def _search_group(
+        self,
+        index: int,
+        blocks: Iterable[np.ndarray],
+        workers: Workers,
+        report: Callable[[int], None],
+    ) -> None:
+        """Both passes over images of one optics group, and their sums."""
+        images, search = self._images, self._search
+        pixels = images.imagings[index].pixels
+        tables = shared_tables(search, self._projector, pixels, images.noise(index))
+        determined = self._well_determined(pixels.shell)
+        normaliser = images.log_normaliser(index)
+        shared = step.shared_sums(tables)
+
+        def search_block(
+            block: np.ndarray,
+        ) -> tuple[np.ndarray, Iterable[ImageResult | None], np.ndarray]:
+            prepared = images.prepared(block, index, self._order.iteration)
+            found = step.search_images(prepared, search, tables, determined)
+            power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
+            constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
+            return block, list(found) if workers.are_several else found, constants
+
+        for block, found, constants in workers.in_order(search_block, blocks):
+            scales = images.scale(block).tolist()
+            for position, one, scale, constant in zip(
+                block.tolist(), found, scales, constants.tolist(), strict=True
+            ):
+                if one is not None:
+                    self._put_back(one, tables, shared)
+                    enter(self._results, position, one, index, scale, constant, search)
+            report(len(block))
+        step.finish(shared, tables, self._accumulator)
+
+    def _put_back(
+        self, one: ImageResult, tables: SharedTables, shared: step.SharedSums | None
+    ) -> None:
+        """Add one image to the sums."""
+        step.accumulate([one], tables, self._accumulator, shared)
+
+    def _well_determined(self, shell: Tensor) -> Tensor:
+        """1 at the pixels whose shells have a clear signal, else 0."""
+        if self._ssnr is None:
+            return torch.zeros(len(shell), device=shell.device)
+        is_clear = torch.from_numpy(self._ssnr > DETERMINED_SSNR).float().to(shell.device)
+        determined = is_clear[shell]
+        determined[0] = 0.0
+        return determined
