@@ -106,7 +106,8 @@ class Writer:
             symmetry=self.params.symmetry,
             offset_range_A=sampling.offset_range_A,
             offset_step_A=sampling.offset_step_A,
-            perturbation=float(np.degrees(np.linalg.norm(progress.rotation_offset))),
+            perturbation=float(np.degrees(np.linalg.norm(progress.rotation_offset)))
+            / sampling.coarse_step_deg,
             perturbation_factor=self.params.perturbation,
             first_healpix_order=self.params.healpix_order,
             first_offset_range_A=self.params.offset_range_px * pixel,
@@ -145,10 +146,12 @@ class Writer:
         )
 
     def _model(self, progress: Progress, half: int, number: int | None) -> None:
-        """The model file of a half, or the final one from half 1's parameters and the joined map."""
+        """The model file of a half, or the final one: half 1's noise and scales, and the joined map's spectra."""
         state, parameters = progress.state, progress.parameters[half - 1]
         shells = self.inputs.box // 2 + 1
         spectra = progress.spectra[half - 1] if progress.spectra else {}
+        if number is None:
+            spectra = progress.joined_spectra
         empty = np.zeros(shells)
         order, counts = view_counts(progress)
         rows = (
@@ -172,7 +175,7 @@ class Writer:
             sigma_offset_A=parameters.offset_sigma_A,
             is_local_search=state.sampling.is_local,
             sigma_angle_deg=state.sampling.local_sigma_deg if state.sampling.is_local else 0.0,
-            log_likelihood=log_likelihood(progress, half),
+            log_likelihood=log_likelihood(progress, (half,) if number is not None else (1, 2)),
             mean_pmax=state.mean_pmax,
             accuracy_angles_deg=known(state.accuracy_angle_deg),
             accuracy_offsets_A=known(state.accuracy_offset_A),
@@ -182,7 +185,7 @@ class Writer:
             fourier_completeness=spectra.get("coverage", empty),
             map_noise_power=spectra.get("noise", empty),
             signal_power=spectra.get("signal", empty),
-            orientability=progress.orientability,
+            orientability=progress.orientability[half - 1] if progress.orientability else None,
             group_names=tuple(self.inputs.particles.group_names),
             group_particles=np.bincount(
                 self.inputs.particles.group_index[rows],
@@ -246,9 +249,10 @@ def known(value: float) -> float | None:
     return None if value >= UNKNOWN else value
 
 
-def log_likelihood(progress: Progress, half: int) -> float:
-    """Sum of the log-evidence over the images of a half."""
-    return float(progress.results[half - 1].log_evidence.sum()) if progress.results else 0.0
+def log_likelihood(progress: Progress, halves: tuple[int, ...] = (1, 2)) -> float:
+    """Sum of the log-evidence over the images of the halves."""
+    results = progress.results or []
+    return sum(float(one.log_evidence.sum()) for h, one in enumerate(results, 1) if h in halves)
 
 
 def view_counts(progress: Progress) -> tuple[int, np.ndarray]:

@@ -59,9 +59,10 @@ class Progress:
     maps: list[np.ndarray]
     results: list[HalfResults] | None = None
     spectra: list[dict[str, np.ndarray]] = field(default_factory=list)
-    orientability: np.ndarray | None = None
+    orientability: list[np.ndarray] = field(default_factory=list)
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     joined: np.ndarray | None = None
+    joined_spectra: dict[str, np.ndarray] = field(default_factory=dict)
     unfiltered: list[np.ndarray] = field(default_factory=list)
     rotation_offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
     seconds: dict[str, float] = field(default_factory=dict)
@@ -203,28 +204,32 @@ class Refinement:
         }
         return progress
 
-    def _plan(self, before: State) -> tuple[State, np.ndarray | None]:
+    def _plan(self, before: State) -> tuple[State, list[np.ndarray]]:
         """Sizes, expected accuracy and sampling of the next iteration."""
         state = schedule.begin_iteration(before, self.settings)
-        orientability = None
+        orientability: list[np.ndarray] = []
         if not state.is_correlation:
             angle, offset, orientability = self._accuracy(state)
             state = schedule.update_sampling(state, self.settings, angle, offset)
         return self.exchange.state(state.iteration, "plan", state), orientability
 
-    def _accuracy(self, state: State) -> tuple[float, float, np.ndarray]:
-        """Mean expected errors of random images of both halves, and the shells' shares in noticing a rotation."""
+    def _accuracy(self, state: State) -> tuple[float, float, list[np.ndarray]]:
+        """Mean expected errors of random images of both halves, and each half's shares of the shells in noticing a
+        rotation.
+        """
         chosen = []
         for half, rows in enumerate(self.inputs.rows, 1):
             draws = uniforms(self.inputs.seed, f"accuracy {half} {state.iteration}", rows)[:, 0]
             chosen.append(np.sort(np.argsort(draws, kind="stable")[:ACCURACY_IMAGES]))
         replies = self.team.call("accuracy", chosen=PerHalf(*chosen), size=state.current_size)
-        shards = [shard for half in replies for shard in half]
-        angle, offset, shares = (
-            np.concatenate([shard[name] for shard in shards])
-            for name in ("angle", "offset", "sensitivity")
+        angle, offset = (
+            float(np.concatenate([shard[name] for half in replies for shard in half]).mean())
+            for name in ("angle", "offset")
         )
-        return float(angle.mean()), float(offset.mean()), shares.mean(0)
+        shares = [
+            np.concatenate([shard["sensitivity"] for shard in half]).mean(0) for half in replies
+        ]
+        return angle, offset, shares
 
     def _search_order(self, state: State) -> tuple[np.ndarray, SearchOrder]:
         """The search of this iteration, its grids moved by a random part of a cell."""
@@ -337,7 +342,8 @@ class Refinement:
 
     def _corrected(self, progress: Progress) -> np.ndarray:
         """The FSC corrected for the mask by phase randomisation, from unregularised maps."""
-        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
+        progress.unfiltered = progress.unfiltered or self.team.call_heads("unfiltered_map")
+        maps = progress.unfiltered
         found = corrected_fsc(
             torch.from_numpy(maps[0]),
             torch.from_numpy(maps[1]),
@@ -373,6 +379,11 @@ class Refinement:
         signal = prior.signal_power(ssnr, noise)
         minimum = self.params.minimum_resolution_shells
         progress.joined = reconstruct(joined, self.inputs.box, signal, minimum).numpy()
+        progress.joined_spectra = {
+            "noise": noise.numpy(),
+            "signal": signal.numpy(),
+            "coverage": prior.fourier_coverage(joined, signal).numpy(),
+        }
 
     def _updated(
         self, present: list[Parameters], progress: Progress, ssnr: np.ndarray | None

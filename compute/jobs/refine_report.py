@@ -109,7 +109,7 @@ def iteration_event(
         scale_min=float(scales.min()),
         scale_max=float(scales.max()),
         sigma_offset_A=[one.offset_sigma_A for one in progress.parameters],
-        log_likelihood=log_likelihood(progress, 1) + log_likelihood(progress, 2),
+        log_likelihood=log_likelihood(progress),
         is_fine_enough=state.is_fine_enough,
         has_converged=state.has_converged,
         explanation=status.explain(state, refinement.settings),
@@ -131,7 +131,9 @@ def iteration_event(
             for half, one in enumerate(progress.parameters, 1)
             for group, power in zip(inputs.particles.optics, one.noise_power, strict=True)
         ],
-        orientability=[] if progress.orientability is None else progress.orientability.tolist(),
+        orientability=(
+            np.mean(progress.orientability, axis=0).tolist() if progress.orientability else []
+        ),
         orientations=events.OrientationHistogram(healpix_order=order, counts=counts.tolist()),
         files=names,
     )
