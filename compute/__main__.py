@@ -6,29 +6,54 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 PR_SET_PDEATHSIG = 1
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UNUSABLE = 2
+Params = TypeVar("Params", bound=BaseModel)
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status of the job that a file describes: 0 done, 1 failed, 2 unusable input."""
+    """The exit status of the job that a file describes: 0 done, 1 failed, 2 unusable input, 128 + n stopped by n."""
     if len(arguments) != 1:
         print("usage: python -m compute job.json", file=sys.stderr)
-        return 2
-    description = json.loads(Path(arguments[0]).read_text())
+        return UNUSABLE
     die_with_parent()
+    for number in STOPS:
+        signal.signal(number, _stop)
     try:
-        return run_job(description)
+        return run_job(read_job(Path(arguments[0])))
     except ValueError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return 2
+        print(f" ERROR: {error}", file=sys.stderr)
+        return UNUSABLE
 
 
 def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent ends, so that no rank is left behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End this process as on an error, so that the job's last record is written."""
+    raise SystemExit(128 + number)
+
+
+def read_job(path: Path) -> dict[str, Any]:
+    """What a job file says; ValueError where it cannot be read or is no job."""
+    try:
+        description = json.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(f"the job file {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"the job file {path} is not JSON: {error}") from None
+    if not isinstance(description, dict) or not isinstance(description.get("params", {}), dict):
+        raise ValueError(f'the job file {path} must hold {{"job": …, "params": {{…}}}}')
+    return description
 
 
 def run_job(description: dict[str, Any]) -> int:
@@ -40,15 +65,28 @@ def run_job(description: dict[str, Any]) -> int:
         from compute.jobs import simulate
         from compute.params.simulate import SimulateParams
 
-        simulate.run(SimulateParams(**values))
+        simulate.run(checked(SimulateParams, values))
         return 0
     if job == "compare":
         from compute.jobs import compare
         from compute.params.compare import CompareParams
 
-        compare.run(CompareParams(**values))
+        compare.run(checked(CompareParams, values))
         return 0
     raise ValueError(f"the job '{job}' is not known: use refine, simulate or compare")
+
+
+def checked(model: type[Params], values: dict[str, Any]) -> Params:
+    """The parameters; ValueError with one sentence for all that is wrong with them."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            problems.append(f"{name}: {message}" if name else message)
+        raise ValueError("; ".join(problems)) from None
 
 
 def _refine(values: dict[str, Any]) -> int:
@@ -56,38 +94,44 @@ def _refine(values: dict[str, Any]) -> int:
     from mpi4py import MPI
 
     from compute import parallel
-    from compute.jobs import refine
+    from compute.jobs import refine, voice
     from compute.params.refine import RefineParams
 
-    params = RefineParams(**values)
     world = MPI.COMM_WORLD
     size, rank = world.Get_size(), world.Get_rank()
-    parallel.check_rank_count(size)
-    if params.mpi > 0 and params.mpi != size:
-        raise ValueError(
-            f"{params.mpi} processes were asked for but MPI reports {size}: the launcher belongs to another MPI "
-            "library than mpi4py; start with the mpiexec of the same environment"
-        )
+    launched = parallel.launched_as(os.environ) or (rank, size)
+    is_first = max(rank, launched[0]) == 0
+    try:
+        params = checked(RefineParams, values)
+    except ValueError:
+        if is_first:
+            raise
+        return UNUSABLE
+    try:
+        parallel.check_launch(size, params.mpi, launched[1])
+    except ValueError as error:
+        if is_first:
+            voice.refuse(params.output, error)
+        return UNUSABLE
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
         return refine.make_half(seat, team, threads=threads if size > 1 else max(1, threads // 2))
 
-    if size == 1:
-        team: parallel.Team = parallel.SoloTeam(make, threads)
-    elif rank > 0:
+    if rank > 0:
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)  # the leader ends the job, and with it this rank
         parallel.serve(world, make)
         return 0
-    else:
-        team = parallel.MpiTeam(world)
+    team = parallel.SoloTeam(make, threads) if size == 1 else parallel.MpiTeam(world)
     try:
         refine.run(params, team)
-    except ValueError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+    except BaseException as error:
+        status = voice.exit_status(error)
         if size > 1:
-            world.Abort(2)
-        return 2
+            world.Abort(status)
+        return status
     team.close()
     return 0
 

@@ -7,8 +7,9 @@ down in `Team.messages`, so that a test can tell what one half has learnt of the
 
 import pickle
 import time
+import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from mpi4py import MPI
 from torch import Tensor
 
 POLL_S = 0.002
-CALL, REPLY, SLAB, PROGRESS = 11, 12, 13, 14
+CALL, REPLY, SLAB, PROGRESS, FAILURE = 11, 12, 13, 14, 15
 SLAB_BYTES = 64_000_000
 
 
@@ -242,12 +243,18 @@ class MpiTeam(Team):
         replies = []
         for rank, _ in asked:
             while not self._communicator.iprobe(source=rank, tag=REPLY):
+                self._raise_failure()
                 if not self._take_progress():
                     time.sleep(POLL_S)
             replies.append(self._communicator.recv(source=rank, tag=REPLY))
         while self._take_progress():
             pass
         return replies
+
+    def _raise_failure(self) -> None:
+        """Raise the error that stopped a worker, if one was; the other workers may then wait for it forever."""
+        if self._communicator.iprobe(source=MPI.ANY_SOURCE, tag=FAILURE):
+            raise pickle.loads(self._communicator.recv(source=MPI.ANY_SOURCE, tag=FAILURE))
 
     def _take_progress(self) -> bool:
         """Pass one report of a worker on, if there is one."""
@@ -299,7 +306,52 @@ def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> N
         if packed is None:
             return
         method, arguments = pickle.loads(packed)
-        communicator.send(getattr(worker, method)(**arguments), dest=0, tag=REPLY)
+        try:
+            reply = getattr(worker, method)(**arguments)
+        except Exception as error:
+            communicator.send(_packed_error(error, rank), dest=0, tag=FAILURE)
+            continue
+        communicator.send(reply, dest=0, tag=REPLY)
+
+
+def _packed_error(error: Exception, rank: int) -> bytes:
+    """An error with its place on a worker, ready to be raised by the leader."""
+    place = f"on rank {rank}:\n{traceback.format_exc()}"
+    error.add_note(place)
+    try:
+        packed = pickle.dumps(error)
+        pickle.loads(packed)
+    except Exception:
+        substitute = RuntimeError(f"{type(error).__name__}: {error}")
+        substitute.add_note(place)
+        return pickle.dumps(substitute)
+    return packed
+
+
+def launched_as(variables: Mapping[str, str]) -> tuple[int, int] | None:
+    """Rank and number of processes that an MPI launcher says it started, from the environment it made; else None.
+
+    Known are Open MPI and all launchers that speak PMI (MPICH, Intel MPI, Slurm).
+    """
+    for rank, size in (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE")):
+        if variables.get(rank, "").isdigit() and variables.get(size, "").isdigit():
+            return int(variables[rank]), int(variables[size])
+    return None
+
+
+def check_launch(size: int, asked: int, launched: int) -> None:
+    """Raise ValueError unless MPI's number of processes is what was asked for and what the launcher started.
+
+    asked, launched: 0 where nothing is known.
+    """
+    check_rank_count(size)
+    wanted = launched if size == 1 and launched > 1 else asked
+    if wanted and size != wanted:
+        raise ValueError(
+            f"{wanted} processes were started or asked for, but MPI counts {size}: mpirun belongs to another MPI "
+            "library than mpi4py. Start with the mpiexec beside this environment's python, or with "
+            f"halfmap refine --mpi {wanted}"
+        )
 
 
 def _ignore(images: int) -> None:

@@ -13,6 +13,7 @@ from compute.files.model_star import read_model
 Outcome = Literal["success", "failure", "aborted"]
 ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
 SUPERSEDED = "superseded"
+EXCLUDED = "excluded.star"
 FINAL_NAMES = (
     "class001.mrc",
     "half1_class001_unfil.mrc",
@@ -143,6 +144,10 @@ class IterationFiles:
         """The FSC curves of the result as a table."""
         return self.named(None, "fsc.star")
 
+    def excluded(self) -> Path:
+        """The images that were left out, with the reason of each."""
+        return self.named(None, EXCLUDED)
+
     def fsc_xml(self) -> Path:
         """The FSC curve of the result as EMDB takes it."""
         return self.named(None, "fsc.xml")
@@ -156,11 +161,14 @@ class IterationFiles:
 def supersede(root: Path | str, after_iteration: int, attempt: int = 1) -> list[Path]:
     """Move the files of iterations after `after_iteration`, and final files, out of the way.
 
+    -1 moves everything that a run has written, as a new run of the same name needs it.
     They go to `superseded/attemptNN/` in the job folder, NN being the first number from `attempt`
     on that is not taken; nothing is overwritten. Returns the new paths; none when nothing moved.
     """
     files = IterationFiles(Path(root))
     final = {files.named(None, name) for name in FINAL_NAMES}
+    if after_iteration < 0:
+        final.add(files.excluded())
     later = []
     for path in sorted(files.folder.glob("*")):
         iteration = files.iteration_of(path)

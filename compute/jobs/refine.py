@@ -2,50 +2,37 @@
 
 import dataclasses
 import shlex
-import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
-from compute.convergence import status
-from compute.convergence.state import Settings, State
-from compute.files import events
+from compute.convergence import schedule, status
+from compute.convergence.state import UNKNOWN, Settings, State
 from compute.files.errors import InputError
-from compute.files.log import Log
-from compute.files.progress import ProgressWriter
 from compute.files.relion import (
+    SUPERSEDED,
     IterationFiles,
-    clear_markers,
     find_continuation,
     supersede,
-    write_exit_marker,
 )
 from compute.files.star import Table
 from compute.jobs.half import Half
+from compute.jobs.image_check import ImageReport, judge, write_excluded
 from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Exchange, Progress, Refinement
 from compute.jobs.refine_report import end_event, iteration_event, start_event
-from compute.parallel import HalfTeam, PerHalf, Seat, Team
+from compute.jobs.voice import Voice, speaking
+from compute.parallel import HalfTeam, PerHalf, Seat, SoloTeam, Team
 from compute.params.refine import RefineParams
 
 # Images stay in memory where all of them together take less than this share of what is free.
 PRELOAD_SHARE = 0.4
-
-
-@dataclass(slots=True)
-class Voice:
-    """Where a running job speaks: run.out, run.err and progress.jsonl."""
-
-    log: Log
-    progress: ProgressWriter
 
 
 def make_half(seat: Seat, team: HalfTeam, device: str = "cpu", threads: int = 1) -> Half:
@@ -56,43 +43,15 @@ def make_half(seat: Seat, team: HalfTeam, device: str = "cpu", threads: int = 1)
 def run(params: RefineParams, team: Team, exchange: Exchange | None = None) -> Progress:
     """Refine to the end, or continue a refinement; returns the final state with its maps.
 
-    Every file is written as soon as what it holds is known. Raises InputError for input that cannot be used.
+    Every file is written as soon as what it holds is known. Raises InputError for input that cannot be used, after
+    the sentence has been shown and recorded.
     """
-    root, start_after = Path(params.output), None
-    if params.continue_from:
-        root, start_after = find_continuation(params.continue_from)
-    files = IterationFiles(root)
-    files.folder.mkdir(parents=True, exist_ok=True)
-    clear_markers(files.folder)
-    signal.signal(signal.SIGTERM, _stop)
-    with (
-        ProgressWriter(files.progress) as progress,
-        Log(files.run_out, files.run_err, progress, sys.stdout) as log,
-    ):
-        voice = Voice(log, progress)
-        try:
-            done = _refine(params, files, start_after, team, voice, exchange)
-        except BaseException as error:
-            _report_failure(files, voice, error)
-            raise
-        write_exit_marker(files.folder, "success")
-        return done
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End the job on SIGTERM as on an error, so that its last record is written."""
-    raise SystemExit(128 + number)
-
-
-def _report_failure(files: IterationFiles, voice: Voice, error: BaseException) -> None:
-    """The last record of a job that failed or was stopped."""
-    is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
-    sentence = "The job was stopped." if is_stopped else str(error) or type(error).__name__
-    voice.log.error(sentence)
-    code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    reason: Literal["stopped", "failed"] = "stopped" if is_stopped else "failed"
-    voice.progress.write(events.End(reason=reason, message=sentence, exit_status=code))
-    write_exit_marker(files.folder, "aborted" if is_stopped else "failure")
+    files = IterationFiles(Path(params.output))
+    with speaking(files) as voice:
+        if params.continue_from:
+            root, start_after = find_continuation(params.continue_from)
+            return _refine(params, IterationFiles(root), start_after, team, voice, exchange)
+        return _refine(params, files, None, team, voice, exchange)
 
 
 def _refine(
@@ -105,16 +64,10 @@ def _refine(
 ) -> Progress:
     """All iterations from the start or from a checkpoint, to the final files."""
     started = time.perf_counter()
-    attempt = 1
     resumed: tuple[Progress, dict[str, Any]] | None = None
     if start_after is not None:
-        moved = supersede(files.root, start_after)
-        attempt = 1 + len(list((files.folder / "superseded").glob("attempt*")))
         resumed = restore(files, start_after)
         params = _continued(params, resumed[1])
-        voice.log.line(
-            f" Continuing after iteration {start_after}; {len(moved)} later files were moved aside."
-        )
     inputs = read_inputs(params)
     if resumed is not None:
         inputs = dataclasses.replace(
@@ -125,8 +78,12 @@ def _refine(
     for remark in inputs.remarks:
         voice.log.warning(remark)
     settings = settings_of(params, inputs)
-    inputs = _load(params, inputs, team, voice)
+    inputs, report = _load(params, inputs, team, voice, files.excluded())
+    attempt = _make_room(files, start_after, voice)
+    if len(report.bad):
+        write_excluded(files.excluded(), inputs.particles, report)
     refinement = Refinement(params, inputs, team, settings, exchange)
+    _say_start(params, inputs, team, voice)
     command = shlex.join(sys.argv)
     writer = Writer(files, params.model_copy(update={"random_seed": inputs.seed}), inputs, command)
     voice.progress.write(start_event(params, inputs, team, command, attempt, start_after))
@@ -143,10 +100,45 @@ def _refine(
         progress = _iterate(refinement, progress, writer, voice)
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
+    _judge_alignment(progress.state, voice)
     seconds = time.perf_counter() - started
     is_masked = params.solvent_correct_fsc
     voice.progress.write(end_event(progress.state, files, is_masked, seconds))
     return progress
+
+
+def _make_room(files: IterationFiles, start_after: int | None, voice: Voice) -> int:
+    """Move what an earlier attempt left behind the starting point aside; returns the number of this attempt."""
+    moved = supersede(files.root, -1 if start_after is None else start_after)
+    where = f"{moved[0].parent}" if moved else ""
+    if start_after is not None:
+        voice.log.line(f" Continuing {files.root} after iteration {start_after}.")
+    if moved:
+        kind = "Later files" if start_after is not None else "Files of an earlier run"
+        voice.log.line(f" {kind} of this name ({len(moved)}) were moved to {where}.")
+    return 1 + len(list((files.folder / SUPERSEDED).glob("attempt*")))
+
+
+def _say_start(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> None:
+    """One line on what is refined."""
+    first, second = (len(rows) for rows in inputs.rows)
+    workers = len(team.seats())
+    shared = "one process" if isinstance(team, SoloTeam) else f"{workers} workers and a leader"
+    voice.log.line(
+        f" {first + second} particles ({first} in half 1, {second} in half 2), {inputs.box} pixels of "
+        f"{inputs.pixel_size_A:.5g} A, symmetry {params.symmetry}, seed {inputs.seed}, {shared}"
+    )
+
+
+def _judge_alignment(state: State, voice: Voice) -> None:
+    """Warn at the end where the particles could not be aligned."""
+    if schedule.POOR_ACCURACY_DEG < state.accuracy_angle_deg < UNKNOWN:
+        voice.log.warning(
+            f"The angular accuracy at the end is {state.accuracy_angle_deg:.1f} degrees, worse than "
+            f"{schedule.POOR_ACCURACY_DEG:g}: the particles were not aligned and the resolution cannot be trusted. "
+            "Check the reference, the mask diameter and the CTFs, or remove bad particles.",
+            "E45",
+        )
 
 
 def _continued(params: RefineParams, saved: dict[str, Any]) -> RefineParams:
@@ -181,7 +173,9 @@ def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
     )
 
 
-def _load(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> Inputs:
+def _load(
+    params: RefineParams, inputs: Inputs, team: Team, voice: Voice, excluded: Path
+) -> tuple[Inputs, ImageReport]:
     """Give every worker its images; refuse or leave out those with values that are not finite, warn of odd ones."""
     voice.progress.enter("reading images", total=len(inputs.particles))
     preload = params.preread_images
@@ -202,43 +196,24 @@ def _load(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> Inp
         preload=preload,
         seed=inputs.seed,
     )
-    scans = [scan for half in replies for scan in half]
-    rows = np.concatenate([scan["indices"] for scan in scans])
-    finite = np.concatenate([scan["is_finite"] for scan in scans])
-    _warn_of_backgrounds(scans, finite, voice)
-    bad = np.sort(rows[~finite])
-    if not len(bad):
-        return inputs
-    first = inputs.particles.image_name(int(bad[0]))
-    sentence = (
-        f"{len(bad)} of {len(rows)} images hold values that are not finite, the first is {first}"
-    )
+    report = judge([scan for half in replies for scan in half])
+    for sentence, code in report.warnings():
+        voice.log.warning(sentence, code)
+    if not len(report.bad):
+        return inputs, report
+    sentence = report.sentence(inputs.particles)
     if params.bad_images == "refuse":
         raise InputError(
-            f"{sentence}; leave them out with --bad-images exclude, or extract them again"
+            f"{sentence}. Leave them out with --bad-images exclude, or extract them again."
         )
-    voice.log.warning(f"{sentence}; they are left out.", "E27")
-    remaining = team.call("drop", rows=bad)
+    remaining = team.call("drop", rows=report.bad)
     if min(half[0] for half in remaining) < MINIMUM_HALF:
         raise InputError(
             f"{sentence}; without them a half-set has fewer than {MINIMUM_HALF} particles"
         )
-    first_rows, second_rows = (one[~np.isin(one, bad)] for one in inputs.rows)
-    return dataclasses.replace(inputs, rows=(first_rows, second_rows))
-
-
-def _warn_of_backgrounds(scans: list[dict[str, Any]], finite: np.ndarray, voice: Voice) -> None:
-    """Say so where images do not look normalised outside the mask diameter."""
-    mean = np.concatenate([scan["background_mean"] for scan in scans])[finite]
-    std = np.concatenate([scan["background_std"] for scan in scans])[finite]
-    odd = ~((np.abs(mean) <= std / 2) & (std >= 0.5) & (std <= 2.0))
-    if odd.mean() > 0.05:
-        voice.log.warning(
-            f"{int(odd.sum())} of {len(odd)} images are not normalised: outside the mask diameter the mean should be "
-            "near 0 and the standard deviation near 1. Extract them again with normalisation, and check the mask "
-            "diameter.",
-            "E28",
-        )
+    voice.log.warning(f"{sentence}. They are left out; {excluded} lists them.", "E27")
+    first_rows, second_rows = (one[~np.isin(one, report.bad)] for one in inputs.rows)
+    return dataclasses.replace(inputs, rows=(first_rows, second_rows)), report
 
 
 def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Voice) -> Progress:
@@ -248,6 +223,7 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     total = sum(len(rows) for rows in refinement.inputs.rows)
     voice.progress.enter("expectation", iteration=number, total=total)
     progress = refinement.iterate(before, on_plan=lambda state: _say_plan(state, voice))
+    _warn_of_lost(refinement.inputs, progress, voice)
     voice.progress.enter("writing", iteration=number)
     if progress.state.is_finished:
         names = writer.final(progress)
@@ -256,6 +232,22 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     seconds = time.perf_counter() - began
     voice.progress.write(iteration_event(refinement, progress, names, seconds))
     return progress
+
+
+def _warn_of_lost(inputs: Inputs, progress: Progress, voice: Voice) -> None:
+    """Say how many particles had no orientation with a finite score."""
+    results = progress.results or []
+    lost = [rows[one.weight == 0] for rows, one in zip(inputs.rows, results, strict=False)]
+    rows = np.sort(np.concatenate(lost)) if lost else np.empty(0, dtype=np.int64)
+    if not len(rows):
+        return
+    total = sum(len(one) for one in inputs.rows)
+    voice.log.warning(
+        f"{len(rows)} of {total} particles had no orientation with a finite score in iteration "
+        f"{progress.state.iteration}; they keep their pose and do not count in the maps. The first is "
+        f"{inputs.particles.image_name(int(rows[0]))}. They have 0 significant samples in the data file.",
+        "E44",
+    )
 
 
 def _say_plan(state: State, voice: Voice) -> None:

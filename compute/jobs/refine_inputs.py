@@ -11,8 +11,8 @@ from compute.files.errors import InputError
 from compute.files.mrc import read_map
 from compute.files.particle_checks import check_particles
 from compute.files.particles import ParticleSet, read_particles
+from compute.jobs.symmetry_check import symmetry_remark
 from compute.params.refine import RefineParams
-from compute.sampling.symmetry import parse_symmetry
 from compute.signal.fourier import lowpass
 from compute.signal.random import uniforms
 from compute.signal.resize import resize_map
@@ -20,6 +20,8 @@ from compute.signal.resize import resize_map
 # Pixel sizes that differ by less are the same to a reader of headers (jobs_and_files §4.5).
 PIXEL_TOLERANCE_A = 1e-3
 MINIMUM_HALF = 10
+REFERENCE_ADVICE = "State it with --reference-pixel-size if that is wrong."
+MASK_ADVICE = "Write the pixel size to the header if that is wrong."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,6 @@ def read_inputs(params: RefineParams) -> Inputs:
     seed = params.random_seed if params.random_seed >= 0 else secrets.randbelow(2**31)
     rows = split_halves(particles, seed)
     references = _read_references(params, box, pixel_size_A, remarks)
-    for volume in references[:1]:
-        remarks += symmetry_remark(volume, params.symmetry)
     mask = None
     if params.solvent_mask:
         mask = _read_mask(Path(params.solvent_mask), box, pixel_size_A, remarks)
@@ -89,23 +89,27 @@ def _read_references(
     if params.reference_half1:
         paths = [params.reference_half1, params.reference_half2]
         remarks.append(f"Half 1 starts from {paths[0]}, half 2 from {paths[1]}.")
-    maps = []
+    maps: list[np.ndarray] = []
     for path in dict.fromkeys(paths):
-        volume = _fitted(Path(path), params.reference_pixel_size_A, box, pixel_size_A, remarks)
+        volume, header_A = _read_cube(Path(path))
+        own_A = params.reference_pixel_size_A or _known_pixel_A(
+            Path(path), header_A, pixel_size_A, REFERENCE_ADVICE, remarks
+        )
+        volume = _fitted(Path(path), volume, own_A, box, pixel_size_A, remarks)
         if float(volume.std()) == 0.0:
             raise InputError(
                 f"the reference {path} has the same value everywhere; it must show the particle"
             )
+        if not maps:
+            remarks += symmetry_remark(volume, pixel_size_A, params.symmetry)
         if params.initial_lowpass_A > 0:
             volume = lowpass(volume, pixel_size_A, params.initial_lowpass_A)
         maps.append(volume.numpy())
     return maps[0], maps[-1]
 
 
-def _fitted(
-    path: Path, stated_pixel_size_A: float | None, box: int, pixel_size_A: float, remarks: list[str]
-) -> torch.Tensor:
-    """A map brought to the particles' box and pixel, with a remark on what was done."""
+def _read_cube(path: Path) -> tuple[torch.Tensor, float]:
+    """A map's values and the pixel size in its header; refused unless cubic and finite."""
     found = read_map(path)
     volume = torch.from_numpy(np.ascontiguousarray(found.volume, dtype=np.float32))
     if len(set(volume.shape)) != 1:
@@ -113,26 +117,47 @@ def _fitted(
     if not bool(torch.isfinite(volume).all()):
         where = torch.nonzero(~torch.isfinite(volume))[0].tolist()
         raise InputError(f"{path} holds a value that is not finite at voxel z, y, x = {where}")
-    own_pixel = stated_pixel_size_A or found.pixel_size_A
-    if own_pixel <= 0 or (abs(own_pixel - 1.0) < 1e-6 and abs(pixel_size_A - 1.0) > 0.01):
-        remarks.append(
-            f"The header of {path} says {own_pixel:.3f} Å per pixel, the particles have {pixel_size_A:.4f} Å; "
-            "the header is ignored. State the pixel size with --reference-pixel-size if that is wrong."
-        )
-        own_pixel = pixel_size_A
-    if volume.shape[0] == box and abs(own_pixel - pixel_size_A) <= PIXEL_TOLERANCE_A:
-        return volume
-    old_box = volume.shape[0]
-    volume, reached_A = resize_map(volume, own_pixel, pixel_size_A, box)
+    return volume, found.pixel_size_A
+
+
+def _known_pixel_A(
+    path: Path, header_A: float, pixel_size_A: float, advice: str, remarks: list[str]
+) -> float:
+    """The pixel size of a header, or that of the particles where it states none (0, or 1.000 as many programs write).
+
+    advice: what to do where that is wrong.
+    """
+    if header_A > 0 and (abs(header_A - 1.0) > 1e-6 or abs(pixel_size_A - 1.0) <= 0.01):
+        return header_A
     remarks.append(
-        f"{path} ({old_box} px, {own_pixel:.4f} Å) was brought to the particles' {box} px and {reached_A:.5f} Å."
+        f"The header of {path} says {header_A:.3f} Å per pixel; it is taken as {pixel_size_A:.5g} Å, that of the "
+        f"particles. {advice}"
+    )
+    return pixel_size_A
+
+
+def _fitted(
+    path: Path,
+    volume: torch.Tensor,
+    own_A: float,
+    box: int,
+    pixel_size_A: float,
+    remarks: list[str],
+) -> torch.Tensor:
+    """A map with pixels of own_A brought to the particles' box and pixel, with a remark on what was done."""
+    old_box = volume.shape[0]
+    if old_box == box and abs(own_A - pixel_size_A) <= PIXEL_TOLERANCE_A:
+        return volume
+    volume, reached_A = resize_map(volume, own_A, pixel_size_A, box)
+    remarks.append(
+        f"{path} ({old_box} px, {own_A:.4f} Å) was brought to the particles' {box} px and {reached_A:.5f} Å."
     )
     return volume
 
 
 def _read_mask(path: Path, box: int, pixel_size_A: float, remarks: list[str]) -> np.ndarray:
     """The solvent mask in the particles' box, values in [0, 1]; what had to be repaired is said."""
-    mask = _fitted(path, None, box, pixel_size_A, remarks)
+    mask, header_A = _read_cube(path)
     low, high = float(mask.min()), float(mask.max())
     if low < -1e-6 or high > 1 + 1e-6:
         remarks.append(
@@ -141,43 +166,13 @@ def _read_mask(path: Path, box: int, pixel_size_A: float, remarks: list[str]) ->
     mask = mask.clamp(0.0, 1.0)
     covered = float((mask > 0.5).float().mean())
     if covered == 0.0 or float(mask.min()) == 1.0:
-        raise InputError(f"the mask {path} is {'empty' if covered == 0.0 else '1 everywhere'}")
-    return mask.numpy()
-
-
-def symmetry_remark(volume: np.ndarray, symmetry: str) -> list[str]:
-    """A warning where the map does not look like its point group: least correlation with a rotated copy below 0.5."""
-    group = parse_symmetry(symmetry)
-    if group.order == 1:
-        return []
-    worst = least_mate_correlation(torch.from_numpy(volume), group.operators)
-    if worst >= 0.5:
-        return []
-    return [
-        f"The reference correlates with its own {group.name} mates by {worst:.2f} only: it may not have this symmetry, "
-        "or not lie on the group's axes."
-    ]
-
-
-def least_mate_correlation(volume: torch.Tensor, operators: np.ndarray) -> float:
-    """The smallest correlation of a map with its copies turned by the operators, inside the largest sphere."""
-    box = volume.shape[0]
-    axis = (torch.arange(box) - box // 2).float()
-    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-    inside = (x * x + y * y + z * z) < (0.45 * box) ** 2
-    points = torch.stack([x[inside], y[inside], z[inside]], dim=1)
-    values = volume[inside] - volume[inside].mean()
-    worst = 1.0
-    for operator in operators[1:]:
-        turned = points @ torch.from_numpy(operator.T.copy()).float()
-        grid = (turned + box // 2) * (2 / (box - 1)) - 1
-        sampled = torch.nn.functional.grid_sample(
-            volume[None, None], grid[None, None, None], align_corners=True
-        ).view(-1)
-        sampled = sampled - sampled.mean()
-        score = (values @ sampled) / (values.norm() * sampled.norm()).clamp(min=1e-20)
-        worst = min(worst, float(score))
-    return worst
+        problem = "has no value above 0.5" if covered == 0.0 else "is 1 everywhere"
+        raise InputError(
+            f"the mask {path} {problem}; it must be 1 where the molecule is and 0 in the solvent"
+        )
+    own_A = _known_pixel_A(path, header_A, pixel_size_A, MASK_ADVICE, remarks)
+    fitted = _fitted(path, mask, own_A, box, pixel_size_A, remarks)
+    return fitted.clamp(0.0, 1.0).numpy()
 
 
 def _diameter_remarks(params: RefineParams, box: int, pixel_size_A: float) -> list[str]:

@@ -1,0 +1,84 @@
+"""Where a running job speaks, and how its end is said, recorded and marked."""
+
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from compute.files import events
+from compute.files.errors import InputError
+from compute.files.log import Log
+from compute.files.progress import ProgressWriter
+from compute.files.relion import IterationFiles, clear_markers, write_exit_marker
+
+
+@dataclass(slots=True)
+class Voice:
+    """Where a running job speaks: run.out, run.err and progress.jsonl."""
+
+    log: Log
+    progress: ProgressWriter
+
+
+def refuse(output: str, error: Exception) -> None:
+    """Say and record that the job with this output root could not be started."""
+    with contextlib.suppress(type(error)), speaking(IterationFiles(Path(output))):
+        raise error
+
+
+@contextlib.contextmanager
+def speaking(files: IterationFiles) -> Iterator[Voice]:
+    """The voice of a job in its folder; how the job ends is said, recorded and marked."""
+    with contextlib.ExitStack() as stack:
+        try:
+            files.folder.mkdir(parents=True, exist_ok=True)
+            clear_markers(files.folder)
+            progress = stack.enter_context(ProgressWriter(files.progress))
+            log = Log(files.run_out, files.run_err, progress, sys.stdout, sys.stderr)
+            voice = Voice(stack.enter_context(log), progress)
+        except OSError as error:
+            sentence = f"the folder {files.folder} cannot be written: {error.strerror}"
+            print(f" ERROR: {sentence}", file=sys.stderr)
+            raise InputError(sentence) from None
+        try:
+            yield voice
+        except BaseException as error:
+            _report_failure(files, voice, error)
+            raise
+        write_exit_marker(files.folder, "success")
+
+
+def _report_failure(files: IterationFiles, voice: Voice, error: BaseException) -> None:
+    """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
+    is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
+    sentence = "The job was stopped." if is_stopped else sentence_of(error)
+    if not is_stopped and not isinstance(error, InputError | OSError):
+        voice.log.detail("".join(traceback.format_exception(error)))
+    voice.log.error(sentence)
+    reason: Literal["stopped", "failed"] = "stopped" if is_stopped else "failed"
+    voice.progress.write(
+        events.End(reason=reason, message=sentence, exit_status=exit_status(error))
+    )
+    write_exit_marker(files.folder, "aborted" if is_stopped else "failure")
+
+
+def sentence_of(error: BaseException) -> str:
+    """What an error says to the user."""
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return f"{type(error).__name__}: {error} (an error of the program; run.err tells where)"
+
+
+def exit_status(error: BaseException) -> int:
+    """The exit status of a job that ends with this error: 2 for unusable input, 1 for anything unforeseen."""
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return 2 if isinstance(error, ValueError) else 1
