@@ -270,9 +270,25 @@ def _decide(state: State, settings: Settings) -> State:
     has_stalled = (
         is_old_level or state.iterations_without_gain >= 1 or not state.has_resolution_gain
     )
+    if not is_old_level and _becomes_local_too_soon(state, settings):
+        return judged
     if is_settled(state, settings) and (has_stalled or is_step_limiting):
         return refined(judged, settings)
     return judged
+
+
+def _becomes_local_too_soon(state: State, settings: Settings) -> bool:
+    """Whether the next level would search locally although many images still move far.
+
+    They must have come to rest at the last global level, whatever the user says of changes: mean change no larger than
+    the fine step, or no smaller than before. Global iterations at a coarse step are cheap, and what they do not find
+    is hard to find later.
+    """
+    sampling = state.sampling
+    is_at_rest = (
+        state.angle_change_deg <= sampling.fine_step_deg or state.iterations_without_changes >= 1
+    )
+    return not sampling.is_local and sampling.order + 1 >= settings.local_order and not is_at_rest
 
 
 def _count_gain(state: State) -> State:

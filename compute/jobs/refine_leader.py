@@ -29,6 +29,7 @@ from compute.projection.slices import Accumulator
 from compute.sampling import perturbation
 from compute.sampling.rotations import changes_in_angle, euler_to_matrix
 from compute.sampling.symmetry import parse_symmetry
+from compute.signal.fourier import radial_frequency
 from compute.signal.fsc import corrected_fsc
 from compute.signal.noise import robust_noise_power
 from compute.signal.random import generator, uniforms
@@ -97,9 +98,9 @@ class Refinement:
 
     def begin(self) -> Progress:
         """Iteration 0: start maps, input poses, and the noise estimated from the images."""
-        state = schedule.initial_state(self.settings)
         parameters = [self._first_parameters(rows) for rows in self.inputs.rows]
         self._estimate_noise(parameters)
+        state = schedule.initial_state(self.settings, self._first_ssnr(parameters))
         maps = list(self.inputs.references)
         self.hand_out(parameters, maps)
         return Progress(state=state, parameters=parameters, maps=maps)
@@ -160,6 +161,23 @@ class Refinement:
             )
             spectra.append(found.numpy())
         return np.stack(spectra)
+
+    def _first_ssnr(self, parameters: list[Parameters]) -> np.ndarray:
+        """What the start map promises per shell: n τ²/(σ² 2i) for the smaller half (algorithm specification §4.6).
+
+        τ² is the power per real component that the map's slices have in the images, as a mean over the shell.
+        """
+        box = self.inputs.box
+        shells = box // 2 + 1
+        volume = torch.from_numpy(self.inputs.references[0])
+        power = torch.fft.rfftn(volume).abs().square().double() / box**4
+        shell = (radial_frequency(box, 3) + 0.5).long().reshape(-1).clamp(max=shells)
+        sums = torch.bincount(shell, power.reshape(-1), minlength=shells + 1)[:shells]
+        counts = torch.bincount(shell, minlength=shells + 1)[:shells]
+        signal = 0.5 * (sums / counts.clamp(min=1)).numpy()
+        noise = np.mean([one.noise_power.mean(0) for one in parameters], axis=0)
+        smaller = min(len(rows) for rows in self.inputs.rows)
+        return smaller * signal / (noise * 2 * np.maximum(np.arange(shells), 0.5))
 
     # ---- one iteration
 

@@ -13,6 +13,8 @@ from compute.convergence.schedule import (
     begin_iteration,
     initial_state,
     join_shell,
+    needs_rescan,
+    rescan_sizes,
     update_sampling,
 )
 from compute.convergence.sizes import coarse_size, needed_step_deg
@@ -89,7 +91,11 @@ def test_sizes_follow_resolution_flag_and_posterior() -> None:
     state = replace(initial_state(SETTINGS), resolution_A=256 / 12)
     assert begin_iteration(state, SETTINGS).current_size == 2 * (12 + 10)
     sharp = replace(state, has_normal_iteration=True, has_high_fsc=True, mean_pmax=0.2)
-    assert begin_iteration(sharp, SETTINGS).current_size == 2 * (12 + 8)
+    assert begin_iteration(sharp, SETTINGS).current_size == 2 * (12 + 10)
+    wide = replace(SETTINGS, box=256)
+    assert begin_iteration(replace(sharp, resolution_A=1024 / 12), wide).current_size == 2 * (
+        12 + 32
+    )
     blurred = replace(sharp, mean_pmax=0.1)
     assert begin_iteration(blurred, SETTINGS).current_size == 2 * (12 + 10)
     fine = replace(state, resolution_A=256 / 28)
@@ -411,3 +417,43 @@ def test_every_state_can_be_told_in_words() -> None:
             assert all(line.startswith(" Auto-refine: ") for line in status_lines(state))
             assert explain(state, settings).startswith("The refinement ")
         assert len(final_lines(states[-1], "out/run")) == 6
+
+
+def test_a_search_becomes_local_only_when_poses_have_come_to_rest() -> None:
+    settings = replace(SETTINGS, local_order=3)
+
+    def moving(change_deg: float, without_changes: int) -> State:
+        started = begin_iteration(initial_state(settings), settings)
+        return replace(
+            started,
+            is_correlation=False,
+            has_normal_iteration=True,
+            iterations_without_gain=1,
+            iterations_at_level=3,
+            angle_change_deg=change_deg,
+            offset_change_A=1.0,
+            iterations_without_changes=without_changes,
+        )
+
+    assert update_sampling(moving(12.0, 0), settings, 5.0, 3.0).sampling.order == 2
+    assert update_sampling(moving(7.0, 0), settings, 5.0, 3.0).sampling.is_local
+    assert update_sampling(moving(12.0, 1), settings, 5.0, 3.0).sampling.is_local
+    tired = replace(moving(12.0, 0), iterations_at_level=8)
+    assert update_sampling(tired, settings, 5.0, 3.0).sampling.is_local
+
+
+def test_images_are_compared_with_all_orientations_until_few_switch() -> None:
+    settings = replace(SETTINGS, local_order=3)
+    state = initial_state(settings)
+    assert not needs_rescan(state, settings)
+    local = replace(state, sampling=replace(state.sampling, order=3, is_local=True))
+    assert needs_rescan(local, settings)
+    assert needs_rescan(replace(local, switched_fraction=0.02), settings)
+    assert not needs_rescan(replace(local, switched_fraction=0.005), settings)
+    assert not needs_rescan(replace(local, has_converged=True), settings)
+    assert not needs_rescan(local, replace(settings, healpix_order=3))
+    sized = replace(local, current_size=64)
+    assert rescan_sizes(sized, settings) == (
+        coarse_size(settings, 15.0, 64),
+        coarse_size(settings, 7.5, 64),
+    )
