@@ -251,8 +251,8 @@ def known(value: float) -> float | None:
 
 def log_likelihood(progress: Progress, halves: tuple[int, ...] = (1, 2)) -> float:
     """Sum of the log-evidence over the images of the halves."""
-    results = progress.results or []
-    return sum(float(one.log_evidence.sum()) for h, one in enumerate(results, 1) if h in halves)
+    chosen = [one for half, one in enumerate(progress.results or [], 1) if half in halves]
+    return float(sum(one.log_evidence.sum() for one in chosen))
 
 
 def view_counts(progress: Progress) -> tuple[int, np.ndarray]:
