@@ -25,7 +25,10 @@ SLAB_BYTES = 64_000_000
 
 
 class Worker(Protocol):
-    """Anything whose methods the leader calls; its half is 1 or 2."""
+    """Anything whose methods the leader calls; its half is 1 or 2.
+
+    Methods that it names in USES_ALL_THREADS leave nothing to do for another worker of the same process.
+    """
 
     half: int
 
@@ -146,7 +149,10 @@ class PerHalf:
 
 
 class SoloTeam(Team):
-    """Both halves in this process; at once in two threads where `threads` allows, else one after the other."""
+    """Both halves in this process; at once in two threads where `threads` allows, else one after the other.
+
+    Calls that use all threads themselves, and much memory, always go to one half after the other.
+    """
 
     def __init__(self, make: Callable[[Seat, HalfTeam], Worker], threads: int) -> None:
         super().__init__()
@@ -165,7 +171,10 @@ class SoloTeam(Team):
         calls = [
             (getattr(self._workers[seat.half], method), arguments[seat.half]) for seat in seats
         ]
-        if self._pool is None:
+        is_alone = any(
+            method in getattr(worker, "USES_ALL_THREADS", ()) for worker in self._workers.values()
+        )
+        if self._pool is None or is_alone:
             return [function(**values) for function, values in calls]
         pending = [self._pool.submit(function, **values) for function, values in calls]
         return [one.result() for one in pending]

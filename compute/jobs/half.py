@@ -38,6 +38,8 @@ ENVELOPE_RESOLUTION_A = 30.0
 class Half:
     """One worker's share of a half-set."""
 
+    USES_ALL_THREADS = frozenset({"accuracy", "rescan", "expect"})
+
     def __init__(self, seat: Seat, team: HalfTeam, device: torch.device, threads: int) -> None:
         self.half = seat.half
         self._seat, self._team, self._device = seat, team, device
@@ -283,6 +285,10 @@ class Half:
         if params.adaptive_solvent and resolution_A <= ENVELOPE_RESOLUTION_A:
             return molecular_envelope(volume, self._pixel_size_A, resolution_A, diameter_A, edge_px)
         return masks.sphere(self._box, diameter_A / (2 * self._pixel_size_A), edge_px)
+
+    def release(self) -> None:
+        """Forget the sums, which are not needed until the next expectation step."""
+        del self._accumulator
 
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""

@@ -24,8 +24,7 @@ from compute.maximisation import prior
 from compute.maximisation.reconstruct import fsc_of_halves, reconstruct
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
-from compute.projection.reference import grid_shape
-from compute.projection.slices import Accumulator
+from compute.projection.slices import Accumulator, empty_accumulator
 from compute.sampling import perturbation
 from compute.sampling.rotations import changes_in_angle, euler_to_matrix
 from compute.sampling.symmetry import parse_symmetry
@@ -210,11 +209,13 @@ class Refinement:
             progress.unfiltered = self.team.call_heads("unfiltered_map")
         self._join_low_resolution(before.state)
         self._compare_halves(progress)
-        if progress.state.has_converged:
-            self._join_halves(progress)
         progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
+        joined = self._joined_sums() if progress.state.has_converged else None
+        self.team.call("release")
+        if joined is not None:
+            self._join_halves(progress, joined)
         progress.seconds = {
             "planning": planned - started,
             "expectation": expected - planned,
@@ -384,14 +385,16 @@ class Refinement:
         progress.spectra = [half[0] for half in replies]
         progress.maps = [spectra.pop("map") for spectra in progress.spectra]
 
-    def _join_halves(self, progress: Progress) -> None:
-        """The final map: the sums of both halves together, to Nyquist, regularised by their joined SSNR."""
-        padding, radius = self.params.padding, self.inputs.box // 2
-        shape = grid_shape(padding, radius)
-        joined = Accumulator(torch.zeros(*shape, 3), padding, radius)
-        for start in range(0, shape[0], SLAB_PLANES):
+    def _joined_sums(self) -> Accumulator:
+        """The sums of both halves together, to Nyquist."""
+        joined = empty_accumulator(self.params.padding, self.inputs.box // 2)
+        for start in range(0, len(joined.sums), SLAB_PLANES):
             for part in self.team.call_heads("planes", start=start, stop=start + SLAB_PLANES):
                 joined.sums[start : start + SLAB_PLANES] += torch.from_numpy(part)
+        return joined
+
+    def _join_halves(self, progress: Progress, joined: Accumulator) -> None:
+        """The final map from the joined sums, regularised by their SSNR."""
         ssnr = torch.tensor(progress.state.ssnr, dtype=torch.float64)
         noise = prior.reconstruction_noise(joined, len(ssnr))
         signal = prior.signal_power(ssnr, noise)
