@@ -28,7 +28,6 @@ def refined(state: State, settings: Settings) -> State:
         iterations_without_gain=0,
         iterations_without_changes=0,
         iterations_at_level=0,
-        switched_fraction=1.0,
         smallest_angle_change_deg=UNKNOWN,
         smallest_offset_change_A=UNKNOWN,
     )

@@ -211,8 +211,8 @@ def join_shell(state_before: State, settings: Settings) -> int:
 def needs_rescan(state: State, settings: Settings) -> bool:
     """Whether images in a local search should first be compared with all orientations.
 
-    At the start of every local level, and again as long as that moves many of them: an image that was still wrong when
-    its search became local would never be found otherwise. Not in the final iteration, nor in a refinement that was
+    From the first local iteration on, as long as that moves many of them: an image that was still wrong when its search
+    became local would never be found otherwise. Not in the final iteration, nor in a refinement that was
     asked to be local from the start.
     """
     return (

@@ -1,5 +1,6 @@
 """The second pass: one image on the children of its significant poses, and what it adds to all sums."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from compute.expectation import posterior
+from compute.expectation.mean_pose import mean_pose
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, fine_children, offset_log_prior
 from compute.projection.kernels_torch import as_real_rows
@@ -16,6 +18,9 @@ from compute.signal.fourier import shell_sums
 
 # Slices of one image's candidates are kept if they fit into this many bytes, else made anew a few at a time.
 CANDIDATE_BYTES = 32_000_000
+
+# The recorded pose is the mean over orientations within this many coarse steps of the best one.
+MEAN_REACH_STEPS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +198,14 @@ def fine_pass(
     offsets = tables.fine_shifts_A[found.columns] + base_A
     phases = tables.fine_phases[found.columns]
     values, insertion_weight = _insertion(images, image, weights, phases, tables)
+    rotation, offset_A = found.rotations[row], offsets[column]
+    if search.is_local and bool((kept == row).any()):
+        place = (int((kept == row).nonzero()[0, 0]), column)
+        reach_rad = math.radians(MEAN_REACH_STEPS * search.orientations.step_deg)
+        rotation, offset_A = mean_pose(found.rotations[kept], offsets, weights, place, reach_rad)
     return ImageResult(
-        rotation=found.rotations[row],
-        offset_A=offsets[column],
+        rotation=rotation,
+        offset_A=offset_A,
         maximum_probability=float(weights.max()),
         significant_samples=significant_samples,
         log_evidence=best + log_total,
