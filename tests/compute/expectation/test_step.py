@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import step
+from compute.expectation import fine, step
 from compute.expectation.fine import ImageResult
 from compute.expectation.search import Search, SharedTables
 from compute.expectation.step import Block
@@ -218,7 +218,7 @@ def test_both_passes_agree_with_an_exhaustive_search(world: World) -> None:
     """Images at low signal against every pose of the fine grid: best poses, evidence and sums."""
     coarse = some_grid(1)
     search = make_search(coarse, coarse_size=14)
-    fine = dataclasses.replace(
+    children = dataclasses.replace(
         coarse,
         coarse=coarse.fine,
         direction=np.repeat(coarse.direction, 8),
@@ -226,7 +226,7 @@ def test_both_passes_agree_with_an_exhaustive_search(world: World) -> None:
     )
     shifts = search.translations
     points = TranslationGrid(shifts.range_A, shifts.step_A, shifts.fine, shifts.fine)
-    exhaustive = make_search(fine, points, oversample=False, coarse_size=BOX)
+    exhaustive = make_search(children, points, oversample=False, coarse_size=BOX)
     noise = world.noise_power(0.03)
     tables, complete = tables_for(search, world, noise), tables_for(exhaustive, world, noise)
     turns, moves = fine_poses(tables, 40)
@@ -309,6 +309,25 @@ def test_shared_and_own_slices_give_the_same_sums(world: World) -> None:
         assert one.log_evidence == pytest.approx(other.log_evidence, abs=1e-3)
     summed, direct = sums_of(first, tables), sums_of(second, own)
     assert float((summed - direct).abs().max()) < 1e-4 * float(direct.abs().max())
+
+
+def test_candidates_taken_a_few_at_a_time_give_the_same_results(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make_search()
+    noise = world.noise_power(0.02)
+    tables = dataclasses.replace(tables_for(search, world, noise), fine_slices=None)
+    turns, shifts = fine_poses(tables, 8)
+    block = noisy_block(world, noise, turns, shifts)
+    whole = results_of(block, search, tables)
+    monkeypatch.setattr(fine, "CANDIDATE_BYTES", 8 * tables.count * 5)
+    parts = results_of(block, search, tables)
+    assert min(len(one.rows) for one in whole) > 2 * 5
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.equal(one.rotation, other.rotation)
+        assert torch.equal(one.rows, other.rows)
+        assert torch.allclose(one.residual_power, other.residual_power, rtol=1e-4)
+        assert torch.allclose(one.values, other.values, atol=1e-4 * float(one.values.abs().max()))
 
 
 @pytest.mark.parametrize("fraction", [0.9, 0.999])

@@ -8,6 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from compute.projection import reference
 from compute.projection.images import images_of
 from compute.projection.reference import (
     Projector,
@@ -82,6 +83,13 @@ def test_values_are_those_of_the_whole_transform(padding: int) -> None:
     outside = np.ones(found.shape, bool)
     outside[z + origin, y + origin, x] = False
     assert not found[outside].any()
+
+
+def test_slabs_of_any_thickness_give_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = random_volume(16)
+    whole = build_projector(volume, 2, 12)
+    monkeypatch.setattr(reference, "SLAB_VALUES", 3 * 32 * 25)
+    assert torch.allclose(build_projector(volume, 2, 12).values, whole.values, atol=1e-7)
 
 
 def test_the_plane_x_0_holds_friedel_mates() -> None:
