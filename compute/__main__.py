@@ -38,6 +38,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def fall_silent() -> None:
+    """Let nothing more be printed as an error: all has been said, and MPI would add its own words to a failure."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     """End this process as on an error, so that the job's last record is written."""
     raise SystemExit(128 + number)
@@ -91,33 +98,41 @@ def checked(model: type[Params], values: dict[str, Any]) -> Params:
 
 def _refine(values: dict[str, Any]) -> int:
     """A refinement: this rank leads, works, or does everything alone."""
+    import mpi4py
+
+    mpi4py.rc(initialize=False, finalize=True)
     from mpi4py import MPI
 
     from compute import parallel
     from compute.jobs import refine, voice
+    from compute.params.launched import is_foreign, launched_as
     from compute.params.refine import RefineParams
 
-    world = MPI.COMM_WORLD
-    size, rank = world.Get_size(), world.Get_rank()
-    launched = parallel.launched_as(os.environ) or (rank, size)
-    is_first = max(rank, launched[0]) == 0
+    launched_rank, launched_size = launched_as(os.environ) or (0, 0)
     try:
         params = checked(RefineParams, values)
     except ValueError:
-        if is_first:
+        if launched_rank == 0:
             raise
-        return UNUSABLE
+        return 0  # the first process says it, and its status counts
+    world, counted = MPI.COMM_WORLD, 1
+    if not is_foreign(os.environ, MPI.Get_library_version()):
+        if not MPI.Is_initialized():
+            MPI.Init_thread(MPI.THREAD_MULTIPLE)
+        counted = world.Get_size()
     try:
-        parallel.check_launch(size, params.mpi, launched[1])
+        parallel.check_launch(counted, params.mpi, launched_size)
     except ValueError as error:
-        if is_first:
-            voice.refuse(params.output, error)
+        if launched_rank:
+            return 0
+        voice.refuse(params.output, str(error))
         return UNUSABLE
+    size, rank = counted, world.Get_rank()
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
-        return refine.make_half(seat, team, threads=threads if size > 1 else max(1, threads // 2))
+        return refine.make_half(seat, team, threads=threads)
 
     if rank > 0:
         for number in STOPS:
@@ -130,6 +145,7 @@ def _refine(values: dict[str, Any]) -> int:
     except BaseException as error:
         status = voice.exit_status(error)
         if size > 1:
+            fall_silent()
             world.Abort(status)
         return status
     team.close()
@@ -137,4 +153,7 @@ def _refine(values: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_status = main(sys.argv[1:])
+    if exit_status:
+        fall_silent()
+    sys.exit(exit_status)

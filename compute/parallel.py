@@ -9,7 +9,7 @@ import pickle
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -335,17 +335,6 @@ def _packed_error(error: Exception, rank: int) -> bytes:
         substitute.add_note(place)
         return pickle.dumps(substitute)
     return packed
-
-
-def launched_as(variables: Mapping[str, str]) -> tuple[int, int] | None:
-    """Rank and number of processes that an MPI launcher says it started, from the environment it made; else None.
-
-    Known are Open MPI and all launchers that speak PMI (MPICH, Intel MPI, Slurm).
-    """
-    for rank, size in (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE")):
-        if variables.get(rank, "").isdigit() and variables.get(size, "").isdigit():
-            return int(variables[rank]), int(variables[size])
-    return None
 
 
 def check_launch(size: int, asked: int, launched: int) -> None:

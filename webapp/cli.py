@@ -10,7 +10,7 @@ from compute.params.option import JobParams
 from compute.params.refine import RefineParams
 from compute.params.simulate import SimulateParams
 from webapp import demo, doctor
-from webapp.launch import local
+from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
 JOBS: dict[str, tuple[type[JobParams], str]] = {
@@ -76,6 +76,7 @@ def _job(name: str, words: Sequence[str]) -> int:
 
 def start(name: str, params: JobParams) -> int:
     """Exit status of a job that runs to its end in the folder of its output."""
+    local.check_plain_start(os.environ)
     asked = params.model_dump(mode="json", exclude_unset=True)
     share = local.Share(1, local.cores())
     if isinstance(params, RefineParams):
@@ -86,7 +87,11 @@ def start(name: str, params: JobParams) -> int:
     job_id = local.new_job_id()
     job_file = local.write_job(folder, name, asked, job_id)
     variables = local.environment(dict(os.environ), job_id, share.threads)
-    return local.run(local.command(job_file, share.ranks), variables)
+    words = local.command(job_file, share.ranks)
+    if not isinstance(params, RefineParams):
+        return local.run(words, variables)
+    ending = outcome.Watch(Path(params.output))
+    return ending.settle(local.run(words, variables))
 
 
 if __name__ == "__main__":

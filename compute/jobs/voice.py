@@ -24,10 +24,10 @@ class Voice:
     progress: ProgressWriter
 
 
-def refuse(output: str, error: Exception) -> None:
-    """Say and record that the job with this output root could not be started."""
-    with contextlib.suppress(type(error)), speaking(IterationFiles(Path(output))):
-        raise error
+def refuse(output: str, sentence: str) -> None:
+    """Say and record why the job with this output root could not be started."""
+    with contextlib.suppress(InputError), speaking(IterationFiles(Path(output))):
+        raise InputError(sentence)
 
 
 @contextlib.contextmanager

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from compute.files.atomic import write_whole
+from compute.params.launched import launched_as
 
 LARGEST_DEFAULT_WORKERS = 8
 """More processes each hold a map of their own; further cores are used as their threads."""
@@ -91,6 +93,22 @@ def write_job(folder: Path, job: str, params: dict[str, object], job_id: str) ->
     except OSError as error:
         raise LaunchError(f"the folder {folder} cannot be written: {error.strerror}") from None
     return path
+
+
+def check_plain_start(variables: Mapping[str, str]) -> None:
+    """Raise LaunchError where an MPI launcher has started the command itself several times.
+
+    The message is empty on all but the first process, so that it is said once.
+    """
+    launched = launched_as(variables)
+    if launched is None or launched[1] == 1:
+        return
+    rank, size = launched
+    if rank:
+        raise LaunchError("")
+    raise LaunchError(
+        f"halfmap starts its processes itself: leave mpirun away and say --mpi {size + 1 - size % 2}"
+    )
 
 
 def new_job_id() -> str:

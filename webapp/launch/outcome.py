@@ -1,0 +1,104 @@
+"""How a job ended, where it could not say so itself: killed, crashed, or stopped before it had begun."""
+
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from compute.files.events import AnyEvent, End, Iteration
+from compute.files.log import Log
+from compute.files.progress import ProgressWriter, follow_progress
+from compute.files.relion import IterationFiles, write_exit_marker
+
+CRASHES = (
+    signal.SIGILL,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGKILL,
+    signal.SIGSEGV,
+)
+STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Watch:
+    """Looks at the records of a refinement from its start on; made before the job is started."""
+
+    def __init__(self, root: Path) -> None:
+        self._files = IterationFiles(root)
+        progress = self._files.progress
+        self._start = progress.stat().st_size if progress.exists() else 0
+
+    def settle(self, status: int) -> int:
+        """The job's exit status as a shell has it; a job that left no last record gets one, and its marker."""
+        number = signal_of(status)
+        status = status if number is None else 128 + number
+        if not self._files.folder.is_dir():
+            return status
+        events = self._events()
+        if status == 0 or any(isinstance(event, End) for event in events):
+            return status
+        is_stopped = number in STOPS
+        sentence = "The job was stopped." if is_stopped else self._sentence(status, number, events)
+        with (
+            ProgressWriter(self._files.progress) as progress,
+            Log(self._files.run_out, self._files.run_err, progress, sys.stderr) as log,
+        ):
+            log.error(sentence)
+            reason = "stopped" if is_stopped else "failed"
+            progress.write(End(reason=reason, message=sentence, exit_status=status))
+        write_exit_marker(self._files.folder, "aborted" if is_stopped else "failure")
+        return status
+
+    def _events(self) -> list[AnyEvent]:
+        """The records that the job has written."""
+        if not self._files.progress.exists():
+            return []
+        return follow_progress(self._files.progress, self._start)[0]
+
+    def _sentence(self, status: int, number: int | None, events: list[AnyEvent]) -> str:
+        """Why the job ended, and how to go on."""
+        if number is None:
+            why = f"The job ended with exit status {status} and left no reason."
+        elif number == signal.SIGKILL:
+            why = f"The job was killed by the system, probably out of memory{memory_text(events)}."
+        else:
+            why = f"The job crashed: {signal.strsignal(number)} (signal {number})."
+        return f"{why} {self._advice(events, is_memory=number == signal.SIGKILL)}"
+
+    def _advice(self, events: list[AnyEvent], is_memory: bool) -> str:
+        """What to do next: continue after the last complete iteration, if there is one."""
+        fewer = " with fewer processes (--mpi)" if is_memory else ""
+        done = [event.iteration for event in events if isinstance(event, Iteration)]
+        if not done:
+            return f"Start it again{fewer}."
+        return f"Go on{fewer} with --continue {self._files.optimiser(max(done))}."
+
+
+def signal_of(status: int) -> int | None:
+    """The signal that ended a job, from its status: 128 + n from a process, n from mpiexec.
+
+    1 and 2 are statuses of our own: the job failed, and its input cannot be used.
+    """
+    number = status - 128 if status > 128 else status
+    is_own = status in {1, 2}
+    return number if not is_own and number in {*CRASHES, *STOPS} else None
+
+
+def memory_text(events: list[AnyEvent]) -> str:
+    """The memory that the job is known to have held and that of the machine, for a sentence.
+
+    The processes' sum in the last iterations, else that of the largest process that has ended.
+    """
+    total_GB = psutil.virtual_memory().total / 1e9
+    held = [
+        sum(value or 0.0 for value in event.peak_memory_GB)
+        for event in events
+        if isinstance(event, Iteration)
+    ]
+    if any(held):
+        return f" (peak {max(held):.1f} GB of {total_GB:.1f} GB)"
+    largest_GB = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    return f" (its largest process held {largest_GB:.1f} GB of {total_GB:.1f} GB)"
