@@ -13,11 +13,11 @@ import torch
 
 from compute.convergence import schedule, status
 from compute.convergence.state import UNKNOWN, Settings, State
+from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.relion import (
     SUPERSEDED,
     IterationFiles,
-    find_continuation,
     supersede,
 )
 from compute.files.star import Table

@@ -172,13 +172,14 @@ class RefineParams(JobParams):
     @model_validator(mode="before")
     @classmethod
     def _fill_output(cls, values: Any) -> Any:
-        """Values with the output root completed: that of a continued run, `run` in a folder."""
+        """Values with the output root completed: always that of a continued run, `run` in a folder."""
         if not isinstance(values, dict):
             return values
         output = str(values.get("output") or "")
-        if not output:
-            found = re.fullmatch(r"(.+)_it\d{3,}_.+", str(values.get("continue_from") or ""))
-            output = found.group(1) if found else ""
+        source = str(values.get("continue_from") or "")
+        found = re.fullmatch(r"(.+?)(_it\d{3,})?_optimiser\.star", source)
+        if found:
+            output = found.group(1)
         if output.endswith("/"):
             output += "run"
         return {**values, "output": output} if output else values

@@ -12,6 +12,7 @@ import pytest
 
 from compute.files.angdist import write_angular_distribution
 from compute.files.checkpoint import save_checkpoint
+from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.iteration import (
     ModelRecord,
@@ -28,7 +29,6 @@ from compute.files.own_tables import loop_table
 from compute.files.relion import (
     IterationFiles,
     clear_markers,
-    find_continuation,
     is_abort_requested,
     read_exit_marker,
     supersede,
