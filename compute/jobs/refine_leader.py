@@ -19,7 +19,7 @@ from compute.convergence.state import Settings, State
 from compute.jobs.half_records import Parameters, SearchOrder
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_update import HalfResults, merge, update_parameters
+from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
 from compute.maximisation import prior
 from compute.maximisation.reconstruct import fsc_of_halves, reconstruct
 from compute.parallel import PerHalf, Team
@@ -195,6 +195,7 @@ class Refinement:
         ssnr = np.array(before.state.ssnr) if before.state.ssnr else None
         replies = self.team.call("expect", order=order, ssnr=ssnr)
         results = [merge(shards) for shards in replies]
+        check_found(results, state.iteration)
         expected = time.perf_counter()
         state = self._count_changes(state, before.parameters, results)
         progress = Progress(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from compute.files.errors import InputError
 from compute.files.particles import ParticleSet
 from compute.jobs.half_records import Parameters, ShardResults
 from compute.maximisation import update
@@ -64,6 +65,16 @@ def merge(shards: list[ShardResults]) -> HalfResults:
         translations=shards[0].translations,
         seconds={name: max(shard.seconds[name] for shard in shards) for name in names},
     )
+
+
+def check_found(results: list[HalfResults], iteration: int) -> None:
+    """Raise InputError where no particle of a half had an orientation with a finite score."""
+    for half, one in enumerate(results, 1):
+        if not one.weight.any():
+            raise InputError(
+                f"none of the {len(one.weight)} particles of half {half} had an orientation with a finite score in "
+                f"iteration {iteration}: check the pixel sizes, the normalisation of the images and the mask diameter"
+            )
 
 
 def update_parameters(
