@@ -5,11 +5,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+if TYPE_CHECKING:
+    from compute.parallel import Team
+    from compute.params.refine import RefineParams
 
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -104,7 +109,7 @@ def _refine(values: dict[str, Any]) -> int:
     from mpi4py import MPI
 
     from compute import parallel
-    from compute.jobs import refine, voice
+    from compute.jobs.half import make_half
     from compute.params.launched import is_foreign, launched_as
     from compute.params.refine import RefineParams
 
@@ -125,6 +130,8 @@ def _refine(values: dict[str, Any]) -> int:
     except ValueError as error:
         if launched_rank:
             return 0
+        from compute.jobs import voice
+
         voice.refuse(params.output, str(error))
         return UNUSABLE
     size, rank = counted, world.Get_rank()
@@ -132,21 +139,32 @@ def _refine(values: dict[str, Any]) -> int:
     parallel.limit_threads(1)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
-        return refine.make_half(seat, team, threads=threads)
+        return make_half(seat, team, threads=threads)
 
     if rank > 0:
         for number in STOPS:
             signal.signal(number, signal.SIG_IGN)  # the leader ends the job, and with it this rank
         parallel.serve(world, make)
         return 0
-    team = parallel.SoloTeam(make, threads) if size == 1 else parallel.MpiTeam(world)
+
+    def abort(status: int) -> None:
+        fall_silent()
+        world.Abort(status)
+
+    if size > 1:
+        return _lead(params, parallel.MpiTeam(world), abort)
+    return _lead(params, parallel.SoloTeam(make, threads), lambda status: None)
+
+
+def _lead(params: "RefineParams", team: "Team", abort: Callable[[int], None]) -> int:
+    """Run a refinement with its team; `abort` ends the other ranks. What workers never need is imported here."""
+    from compute.jobs import refine, voice
+
     try:
         refine.run(params, team)
     except BaseException as error:
         status = voice.exit_status(error)
-        if size > 1:
-            fall_silent()
-            world.Abort(status)
+        abort(status)
         return status
     team.close()
     return 0

@@ -9,7 +9,8 @@ from jaxtyping import Float64
 from compute.files.atomic import write_whole
 from compute.files.model_star import shell_columns
 from compute.files.own_tables import UNKNOWN, loop_table
-from compute.files.star import Table, write_tables
+from compute.files.star import write_tables
+from compute.files.table import Table
 
 
 @dataclass(frozen=True, slots=True)

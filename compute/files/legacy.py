@@ -7,7 +7,7 @@ import numpy as np
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.optics import column, has
-from compute.files.star import Table
+from compute.files.table import Table
 
 _SHARED: Final = (
     "amplitude_contrast",

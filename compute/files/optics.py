@@ -8,8 +8,8 @@ import numpy as np
 
 from compute.files.errors import InputError
 from compute.files.labels import star_label
-from compute.files.star import Table
-from compute.files.star_columns import vector
+from compute.files.star_text import vector
+from compute.files.table import Table
 
 _MAGNIFICATION: Final = ("mag_mat00", "mag_mat01", "mag_mat10", "mag_mat11")
 _PARENTS: Final = 4

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from compute.files.own_tables import Value, known, list_table
-from compute.files.star import Table, read_tables, write_tables
+from compute.files.star import read_tables, write_tables
+from compute.files.table import Table
 
 NO_FILE = "None"
 NO_LIMIT = -1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from compute.files.labels import LABELS, star_label
-from compute.files.star import Table
+from compute.files.table import Table
 
 UNKNOWN = 999.0
 """What RELION's tools read as "not yet known", for resolutions, accuracies and changes."""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64, Int8, Integer
 
 from compute.files.labels import star_label
 from compute.files.optics import OpticsGroup
-from compute.files.star import Table
+from compute.files.table import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from compute.files.mrc import read_layout
 from compute.files.optics import OpticsGroup, column, find_file, has, optics_groups
 from compute.files.particle_checks import check_particles
 from compute.files.particle_set import ParticleResults, ParticleSet
-from compute.files.star import STAR_VERSION, Table, read_star, write_star
+from compute.files.star import STAR_VERSION, read_star, write_star
+from compute.files.table import Table
 
 __all__ = [
     "OpticsGroup",

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from compute.files.own_tables import list_table, loop_table
-from compute.files.star import Table, read_tables, write_tables
+from compute.files.star import read_tables, write_tables
+from compute.files.table import Table
 
 
 @dataclass(frozen=True, slots=True)

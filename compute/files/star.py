@@ -6,7 +6,6 @@ column, fast); the small tables of a refinement (model, sampling, curves) throug
 
 import linecache
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +19,7 @@ from compute.files.errors import InputError
 from compute.files.labels import LABELS, label_kind
 from compute.files.star_columns import columns_of
 from compute.files.star_text import blocks_of
+from compute.files.table import Table
 
 STAR_VERSION: Final = 30001
 """The layout that is written: the first one with an optics table."""
@@ -32,23 +32,6 @@ _SPECIAL: Final = (
 _NUMBER_TYPES: Final[Mapping[str | None, type]] = MappingProxyType(
     {"int": int, "bool": bool, "float": float}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One block of a STAR file: columns by label (as in the file, without underscore).
-
-    Texts and vectors are arrays of `str`, numbers int64, bool or float64. A list block is a table
-    of one row with `is_list` set. `version` is the number in the comment before the block.
-    """
-
-    name: str
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-    is_list: bool = False
-    version: int | None = None
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
 
 
 def read_star(path: Path | str) -> dict[str, Table]:

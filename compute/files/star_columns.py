@@ -18,9 +18,8 @@ import pandas as pd
 
 from compute.files.errors import InputError
 from compute.files.labels import Kind, label_kind
-from compute.files.star_text import Block, split_row
+from compute.files.star_text import NUMBER, Block, split_row, vector
 
-_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _UNUSUAL: Final = (b"'", b'"', b"#", b"\x07")
 _NOT_PLAIN: Final = re.compile(rb"(?:^|[ \t\n])['\"]|\n[ \t]*#|^[ \t]*#|\x07")
 _SEPARATED: Final = re.compile(r"[^ \t]+(?:( )[^ \t]+(?: [^ \t]+)*|(\t)[^ \t]+(?:\t[^ \t]+)*)")
@@ -57,7 +56,7 @@ def _quick_columns(block: Block, kinds: list[Kind]) -> dict[str, np.ndarray] | N
     first = block.body[: block.body.index(b"\n")].decode()
     tokens = split_row(first)
     if len(tokens) != len(kinds) or not all(
-        kind == "str" or _NUMBER.fullmatch(token) for token, kind in zip(tokens, kinds, strict=True)
+        kind == "str" or NUMBER.fullmatch(token) for token, kind in zip(tokens, kinds, strict=True)
     ):
         return None  # pandas would take a column of truth words as numbers
     even = _SEPARATED.fullmatch(first)
@@ -148,7 +147,7 @@ def _typed(text: str, kind: Kind) -> str | int | bool | float:
     if kind == "vector":
         vector(text)
         return text
-    number = float(text) if _NUMBER.fullmatch(text) else np.nan
+    number = float(text) if NUMBER.fullmatch(text) else np.nan
     if kind == "float" and np.isfinite(number):
         return number
     if kind == "int" and number.is_integer() and abs(number) < 2**63:
@@ -156,12 +155,3 @@ def _typed(text: str, kind: Kind) -> str | int | bool | float:
     if kind == "bool" and number in (0.0, 1.0):
         return bool(number)
     raise ValueError(f"'{text}' but must be {_NEEDED[kind]}")
-
-
-def vector(text: str) -> tuple[float, ...]:
-    """The numbers of a STAR vector `[a,b,c]`; raises ValueError where there are none."""
-    parts = text[1:-1].split(",") if text != "[]" else []
-    inner = all(_NUMBER.fullmatch(part.strip()) for part in parts)
-    if not (text.startswith("[") and text.endswith("]") and inner):
-        raise ValueError(f"'{text}' but must be numbers in the form [a,b,c]")
-    return tuple(float(part) for part in parts)

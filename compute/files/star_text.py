@@ -8,6 +8,7 @@ from typing import Final
 
 from compute.files.errors import InputError
 
+NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _TOKEN: Final = re.compile(r"[^ \t]+")
 _VERSION: Final = re.compile(r"#\s*version\s+(\d+)\s*$")
 _BLANK_LINE: Final = re.compile(rb"\n[ \t]*(?=\n)")
@@ -164,3 +165,12 @@ def split_row(line: str) -> list[str]:
             tokens.append(token)
             position += len(token)
     return tokens
+
+
+def vector(text: str) -> tuple[float, ...]:
+    """The numbers of a STAR vector `[a,b,c]`; raises ValueError where there are none."""
+    parts = text[1:-1].split(",") if text != "[]" else []
+    inner = all(NUMBER.fullmatch(part.strip()) for part in parts)
+    if not (text.startswith("[") and text.endswith("]") and inner):
+        raise ValueError(f"'{text}' but must be numbers in the form [a,b,c]")
+    return tuple(float(part) for part in parts)

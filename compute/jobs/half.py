@@ -14,7 +14,7 @@ from compute.expectation import step
 from compute.expectation.prepare import image_ctf, transform
 from compute.expectation.rescan import Rescan, rescan_block
 from compute.expectation.search import Search, SharedTables, shared_tables
-from compute.files.particles import ParticleSet
+from compute.files.particle_set import ParticleSet
 from compute.jobs.half_expectation import IMAGES_PER_BLOCK, Expectation, Workers
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
@@ -297,3 +297,8 @@ class Half:
     def peak_memory_GB(self) -> float:
         """The largest resident memory of this worker's process so far."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def make_half(seat: Seat, team: HalfTeam, device: str = "cpu", threads: int = 1) -> Half:
+    """A worker for a seat of the team."""
+    return Half(seat, team, torch.device(device), threads)

@@ -9,7 +9,7 @@ from torch import Tensor
 from compute.expectation import step
 from compute.expectation.prepare import Defocus, Imaging, prepare
 from compute.files.images import ImageSource
-from compute.files.particles import ParticleSet
+from compute.files.particle_set import ParticleSet
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.params.refine import RefineParams

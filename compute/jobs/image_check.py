@@ -8,7 +8,8 @@ import numpy as np
 
 from compute.files.labels import star_label
 from compute.files.particles import ParticleSet
-from compute.files.star import Table, write_star
+from compute.files.star import write_star
+from compute.files.table import Table
 
 NOT_FINITE = "values that are not finite"
 TOO_LARGE = "values over a thousand times as large as those of the others"

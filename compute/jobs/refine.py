@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-import torch
 
 from compute.convergence import schedule, status
 from compute.convergence.state import UNKNOWN, Settings, State
@@ -20,24 +19,18 @@ from compute.files.relion import (
     IterationFiles,
     supersede,
 )
-from compute.files.star import Table
-from compute.jobs.half import Half
+from compute.files.table import Table
 from compute.jobs.image_check import ImageReport, judge, write_excluded
 from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Exchange, Progress, Refinement
 from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.jobs.voice import Voice, speaking
-from compute.parallel import HalfTeam, PerHalf, Seat, SoloTeam, Team
+from compute.parallel import PerHalf, SoloTeam, Team
 from compute.params.refine import RefineParams
 
 # Images stay in memory where all of them together take less than this share of what is free.
 PRELOAD_SHARE = 0.4
-
-
-def make_half(seat: Seat, team: HalfTeam, device: str = "cpu", threads: int = 1) -> Half:
-    """A worker for a seat of the team."""
-    return Half(seat, team, torch.device(device), threads)
 
 
 def run(params: RefineParams, team: Team, exchange: Exchange | None = None) -> Progress:

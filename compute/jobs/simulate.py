@@ -10,7 +10,8 @@ import torch
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.mrc import StackWriter, write_map
-from compute.files.star import Table, write_star
+from compute.files.star import write_star
+from compute.files.table import Table
 from compute.jobs.microscope import PIXELS_AT_ONCE, Microscope, build_microscope
 from compute.jobs.specimen import Specimen, read_specimen
 from compute.params.simulate import SimulateParams

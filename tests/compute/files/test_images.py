@@ -9,7 +9,8 @@ from compute.files.errors import InputError
 from compute.files.images import ImageSource
 from compute.files.mrc import StackWriter
 from compute.files.particles import ParticleSet, read_particles
-from compute.files.star import Table, write_star
+from compute.files.star import write_star
+from compute.files.table import Table
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 STACKS, IMAGES, BOX = 70, 3, 8

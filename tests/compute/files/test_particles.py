@@ -14,7 +14,8 @@ from compute.files.particles import (
     read_particles,
     write_particles,
 )
-from compute.files.star import Table, read_star, write_star
+from compute.files.star import read_star, write_star
+from compute.files.table import Table
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 OPTICS = {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from compute.files.errors import InputError
 from compute.files.labels import LABELS, label_kind, star_label
-from compute.files.star import Table, read_star, read_tables, write_star, write_tables
+from compute.files.star import read_star, read_tables, write_star, write_tables
+from compute.files.table import Table
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 LOOP = "data_particles\n\nloop_\n_rlnImageName #1\n_rlnDefocusU #2\n_rlnClassNumber #3\n"
