@@ -21,6 +21,7 @@ from compute.files.relion import (
 )
 from compute.files.table import Table
 from compute.jobs.image_check import ImageReport, judge, write_excluded
+from compute.jobs.particle_report import particle_sentences
 from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Exchange, Progress, Refinement
@@ -94,6 +95,7 @@ def _refine(
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
     _judge_alignment(progress.state, voice)
+    _judge_particles(progress, voice)
     seconds = time.perf_counter() - started
     is_masked = params.solvent_correct_fsc
     voice.progress.write(end_event(progress.state, files, is_masked, seconds))
@@ -132,6 +134,25 @@ def _judge_alignment(state: State, voice: Voice) -> None:
             "Check the reference, the mask diameter and the CTFs, or remove bad particles.",
             "E45",
         )
+
+
+def _judge_particles(progress: Progress, voice: Voice) -> None:
+    """Say at the end what looks odd among the particles."""
+    results = progress.results or []
+
+    def pooled(name: str) -> np.ndarray:
+        return np.concatenate([getattr(one, name) for one in results]).astype(np.float64)
+
+    power = pooled("model_power")
+    contrast = np.where(power > 0, pooled("cross") / np.maximum(power, 1e-30), 1.0)
+    for sentence in particle_sentences(
+        pooled("maximum_probability"),
+        np.concatenate([one.norm for one in progress.parameters]),
+        contrast / max(float(np.median(contrast)), 1e-9),
+        np.concatenate([one.scale for one in progress.parameters]),
+        pooled("weight"),
+    ):
+        voice.log.warning(sentence, "particles")
 
 
 def _continued(params: RefineParams, saved: dict[str, Any]) -> RefineParams:
