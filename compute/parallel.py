@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ CALL, REPLY, SLAB, PROGRESS, FAILURE = 11, 12, 13, 14, 15
 SLAB_BYTES = 64_000_000
 
 
+@runtime_checkable
 class Worker(Protocol):
     """Anything whose methods the leader calls; its half is 1 or 2.
 
