@@ -29,7 +29,7 @@ from compute.sampling import perturbation
 from compute.sampling.rotations import changes_in_angle, euler_to_matrix
 from compute.sampling.symmetry import parse_symmetry
 from compute.signal.fourier import radial_frequency
-from compute.signal.fsc import corrected_fsc
+from compute.signal.fsc import corrected_fsc, fsc
 from compute.signal.noise import robust_noise_power
 from compute.signal.random import generator, uniforms
 
@@ -346,13 +346,19 @@ class Refinement:
             self.team.call_heads("join", average=(first + second) / 2)
 
     def _compare_halves(self, progress: Progress) -> None:
-        """The FSC of the two halves, and what the schedule makes of it."""
+        """The FSC of the two halves, and what the schedule makes of it.
+
+        The curve that goes with the final half-maps is that of these maps, which know nothing of the join.
+        """
         shells = self.inputs.box // 2 + 1
         first, second = (
             torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
         )
         curve = fsc_of_halves(first, second, shells).numpy()
         progress.curves = {"unmasked": curve}
+        if progress.state.has_converged:
+            one, other = (torch.fft.rfftn(torch.from_numpy(map_)) for map_ in progress.unfiltered)
+            progress.curves["unmasked"] = fsc(one, other, shells).numpy()
         if self.params.solvent_correct_fsc and self.inputs.mask is not None:
             curve = self._corrected(progress)
         iteration = progress.state.iteration
