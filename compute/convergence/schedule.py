@@ -10,6 +10,7 @@ from dataclasses import replace
 from math import ceil
 
 from compute.convergence.levels import FINE_ENOUGH, refined
+from compute.convergence.limits import reported_A
 from compute.convergence.resolution import (
     Curve,
     checked_curve,
@@ -171,18 +172,18 @@ def after_fsc(state: State, settings: Settings, fsc: Curve) -> State:
 
     `fsc` has one value per shell from 0 to at least N/2 - 1 and is 0 beyond the accumulated size. A
     cross-correlation iteration sets the working resolution, with a guard and never below the
-    starting one, but is no measure of gain. Raises ValueError for a short or undefined curve.
+    starting one, but is no measure of gain. Agreement within reach of what the halves share is
+    reported as that limit (`limits`). Raises ValueError for a short or undefined curve.
     """
     curve = checked_curve(fsc, settings.box // 2)
     last, lowest = settings.last_shell, settings.minimum_shell
     shell = crossing_shell(curve, 0.5, last, lowest)
     second = rises_again_shell(curve, 0.5, last, lowest)
-    shell_0143 = crossing_shell(curve, 0.143, last)
     edge = min(state.accumulation_size // 2 - 1, last)
     known = replace(
         state,
-        resolution_A=settings.extent_A / shell,
-        resolution_0143_A=settings.extent_A / shell_0143,
+        resolution_A=reported_A(curve, 0.5, settings, lowest),
+        resolution_0143_A=reported_A(curve, 0.143, settings),
         rises_again_A=None if second is None else settings.extent_A / second,
         has_high_fsc=bool(curve[max(edge, 1)] > HIGH_FSC),
         size_increment=size_increment(curve, settings),
