@@ -107,7 +107,6 @@ _INTEGERS: Final[Mapping[str, str]] = MappingProxyType(
         "pipeline_process_status": "rlnPipeLineProcessStatus",
         "pipeline_process_type": "rlnPipeLineProcessType",
         "job_type": "rlnJobType",
-        "randomise_from": "rlnRandomiseFrom",
         "random_seed": "rlnRandomSeed",
         "reference_dimensionality": "rlnReferenceDimensionality",
         "width_mask_edge": "rlnWidthMaskEdge",
@@ -297,6 +296,7 @@ _FLOATS: Final[Mapping[str, str]] = MappingProxyType(
         "ssnr_map": "rlnSsnrMap",
         "tau2_fudge_factor": "rlnTau2FudgeFactor",
         "tilt_angle_limit_deg": "rlnTiltAngleLimit",
+        "randomise_from_A": "rlnRandomiseFrom",
     }
 )
 
