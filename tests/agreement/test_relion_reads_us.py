@@ -65,12 +65,12 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """80 particles of a D2 phantom, 32 px of 4 Å, refined with a mask that RELION made."""
+    """80 particles of a D2 phantom, 32 px of 4 Å, SNR 10, refined with a mask that RELION made."""
     folder = tmp_path_factory.mktemp("relion")
     before = Path.cwd()
     os.chdir(folder)
     try:
-        particle_set(".", particles=80, box=BOX, symmetry="D2", snr=2.0, micrographs=3)
+        particle_set(".", particles=80, box=BOX, symmetry="D2", snr=10.0, micrographs=3)
         Finished(folder).run(
             "relion_mask_create --i set_truth.mrc --o mask.mrc --ini_threshold 0.02 "
             f"--extend_inimask 2 --width_soft_edge 4 --lowpass 15 --angpix {PIXEL_SIZE_A}"
