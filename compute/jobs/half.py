@@ -1,7 +1,9 @@
 """What one worker of a refinement does for the leader: every public method of `Half` is a call of the leader."""
 
 import dataclasses
+import os
 import resource
+import socket
 import time
 from typing import Any
 
@@ -49,6 +51,15 @@ class Half:
         self._accumulator: Accumulator
 
     # ---- start
+
+    def describe(self) -> dict[str, Any]:
+        """Where this worker runs, and with what."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": str(self._device),
+            "threads": self._workers.threads,
+        }
 
     def load(
         self,

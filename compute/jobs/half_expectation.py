@@ -29,7 +29,7 @@ class Workers:
     """The threads of a worker, which compute blocks at once and return them in order."""
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
+        self.threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     @property
@@ -47,7 +47,7 @@ class Workers:
         waiting: list[Future[Any]] = []
         for block in blocks:
             waiting.append(self._pool.submit(function, block))
-            if len(waiting) > 2 * self._threads:
+            if len(waiting) > 2 * self.threads:
                 yield waiting.pop(0).result()
         for one in waiting:
             yield one.result()

@@ -12,13 +12,11 @@ import psutil
 
 from compute.convergence import schedule, status
 from compute.convergence.state import UNKNOWN, Settings, State
+from compute.files import events
 from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
-from compute.files.relion import (
-    SUPERSEDED,
-    IterationFiles,
-    supersede,
-)
+from compute.files.progress import read_progress
+from compute.files.relion import IterationFiles, supersede
 from compute.files.table import Table
 from compute.jobs.image_check import ImageReport, judge, write_excluded
 from compute.jobs.particle_report import particle_sentences
@@ -61,7 +59,7 @@ def _refine(
     resumed: tuple[Progress, dict[str, Any]] | None = None
     if start_after is not None:
         resumed = restore(files, start_after)
-        params = _continued(params, resumed[1])
+        params = _continued(params, resumed[1], files)
     inputs = read_inputs(params)
     if resumed is not None:
         inputs = dataclasses.replace(
@@ -72,16 +70,16 @@ def _refine(
     for remark in inputs.remarks:
         voice.log.warning(remark)
     settings = settings_of(params, inputs)
+    command, attempt = shlex.join(sys.argv), 1 + _earlier_attempts(files)
+    voice.progress.write(start_event(params, inputs, team, command, attempt, start_after))
+    voice.progress.start_heartbeat()
     inputs, report = _load(params, inputs, team, voice, files.excluded())
-    attempt = _make_room(files, start_after, voice)
+    _make_room(files, start_after, voice)
     if len(report.bad):
         write_excluded(files.excluded(), inputs.particles, report)
     refinement = Refinement(params, inputs, team, settings, exchange)
     _say_start(params, inputs, team, voice)
-    command = shlex.join(sys.argv)
     writer = Writer(files, params.model_copy(update={"random_seed": inputs.seed}), inputs, command)
-    voice.progress.write(start_event(params, inputs, team, command, attempt, start_after))
-    voice.progress.start_heartbeat()
     team.on_progress = voice.progress.advance
     if resumed is None:
         voice.progress.enter("estimating noise")
@@ -102,8 +100,17 @@ def _refine(
     return progress
 
 
-def _make_room(files: IterationFiles, start_after: int | None, voice: Voice) -> int:
-    """Move what an earlier attempt left behind the starting point aside; returns the number of this attempt."""
+def _earlier_attempts(files: IterationFiles) -> int:
+    """How often a job has been started in this folder before; 0 where its events cannot be read."""
+    try:
+        told = read_progress(files.progress)
+    except InputError:
+        return 0
+    return sum(isinstance(event, events.Start) for event in told)
+
+
+def _make_room(files: IterationFiles, start_after: int | None, voice: Voice) -> None:
+    """Move what an earlier attempt left behind the starting point aside."""
     moved = supersede(files.root, -1 if start_after is None else start_after)
     where = f"{moved[0].parent}" if moved else ""
     if start_after is not None:
@@ -111,7 +118,6 @@ def _make_room(files: IterationFiles, start_after: int | None, voice: Voice) -> 
     if moved:
         kind = "Later files" if start_after is not None else "Files of an earlier run"
         voice.log.line(f" {kind} of this name ({len(moved)}) were moved to {where}.")
-    return 1 + len(list((files.folder / SUPERSEDED).glob("attempt*")))
 
 
 def _say_start(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -> None:
@@ -155,12 +161,10 @@ def _judge_particles(progress: Progress, voice: Voice) -> None:
         voice.log.warning(sentence, "particles")
 
 
-def _continued(params: RefineParams, saved: dict[str, Any]) -> RefineParams:
-    """The parameters of the earlier attempt, with those that were given anew."""
-    given = params.model_dump(
-        exclude_unset=True, exclude={"continue_from", "output", "mpi", "threads"}
-    )
-    return RefineParams(**{**saved["params"], **given})
+def _continued(params: RefineParams, saved: dict[str, Any], files: IterationFiles) -> RefineParams:
+    """The parameters of the earlier attempt with those that were given anew, in the folder where its files are now."""
+    given = params.model_dump(exclude_unset=True, exclude={"continue_from"})
+    return RefineParams(**{**saved["params"], **given, "output": str(files.root)})
 
 
 def settings_of(params: RefineParams, inputs: Inputs) -> Settings:

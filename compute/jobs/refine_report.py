@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from compute.parallel import Team
 from compute.params.refine import RefineParams
 
 BYTES_PER_GB = 1e9
+END_REASONS: dict[str, Literal["converged", "iteration limit"]] = {
+    "converged": "converged",
+    "maximum_iterations": "iteration limit",
+}
 
 
 def start_event(
@@ -37,16 +42,7 @@ def start_event(
         parameters=params.model_dump(),
         attempt=attempt,
         continued_after_iteration=start_after,
-        ranks=[
-            events.Rank(
-                rank=0,
-                role="leader",
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                device="cpu",
-                threads=1,
-            )
-        ],
+        ranks=ranks_of(team),
         seed=inputs.seed,
         particles=sum(len(rows) for rows in inputs.rows),
         half_sizes=[len(rows) for rows in inputs.rows],
@@ -58,6 +54,20 @@ def start_event(
         initial_lowpass_A=params.initial_lowpass_A or None,
         join_halves_A=params.low_resolution_join_A or None,
     )
+
+
+def ranks_of(team: Team) -> list[events.Rank]:
+    """The processes of the job: the leader and the workers, or a single one that does everything."""
+    workers = [one for half in team.call("describe") for one in half]
+    own = {"host": socket.gethostname(), "pid": os.getpid()}
+    if all(one["pid"] == own["pid"] and one["host"] == own["host"] for one in workers):
+        return [events.Rank(rank=0, role="both halves", **workers[0])]
+    ranks = [events.Rank(rank=0, role="leader", device="cpu", threads=1, **own)]
+    seats = [seat for half in (1, 2) for seat in team.seats() if seat.half == half]
+    for seat, one in zip(seats, workers, strict=True):
+        role: Literal["half 1", "half 2"] = "half 1" if seat.half == 1 else "half 2"
+        ranks.append(events.Rank(rank=1 + team.seats().index(seat), role=role, **one))
+    return sorted(ranks, key=lambda one: one.rank)
 
 
 def iteration_event(
@@ -148,7 +158,7 @@ def end_event(state: State, files: IterationFiles, is_masked: bool, seconds: flo
     """The record of a finished refinement."""
     masking = "masked, corrected" if is_masked else "unmasked"
     return events.End(
-        reason="iteration limit" if state.stop_reason == "maximum_iterations" else "converged",
+        reason=END_REASONS.get(state.stop_reason, "finished"),
         message=status.final_lines(state, str(files.root))[0].strip(),
         iteration=state.iteration,
         resolution_A=state.resolution_0143_A,
