@@ -1,0 +1,23 @@
+"""Particle sets and one finished refinement that the tests of the jobs look at."""
+
+from pathlib import Path
+
+import pytest
+
+from compute.jobs.simulate import SimulatedSet
+from tests.compute.jobs.refining import Run, make_set, options_of, refine_here
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A refinement of 150 particles of a D2 phantom (48 px of 3 Å, SNR 0.5) that ended by itself."""
+    folder = tmp_path_factory.mktemp("finished")
+    made = make_set(folder, symmetry="D2", particles=150, box=48, pixel_size_A=3.0, snr=0.5)
+    return refine_here(folder, options_of(made, symmetry="D2"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulatedSet]:
+    """A folder with 80 particles of a D2 phantom, 32 px of 4 Å, signal to noise ratio 2."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return folder, make_set(folder, symmetry="D2", particles=80, snr=2.0, micrographs=3)
