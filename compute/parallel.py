@@ -322,6 +322,7 @@ def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> N
             communicator.send(_packed_error(error, rank), dest=0, tag=FAILURE)
             continue
         communicator.send(reply, dest=0, tag=REPLY)
+        del packed, arguments, reply
 
 
 def _packed_error(error: Exception, rank: int) -> bytes:

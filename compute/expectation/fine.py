@@ -17,7 +17,9 @@ from compute.projection.slices import slices, weighted_power
 from compute.signal.fourier import shell_sums
 
 # Slices of one image's candidates are kept if they fit into this many bytes, else made anew a few at a time.
-CANDIDATE_BYTES = 32_000_000
+CANDIDATE_BYTES = 16_000_000
+# Images moved by all shifts are kept if one copy fits into this many bytes, else only by those with weight.
+SHIFT_BYTES = 4_000_000
 
 # The recorded pose is the mean over orientations within this many coarse steps of the best one.
 MEAN_REACH_STEPS = 2.0
@@ -187,17 +189,19 @@ def fine_pass(
     kept = torch.nonzero(per_row > 0)[:, 0]
     weights, per_row = weights[kept], per_row[kept]
     total = float(per_row.double().sum())
+    used = _used_shifts(weights, tables.accumulation_count)
+    moved = moved[used]
     fit, model = torch.zeros_like(forward), torch.zeros_like(forward)
     for part, sliced in _slices_in_parts(found, kept, tables):
-        more_fit, more_model = _model_sums(sliced, weights[part], per_row[part], moved)
+        more_fit, more_model = _model_sums(sliced, weights[part][:, used], per_row[part], moved)
         fit, model = fit + more_fit, model + more_model
     residual = masked.abs().square().double() * total
     residual[:n] += forward * (forward * model - 2 * fit)
     chosen = forward * well_determined[:n]
     shells = tables.pixels.model_box // 2 + 1
     offsets = tables.fine_shifts_A[found.columns] + base_A
-    phases = tables.fine_phases[found.columns]
-    values, insertion_weight = _insertion(images, image, weights, phases, tables)
+    phases = tables.fine_phases[found.columns[used]]
+    values, insertion_weight = _insertion(images, image, weights[:, used], phases, tables)
     rotation, offset_A = found.rotations[row], offsets[column]
     if search.is_local and bool((kept == row).any()):
         place = (int((kept == row).nonzero()[0, 0]), column)
@@ -220,6 +224,15 @@ def fine_pass(
         orientation_weight=per_row,
         insertion_weight=insertion_weight,
     )
+
+
+def _used_shifts(
+    weights: Float[Tensor, "orientation translation"], pixels: int
+) -> Int[Tensor, " used"] | slice:
+    """The shifts that carry weight; all of them where images moved by all are small anyway."""
+    if weights.shape[1] * pixels * 8 <= SHIFT_BYTES:
+        return slice(None)
+    return torch.nonzero((weights > 0).any(0))[:, 0]
 
 
 def _model_sums(

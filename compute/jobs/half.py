@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import resource
 import socket
 import time
 from typing import Any
@@ -20,6 +19,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs.half_expectation import IMAGES_PER_BLOCK, Expectation, Workers
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
+from compute.jobs.memory import give_back, peak_GB
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
@@ -187,9 +187,8 @@ class Half:
         ssnr: signal-to-noise ratio per shell of the last iteration, which tells what fixes the groups' scale.
         """
         started = time.perf_counter()
-        radius = order.accumulation_size // 2
-        self._accumulator = empty_accumulator(self._params.padding, radius, self._device)
         results = self._search_images(order, ssnr)
+        give_back()
         expected = time.perf_counter()
         symmetrise.enforce_friedel(self._accumulator)
         self._team.reduce(self._accumulator.sums)
@@ -206,6 +205,11 @@ class Half:
         images, search, shells = self._images, self._search(order), self._box // 2 + 1
         results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
         projector = build_projector(self._volume, self._params.padding, order.size)
+        del self._volume  # until the next one is made
+        give_back()
+        # Only now: beside the sums there is no room for what the projector is made from.
+        radius = order.accumulation_size // 2
+        self._accumulator = empty_accumulator(self._params.padding, radius, self._device)
         expectation = Expectation(
             images, order, search, projector, self._accumulator, ssnr, results
         )
@@ -277,9 +281,9 @@ class Half:
         signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
         minimum = self._params.minimum_resolution_shells
         volume = reconstruct.reconstruct(self._accumulator, self._box, signal, minimum).cpu()
+        coverage = prior.fourier_coverage(self._accumulator, signal)
         if self._params.flatten_solvent:
             volume = reconstruct.flatten(volume, self._solvent_mask(volume, resolution_A))
-        coverage = prior.fourier_coverage(self._accumulator, signal)
         return {
             "map": volume.numpy(),
             "noise": noise.cpu().numpy(),
@@ -300,6 +304,7 @@ class Half:
     def release(self) -> None:
         """Forget the sums, which are not needed until the next expectation step."""
         del self._accumulator
+        give_back()
 
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""
@@ -307,7 +312,7 @@ class Half:
 
     def peak_memory_GB(self) -> float:
         """The largest resident memory of this worker's process so far."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        return peak_GB()
 
 
 def make_half(seat: Seat, team: HalfTeam, device: str = "cpu", threads: int = 1) -> Half:

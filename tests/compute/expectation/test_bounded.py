@@ -1,0 +1,80 @@
+"""Searches that hold only a part of their slices or shifts at a time find what they find with all."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from compute.expectation import fine, step
+from compute.expectation.fine import ImageResult
+from compute.sampling.orientations import local_grid
+from tests.compute.expectation.scene import (
+    NO_TURN,
+    World,
+    make_block,
+    make_search,
+    make_world,
+    noise_images,
+    tables_for,
+)
+
+TENSORS = ("rotations", "values", "orientation_weight", "insertion_weight", "residual_power")
+NUMBERS = ("maximum_probability", "log_evidence", "weight", "cross", "model_power")
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world()
+
+
+def results(world: World, is_local: bool, is_table_kept: bool) -> list[ImageResult]:
+    """Results for noisy images, which leave many poses in the running."""
+    power = world.noise_power(0.05)
+    search = make_search(local_grid(15.0, 30.0, 3.0, NO_TURN) if is_local else None)
+    tables = tables_for(search, world, power)
+    if not is_table_kept:
+        tables = dataclasses.replace(tables, fine_slices=None)
+    turns = torch.eye(3).expand(3, 3, 3).contiguous()
+    images = world.images(turns, torch.zeros(3, 2)) + noise_images(3, power)
+    determined = torch.ones(len(world.pixels.shell))
+    found = step.search_block(make_block(images, world), search, tables, determined)
+    assert all(one is not None and len(one.rows) > 20 for one in found)
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize(
+    ("is_local", "is_table_kept"), [(True, False), (False, False), (False, True)]
+)
+def test_a_few_slices_and_shifts_at_a_time_give_the_same(
+    world: World, is_local: bool, is_table_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = results(world, is_local, is_table_kept)
+    rows = 13
+    monkeypatch.setattr(fine, "CANDIDATE_BYTES", rows * 8 * len(world.pixels.shell))
+    monkeypatch.setattr(fine, "SHIFT_BYTES", 0)
+    largest = []
+    sliced = fine._slices_of
+
+    def counted(*arguments: object) -> object:
+        found = sliced(*arguments)  # type: ignore[arg-type]
+        largest.append(len(found))
+        return found
+
+    monkeypatch.setattr(fine, "_slices_of", counted)
+    parts = results(world, is_local, is_table_kept)
+    assert max(largest) == rows
+    for one, other in zip(parts, whole, strict=True):
+        assert torch.equal(one.rows, other.rows)
+        for name in TENSORS:
+            value, expected = getattr(one, name), getattr(other, name)
+            assert float((value - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+        for name in NUMBERS:
+            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-4)
+
+
+def test_blocks_shrink_for_large_images() -> None:
+    """At 256 pixels about 26,000 of each image are put back: 13 MB for 64 orientations."""
+    search = make_search(local_grid(3.75, 3.75, 3.0, NO_TURN))
+    assert step.images_per_block(search, 16, 3_000) == 16
+    assert step.images_per_block(search, 16, 26_000) == 4
+    assert step.images_per_block(search, 16, 10_000_000) == 1
