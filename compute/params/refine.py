@@ -22,7 +22,8 @@ class RefineParams(JobParams):
     # A table: one option after the other, with group, help, RELION's names and bounds.
     particles: Annotated[str, option(IO, "STAR file of the particle images.", "--i")] = ""
     output: Annotated[str, option(IO,
-        "Folder and first part of the names of all files: OUT/run.", "--o")] = ""
+        "Folder and first part of the names of all files: OUT/run. Those of an earlier run are moved "
+        "to superseded/.", "--o")] = ""
     solvent_mask: Annotated[str, option(IO,
         "Map, 0 to 1, that is 1 where the molecule is. Without one, a soft sphere of the mask "
         "diameter is used.",
@@ -32,7 +33,8 @@ class RefineParams(JobParams):
         "superseded/, options that are not given keep their values.",
         "--continue")] = ""
     bad_images: Annotated[Literal["refuse", "exclude"], option(IO,
-        "What to do with images that hold NaN or infinite pixels.", advanced=True)] = "refuse"
+        "What to do with images that hold NaN or infinite pixels, or are a thousand times as strong as "
+        "the others; those excluded are listed in OUT/run_excluded.star.", advanced=True)] = "refuse"
 
     reference: Annotated[str, option(REFERENCE,
         "The map to start from, of any box and pixel size.", "--ref")] = ""
