@@ -8,7 +8,6 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from compute.convergence.state import Settings, State
 from compute.jobs.half_records import Parameters, SearchOrder
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
+from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
 from compute.maximisation import prior
 from compute.maximisation.reconstruct import fsc_of_halves, reconstruct
@@ -26,15 +26,12 @@ from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.sampling import perturbation
-from compute.sampling.rotations import changes_in_angle, euler_to_matrix
+from compute.sampling.rotations import changes_in_angle
 from compute.sampling.symmetry import parse_symmetry
-from compute.signal.fourier import radial_frequency
 from compute.signal.fsc import corrected_fsc, fsc
-from compute.signal.noise import robust_noise_power
 from compute.signal.random import generator, uniforms
 
 ACCURACY_IMAGES = 100
-NOISE_IMAGES = 1000
 SLAB_PLANES = 32
 
 
@@ -97,9 +94,10 @@ class Refinement:
 
     def begin(self) -> Progress:
         """Iteration 0: start maps, input poses, and the noise estimated from the images."""
-        parameters = [self._first_parameters(rows) for rows in self.inputs.rows]
+        sigma_A = self.params.offset_sigma_A
+        parameters = [first_parameters(self.inputs, half, sigma_A) for half in (1, 2)]
         self._estimate_noise(parameters)
-        state = schedule.initial_state(self.settings, self._first_ssnr(parameters))
+        state = schedule.initial_state(self.settings, first_ssnr(self.inputs, parameters))
         maps = list(self.inputs.references)
         self.hand_out(parameters, maps)
         return Progress(state=state, parameters=parameters, maps=maps)
@@ -110,73 +108,15 @@ class Refinement:
         if maps is not None:
             self.team.call("take_map", volume=PerHalf(*maps))
 
-    def _first_parameters(self, rows: np.ndarray) -> Parameters:
-        """Poses, norms and scales from the particle file; the noise is still unknown."""
-        particles = self.inputs.particles
-        shells = self.inputs.box // 2 + 1
-        norm = particles.norm_correction[rows].copy()
-        return Parameters(
-            rotation=euler_to_matrix(particles.angles_deg[rows]).astype(np.float32),
-            origin_A=particles.origin_A[rows].copy(),
-            norm=norm,
-            mean_norm=float(norm.mean()),
-            scale=np.ones(len(particles.group_names)),
-            noise_power=np.ones((len(particles.optics), shells)),
-            offset_sigma_A=self.params.offset_sigma_A,
-        )
-
     def _estimate_noise(self, parameters: list[Parameters]) -> None:
         """Each half's first noise spectra, from a random sample of its own images of every optics group."""
-        chosen = []
-        for half, rows in enumerate(self.inputs.rows, 1):
-            optics = self.inputs.particles.optics_index[rows]
-            draws = uniforms(self.inputs.seed, f"noise sample {half}", rows)[:, 0]
-            order = np.argsort(draws, kind="stable")
-            kept = [order[optics[order] == index][:NOISE_IMAGES] for index in np.unique(optics)]
-            chosen.append(np.sort(np.concatenate(kept)))
+        chosen = [noise_sample(self.inputs, half) for half in (1, 2)]
         norms = [
             one.norm[sample] / one.mean_norm for one, sample in zip(parameters, chosen, strict=True)
         ]
         replies = self.team.call("measure_power", chosen=PerHalf(*chosen), norm=PerHalf(*norms))
         for one, shards in zip(parameters, replies, strict=True):
-            one.noise_power = self._first_noise(shards)
-
-    def _first_noise(self, shards: list[dict[str, Any]]) -> np.ndarray:
-        """Noise spectra [optics group, shell] from the power of sampled images."""
-        optics = np.concatenate([shard["optics"] for shard in shards])
-        power = np.concatenate([shard["power"] for shard in shards])
-        sums = [sum(shard["sum"][index] for shard in shards) for index in range(len(self.imagings))]
-        spectra = []
-        for index, pixels in enumerate(self.shell_pixels):
-            own = power[optics == index] / np.maximum(pixels, 1.0)
-            if not len(own):
-                spectra.append(np.ones(power.shape[1]))
-                continue
-            squared = np.abs(sums[index] / len(own)) ** 2
-            shell = self.imagings[index].pixels.shell.numpy()
-            mean = np.bincount(shell, squared, minlength=len(pixels)) / np.maximum(pixels, 1.0)
-            found = robust_noise_power(
-                torch.from_numpy(own), torch.from_numpy(mean), torch.from_numpy(pixels)
-            )
-            spectra.append(found.numpy())
-        return np.stack(spectra)
-
-    def _first_ssnr(self, parameters: list[Parameters]) -> np.ndarray:
-        """What the start map promises per shell: n τ²/(σ² 2i) for the smaller half (algorithm specification §4.6).
-
-        τ² is the power per real component that the map's slices have in the images, as a mean over the shell.
-        """
-        box = self.inputs.box
-        shells = box // 2 + 1
-        volume = torch.from_numpy(self.inputs.references[0])
-        power = torch.fft.rfftn(volume).abs().square().double() / box**4
-        shell = (radial_frequency(box, 3) + 0.5).long().reshape(-1).clamp(max=shells)
-        sums = torch.bincount(shell, power.reshape(-1), minlength=shells + 1)[:shells]
-        counts = torch.bincount(shell, minlength=shells + 1)[:shells]
-        signal = 0.5 * (sums / counts.clamp(min=1)).numpy()
-        noise = np.mean([one.noise_power.mean(0) for one in parameters], axis=0)
-        smaller = min(len(rows) for rows in self.inputs.rows)
-        return smaller * signal / (noise * 2 * np.maximum(np.arange(shells), 0.5))
+            one.noise_power = first_noise(shards, self.imagings, self.shell_pixels)
 
     # ---- one iteration
 
