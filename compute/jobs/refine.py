@@ -22,7 +22,8 @@ from compute.jobs.image_check import ImageReport, judge, write_excluded
 from compute.jobs.particle_report import particle_sentences
 from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
-from compute.jobs.refine_leader import Exchange, Progress, Refinement
+from compute.jobs.refine_leader import Refinement
+from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.jobs.voice import Voice, speaking
 from compute.parallel import PerHalf, SoloTeam, Team

@@ -26,7 +26,7 @@ from compute.files.particles import ParticleResults, write_particles
 from compute.files.relion import IterationFiles
 from compute.jobs.half_records import Parameters
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_leader import Progress
+from compute.jobs.refine_progress import Progress
 from compute.params.refine import RefineParams
 from compute.sampling.healpix import direction_angles, direction_count, nearest_direction, step_deg
 from compute.sampling.rotations import matrix_to_euler

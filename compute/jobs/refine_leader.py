@@ -7,7 +7,6 @@ half to the other: the low-resolution join, the FSC curve, and the schedule's fe
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,51 +17,21 @@ from compute.convergence.state import Settings, State
 from compute.jobs.half_records import Parameters, SearchOrder
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
+from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves
+from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
-from compute.maximisation import prior
-from compute.maximisation.reconstruct import fsc_of_halves, reconstruct
+from compute.maximisation.reconstruct import fsc_of_halves
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
-from compute.projection.slices import Accumulator, empty_accumulator
+from compute.projection.slices import Accumulator
 from compute.sampling import perturbation
 from compute.sampling.rotations import changes_in_angle
 from compute.sampling.symmetry import parse_symmetry
-from compute.signal.fsc import corrected_fsc, fsc
+from compute.signal.fsc import fsc
 from compute.signal.random import generator, uniforms
 
 ACCURACY_IMAGES = 100
-SLAB_PLANES = 32
-
-
-class Exchange:
-    """What passes between the halves besides the join; a test may replay a recorded run through it."""
-
-    def fsc(self, iteration: int, curve: np.ndarray) -> np.ndarray:
-        """The FSC curve that both halves use."""
-        return curve
-
-    def state(self, iteration: int, stage: str, state: State) -> State:
-        """The schedule that both halves follow."""
-        return state
-
-
-@dataclass(slots=True)
-class Progress:
-    """Everything that the leader knows after an iteration, for files, reports and continuation."""
-
-    state: State
-    parameters: list[Parameters]
-    maps: list[np.ndarray]
-    results: list[HalfResults] | None = None
-    spectra: list[dict[str, np.ndarray]] = field(default_factory=list)
-    orientability: list[np.ndarray] = field(default_factory=list)
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
-    joined: np.ndarray | None = None
-    joined_spectra: dict[str, np.ndarray] = field(default_factory=dict)
-    unfiltered: list[np.ndarray] = field(default_factory=list)
-    rotation_offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Refinement:
@@ -153,10 +122,15 @@ class Refinement:
         progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
-        joined = self._joined_sums() if progress.state.has_converged else None
+        joined: Accumulator | None = None
+        if progress.state.has_converged:
+            joined = joined_sums(self.team, self.params.padding, self.inputs.box)
         self.team.call("release")
         if joined is not None:
-            self._join_halves(progress, joined)
+            minimum = self.params.minimum_resolution_shells
+            progress.joined, progress.joined_spectra = joined_map(
+                joined, self.inputs.box, np.array(progress.state.ssnr), minimum
+            )
         progress.seconds = {
             "planning": planned - started,
             "expectation": expected - planned,
@@ -300,28 +274,15 @@ class Refinement:
             one, other = (torch.fft.rfftn(torch.from_numpy(map_)) for map_ in progress.unfiltered)
             progress.curves["unmasked"] = fsc(one, other, shells).numpy()
         if self.params.solvent_correct_fsc and self.inputs.mask is not None:
-            curve = self._corrected(progress)
+            progress.unfiltered = progress.unfiltered or self.team.call_heads("unfiltered_map")
+            mask, shells = self.inputs.mask, progress.state.accumulation_size // 2 + 1
+            curves = masked_curves(progress.unfiltered, mask, self.inputs, shells)
+            progress.curves.update(curves)
+            curve = curves["corrected"]
         iteration = progress.state.iteration
         curve = self.exchange.fsc(iteration, curve)
         state = schedule.after_fsc(progress.state, self.settings, curve)
         progress.state = self.exchange.state(iteration, "fsc", state)
-
-    def _corrected(self, progress: Progress) -> np.ndarray:
-        """The FSC corrected for the mask by phase randomisation, from unregularised maps."""
-        progress.unfiltered = progress.unfiltered or self.team.call_heads("unfiltered_map")
-        maps = progress.unfiltered
-        found = corrected_fsc(
-            torch.from_numpy(maps[0]),
-            torch.from_numpy(maps[1]),
-            torch.from_numpy(self.inputs.mask),
-            self.inputs.pixel_size_A,
-            self.inputs.seed,
-        )
-        for name in ("masked", "randomised", "corrected"):
-            progress.curves[name] = getattr(found, name).numpy()
-        curve = found.corrected.numpy().copy()
-        curve[progress.state.accumulation_size // 2 + 1 :] = 0.0
-        return curve
 
     def _new_maps(self, progress: Progress) -> None:
         """Each half's next reference, or in the final iteration its filtered half-map."""
@@ -331,27 +292,6 @@ class Refinement:
         replies = self.team.call("maximise", ssnr=ssnr, resolution_A=progress.state.resolution_A)
         progress.spectra = [half[0] for half in replies]
         progress.maps = [spectra.pop("map") for spectra in progress.spectra]
-
-    def _joined_sums(self) -> Accumulator:
-        """The sums of both halves together, to Nyquist."""
-        joined = empty_accumulator(self.params.padding, self.inputs.box // 2)
-        for start in range(0, len(joined.sums), SLAB_PLANES):
-            for part in self.team.call_heads("planes", start=start, stop=start + SLAB_PLANES):
-                joined.sums[start : start + SLAB_PLANES] += torch.from_numpy(part)
-        return joined
-
-    def _join_halves(self, progress: Progress, joined: Accumulator) -> None:
-        """The final map from the joined sums, regularised by their SSNR."""
-        ssnr = torch.tensor(progress.state.ssnr, dtype=torch.float64)
-        noise = prior.reconstruction_noise(joined, len(ssnr))
-        signal = prior.signal_power(ssnr, noise)
-        minimum = self.params.minimum_resolution_shells
-        progress.joined = reconstruct(joined, self.inputs.box, signal, minimum).numpy()
-        progress.joined_spectra = {
-            "noise": noise.numpy(),
-            "signal": signal.numpy(),
-            "coverage": prior.fourier_coverage(joined, signal).numpy(),
-        }
 
     def _updated(
         self, present: list[Parameters], progress: Progress, ssnr: np.ndarray | None

@@ -15,7 +15,8 @@ from compute.files import events
 from compute.files.relion import IterationFiles
 from compute.jobs.refine_files import known, log_likelihood, view_counts
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_leader import Progress, Refinement
+from compute.jobs.refine_leader import Refinement
+from compute.jobs.refine_progress import Progress
 from compute.parallel import Team
 from compute.params.refine import RefineParams
 

@@ -17,7 +17,7 @@ from compute.files.relion import IterationFiles
 from compute.files.star import read_star
 from compute.jobs import refine
 from compute.jobs.half import make_half
-from compute.jobs.refine_leader import Exchange, Progress
+from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.simulate import SimulatedSet
 from compute.parallel import Message, SoloTeam
 from compute.params.refine import RefineParams

@@ -9,7 +9,7 @@ from compute.convergence.state import State
 from compute.files.checkpoint import load_checkpoint
 from compute.files.mrc import StackReader, StackWriter
 from compute.files.relion import IterationFiles
-from compute.jobs.refine_leader import Exchange
+from compute.jobs.refine_progress import Exchange
 from compute.jobs.simulate import SimulatedSet
 from tests.compute.jobs.refining import (
     Run,
