@@ -10,10 +10,10 @@ from tests.compute.jobs.refining import Run, make_set, options_of, refine_here
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A refinement of 150 particles of a D2 phantom (48 px of 3 Å, SNR 0.5) that ended by itself."""
+    """A refinement of 120 particles of a D2 phantom (40 px of 3.5 Å, SNR 1) that ended by itself."""
     folder = tmp_path_factory.mktemp("finished")
-    made = make_set(folder, symmetry="D2", particles=150, box=48, pixel_size_A=3.0, snr=0.5)
-    return refine_here(folder, options_of(made, symmetry="D2"))
+    made = make_set(folder, symmetry="D2", particles=120, box=40, pixel_size_A=3.5, snr=1.0)
+    return refine_here(folder, options_of(made, symmetry="D2", initial_lowpass_A=40.0))
 
 
 @pytest.fixture(scope="session")

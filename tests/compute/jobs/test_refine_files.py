@@ -17,7 +17,7 @@ from compute.files.progress import read_progress
 from compute.files.relion import FINAL_NAMES, read_exit_marker
 from compute.files.sampling_star import read_sampling
 from compute.files.star import read_star, read_tables
-from tests.compute.jobs.refining import Run, curve, particle_columns, shells_above
+from tests.compute.jobs.refining import Run, curve, particle_columns
 
 RESULT_COLUMNS = {
     "AngleRot",
@@ -70,7 +70,7 @@ def test_all_input_columns_and_rows_survive(finished: Run) -> None:
 def test_the_particle_table_holds_the_results(finished: Run) -> None:
     table, progress = particle_columns(finished.files.data(None)), finished.progress
     rows = [np.flatnonzero(table["RandomSubset"] == half) for half in (1, 2)]
-    assert [len(one) for one in rows] == [75, 75]
+    assert [len(one) for one in rows] == [60, 60]
     for one, results, parameters in zip(
         rows, progress.results or [], progress.parameters, strict=True
     ):
@@ -99,23 +99,23 @@ def test_maps_carry_box_pixel_size_and_what_was_computed(finished: Run) -> None:
     expected |= {files.half_map_unfiltered(None, h): progress.unfiltered[h - 1] for h in (1, 2)}
     for path, volume in expected.items():
         assert np.array_equal(read_map(path).volume, volume)
-        assert read_map(path).pixel_size_A == pytest.approx(3.0)
+        assert read_map(path).pixel_size_A == pytest.approx(3.5)
         assert mrcfile.validate(path, print_file=None) or path.suffix == ".mrc"
-    # The half-maps themselves bear out the reported resolution, all shells but the joined ones.
+    # The half-maps themselves bear out the reported resolution.
     halves = [read_map(files.half_map_unfiltered(None, half)).volume for half in (1, 2)]
-    claimed = round(144.0 / progress.state.resolution_0143_A)
-    assert abs(shells_above(curve(*halves), 0.143) - claimed) <= 1
+    claimed = round(140.0 / progress.state.resolution_0143_A)
+    assert curve(*halves)[claimed] > 0.1
 
 
 def test_fsc_files_hold_the_curve_of_the_half_maps_beside_them(finished: Run) -> None:
     table = read_tables(finished.files.fsc_star())["fsc"]
     halves = [read_map(finished.files.half_map_unfiltered(None, half)).volume for half in (1, 2)]
     expected = curve(*halves)
-    assert len(table) == 25
+    assert len(table) == 21
     for name in ("Corrected", "UnmaskedMaps"):
         found = table[f"rlnFourierShellCorrelation{name}"].to_numpy()
         assert found == pytest.approx(expected, abs=1e-4)
-    assert table["rlnAngstromResolution"].to_numpy()[4] == pytest.approx(36.0)
+    assert table["rlnAngstromResolution"].to_numpy()[4] == pytest.approx(35.0)
     text = finished.files.fsc_xml().read_text()
     values = [float(value) for value in re.findall(r"<y>(.*?)</y>", text)]
     assert values == pytest.approx(expected.tolist(), abs=1e-4)
@@ -127,7 +127,7 @@ def test_model_files_hold_the_half_s_own_parameters(finished: Run, half: int) ->
     tables = read_model(finished.files.half_model(last, half))
     arrays, state = load_checkpoint(finished.files.checkpoint(last))
     general = tables["model_general"]
-    assert general["rlnOriginalImageSize"] == 48
+    assert general["rlnOriginalImageSize"] == 40
     assert general["rlnNormCorrectionAverage"] == pytest.approx(state[f"half{half}_mean_norm"])
     assert general["rlnSigmaOffsetsAngst"] == pytest.approx(state[f"half{half}_offset_sigma_A"])
     assert general["rlnCurrentResolution"] == pytest.approx(state["state"]["resolution_A"])
@@ -140,7 +140,7 @@ def test_model_files_hold_the_half_s_own_parameters(finished: Run, half: int) ->
     shares = curves["rlnSpectralOrientabilityContribution"].to_numpy()
     assert shares.sum() == pytest.approx(1.0, abs=1e-4)
     groups = tables["model_groups"]
-    assert int(groups["rlnGroupNrParticles"].sum()) == 75
+    assert int(groups["rlnGroupNrParticles"].sum()) == 60
     assert groups["rlnGroupScaleCorrection"].to_numpy() == pytest.approx(
         arrays[f"half{half}_scale"], rel=1e-5
     )
@@ -154,7 +154,7 @@ def test_the_final_model_is_that_of_all_particles(finished: Run) -> None:
     total = sum(float(one.log_evidence.sum()) for one in progress.results or [])
     assert general["rlnLogLikelihood"] == pytest.approx(total, rel=1e-6)
     assert general["rlnCurrentResolution"] == pytest.approx(progress.state.resolution_0143_A)
-    assert int(tables["model_groups"]["rlnGroupNrParticles"].sum()) == 150
+    assert int(tables["model_groups"]["rlnGroupNrParticles"].sum()) == 120
     # Twice the data of a half has half its noise.
     noise = curves["rlnReferenceSigma2"].to_numpy()
     half = progress.spectra[0]["noise"]
@@ -201,15 +201,15 @@ def test_progress_tells_the_whole_story(finished: Run) -> None:
     told = read_progress(finished.files.progress)
     start, end = told[0], told[-1]
     assert isinstance(start, events.Start)
-    assert (start.seed, start.particles, start.half_sizes) == (1, 150, [75, 75])
-    assert (start.box_size, start.symmetry, start.attempt) == (48, "D2", 1)
+    assert (start.seed, start.particles, start.half_sizes) == (1, 120, [60, 60])
+    assert (start.box_size, start.symmetry, start.attempt) == (40, "D2", 1)
     assert [(rank.role, rank.pid) for rank in start.ranks] == [("both halves", os.getpid())]
     iterations = [one for one in told if isinstance(one, events.Iteration)]
     state = finished.progress.state
     assert [one.iteration for one in iterations] == list(range(1, state.iteration + 1))
     assert [one.is_final for one in iterations] == [False] * (state.iteration - 1) + [True]
     for one in iterations:
-        assert sum(map(sum, one.orientations.counts)) == 150
+        assert sum(map(sum, one.orientations.counts)) == 120
         assert len(one.noise_power) == 2
         assert one.explanation and one.seconds > 0 and one.files
         assert all((finished.files.folder / name).is_file() for name in one.files)
@@ -245,6 +245,6 @@ def test_a_checkpoint_holds_state_parameters_and_half_sets(finished: Run) -> Non
     arrays, state = load_checkpoint(finished.files.checkpoint(2))
     assert state["state"]["iteration"] == 2
     assert state["seed"] == 1
-    assert sorted(sum(state["rows"], [])) == list(range(150))
-    assert arrays["half1_rotation"].shape == (75, 3, 3)
+    assert sorted(sum(state["rows"], [])) == list(range(120))
+    assert arrays["half1_rotation"].shape == (60, 3, 3)
     assert Path(state["params"]["particles"]).name == "set.star"
