@@ -124,15 +124,31 @@ def test_the_number_of_workers_changes_rounding_only(
     check_close(three, folder)
 
 
-def check_close(first: Path, second: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [5, 7])
+def test_a_whole_refinement_does_not_depend_on_the_number_of_workers(
+    finished: Run, tmp_path: Path, ranks: int
+) -> None:
+    """To convergence, in as many iterations.
+
+    Measured against one process: maps 2e-4 of their standard deviation at most (FSC above 0.9999999), poses 0.004
+    degrees and 6e-5 Å. Ten times that is allowed.
+    """
+    folder = copy_inputs(finished.folder, tmp_path / "job")
+    refine_ranks(folder, finished.params.model_dump(exclude_unset=True), ranks)
+    assert iterations_in(folder) == iterations_in(finished.folder)
+    check_close(finished.folder, folder, map_part=2e-3, angle_deg=0.04)
+
+
+def check_close(first: Path, second: Path, map_part: float = 4e-4, angle_deg: float = 0.01) -> None:
     """Equal halves, and maps and poses within ten times the measured rounding."""
     files = [IterationFiles(folder / "out" / "run") for folder in (first, second)]
     halves = [particle_columns(one.data(None))["RandomSubset"] for one in files]
     assert np.array_equal(*halves)
     maps = [read_map(one.joined_map()).volume for one in files]
-    assert np.abs(maps[0] - maps[1]).max() < 4e-4 * maps[0].std()
+    assert np.abs(maps[0] - maps[1]).max() < map_part * maps[0].std()
     turned, moved = pose_errors(*(one.data(None) for one in files))
-    assert turned.max() < 0.01
+    assert turned.max() < angle_deg
     assert moved.max() < 7e-4
 
 
