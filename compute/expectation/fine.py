@@ -151,7 +151,7 @@ def fine_scores(
     n = tables.count
     forward, noise_weight = images.forward[image, :n], tables.inverse_noise[:n]
     moved = images.masked[image, :n] * tables.fine_phases[found.columns, :n]
-    weighted = as_real_rows(moved * (forward * noise_weight)).T
+    weighted = as_real_rows(moved).mul_((forward * noise_weight).repeat(2)).T
     products, powers = [], []
     for _, sliced in _slices_in_parts(found, None, tables):
         products.append(sliced.reshape(len(sliced), -1) @ weighted)

@@ -49,11 +49,14 @@ def images_per_block(search: Search, wanted: int, pixels: int = 0) -> int:
 
     pixels: how many of each image are put back.
     """
-    wanted = max(1, min(wanted, RESULT_BYTES // (8 * TYPICAL_ORIENTATIONS * max(1, pixels))))
-    if search.is_local:
-        return wanted
     poses = len(search.orientations.coarse) * len(search.translations.coarse)
-    return max(1, min(wanted, SCORE_BYTES // (4 * poses)))
+    return block_size(search.is_local, poses, wanted, pixels)
+
+
+def block_size(is_local: bool, poses: int, wanted: int, pixels: int) -> int:
+    """Images per block for a number of coarse poses, see `images_per_block`."""
+    wanted = max(1, min(wanted, RESULT_BYTES // (8 * TYPICAL_ORIENTATIONS * max(1, pixels))))
+    return wanted if is_local else max(1, min(wanted, SCORE_BYTES // (4 * poses)))
 
 
 def search_block(

@@ -19,7 +19,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs.half_expectation import IMAGES_PER_BLOCK, Expectation, Workers
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
-from compute.jobs.memory import give_back, peak_GB
+from compute.jobs.memory import give_back, peak_GB, resident_GB
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
@@ -58,6 +58,15 @@ class Half:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "device": str(self._device),
+            "threads": self._workers.threads,
+        }
+
+    def memory(self) -> dict[str, Any]:
+        """What this worker's process holds now, where, and for how many threads."""
+        give_back()
+        return {
+            "host": socket.gethostname(),
+            "resident_GB": resident_GB(),
             "threads": self._workers.threads,
         }
 

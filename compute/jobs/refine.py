@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from compute.convergence import schedule, status
 from compute.convergence.state import UNKNOWN, Settings, State
@@ -18,7 +17,9 @@ from compute.files.errors import InputError
 from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles, supersede
 from compute.files.table import Table
+from compute.jobs.foresight import foresee, keeps_images, record_peaks, say_foresight
 from compute.jobs.image_check import ImageReport, judge, write_excluded
+from compute.jobs.memory import peak_GB
 from compute.jobs.particle_report import particle_sentences
 from compute.jobs.refine_files import Writer, restore, rows_of
 from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
@@ -28,9 +29,6 @@ from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.jobs.voice import Voice, speaking
 from compute.parallel import PerHalf, SoloTeam, Team
 from compute.params.refine import RefineParams
-
-# Images stay in memory where all of them together take less than this share of what is free.
-PRELOAD_SHARE = 0.4
 
 
 def run(params: RefineParams, team: Team, exchange: Exchange | None = None) -> Progress:
@@ -72,8 +70,11 @@ def _refine(
         voice.log.warning(remark)
     settings = settings_of(params, inputs)
     command, attempt = shlex.join(sys.argv), 1 + _earlier_attempts(files)
-    voice.progress.write(start_event(params, inputs, team, command, attempt, start_after))
+    foresight = foresee(params, inputs, settings, team, resumed[0].state if resumed else None)
+    record = start_event(params, inputs, team, command, attempt, start_after, foresight.largest_GB)
+    voice.progress.write(record)
     voice.progress.start_heartbeat()
+    say_foresight(foresight, params, voice)
     inputs, report = _load(params, inputs, team, voice, files.excluded())
     _make_room(files, start_after, voice)
     if len(report.bad):
@@ -90,7 +91,9 @@ def _refine(
         progress = resumed[0]
         refinement.hand_out(progress.parameters, progress.maps)
     while not progress.state.is_finished:
+        progress.maps = []  # written, and with the workers: nobody here needs them any more
         progress = _iterate(refinement, progress, writer, voice)
+    record_peaks(foresight, [peak_GB(), *refinement.peak_memory_GB()], voice)
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
     _judge_alignment(progress.state, voice)
@@ -197,13 +200,6 @@ def _load(
 ) -> tuple[Inputs, ImageReport]:
     """Give every worker its images; refuse or leave out those with values that are not finite, warn of odd ones."""
     voice.progress.enter("reading images", total=len(inputs.particles))
-    preload = params.preread_images
-    if preload is None:
-        size = sum(
-            group.image_size**2 * 4 * int((inputs.particles.optics_index == index).sum())
-            for index, group in enumerate(inputs.particles.optics)
-        )
-        preload = size < PRELOAD_SHARE * psutil.virtual_memory().available
     replies = team.call(
         "load",
         particles=dataclasses.replace(inputs.particles, table=Table(inputs.particles.table.name)),
@@ -212,7 +208,7 @@ def _load(
         pixel_size_A=inputs.pixel_size_A,
         rows=PerHalf(*inputs.rows),
         solvent_mask=inputs.mask,
-        preload=preload,
+        preload=keeps_images(params, inputs.particles),
         seed=inputs.seed,
     )
     report = judge([scan for half in replies for scan in half])

@@ -1,7 +1,6 @@
 """The records of a refinement for the pages that watch it: start, iterations, end."""
 
 import os
-import resource
 import socket
 from importlib.metadata import version
 from typing import Literal
@@ -13,6 +12,7 @@ from compute.convergence.sizes import needed_step_deg
 from compute.convergence.state import State
 from compute.files import events
 from compute.files.relion import IterationFiles
+from compute.jobs.memory import peak_GB
 from compute.jobs.refine_files import known, log_likelihood, view_counts
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_leader import Refinement
@@ -20,7 +20,6 @@ from compute.jobs.refine_progress import Progress
 from compute.parallel import Team
 from compute.params.refine import RefineParams
 
-BYTES_PER_GB = 1e9
 END_REASONS: dict[str, Literal["converged", "iteration limit"]] = {
     "converged": "converged",
     "maximum_iterations": "iteration limit",
@@ -34,6 +33,7 @@ def start_event(
     command: str,
     attempt: int,
     start_after: int | None,
+    memory_GB: float,
 ) -> events.Start:
     """The first record of an attempt."""
     return events.Start(
@@ -54,6 +54,7 @@ def start_event(
         symmetry=params.symmetry,
         initial_lowpass_A=params.initial_lowpass_A or None,
         join_halves_A=params.low_resolution_join_A or None,
+        memory_forecast_GB=memory_GB,
     )
 
 
@@ -133,7 +134,7 @@ def iteration_event(
                 for name, value in one.seconds.items()
             },
         },
-        peak_memory_GB=[peak_memory_GB(), *refinement.peak_memory_GB()],
+        peak_memory_GB=[peak_GB(), *refinement.peak_memory_GB()],
         extent_A=inputs.box * inputs.pixel_size_A,
         fsc=list(state.fsc),
         ssnr=list(state.ssnr),
@@ -148,11 +149,6 @@ def iteration_event(
         orientations=events.OrientationHistogram(healpix_order=order, counts=counts.tolist()),
         files=names,
     )
-
-
-def peak_memory_GB() -> float:
-    """The largest resident memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / BYTES_PER_GB
 
 
 def end_event(state: State, files: IterationFiles, is_masked: bool, seconds: float) -> events.End:

@@ -1,0 +1,189 @@
+"""How much memory a refinement will need: a forecast from sizes alone, made before anything is computed."""
+
+from dataclasses import dataclass
+from math import pi
+from typing import Literal
+
+from compute.expectation import fine, search, step
+from compute.projection.reference import SLAB_VALUES, grid_shape
+
+GB = 1e9
+REAL, COMPLEX = 4, 8
+KERNEL_BYTES = 70e6
+"""What compiled kernels and the libraries that they need take once they are in use (measured, Linux, x86-64)."""
+SLAB_BYTES = 8 * COMPLEX * SLAB_VALUES
+"""Temporaries of transforms that go slab by slab."""
+MAP_COPIES = 8
+"""Maps that the search for the molecule's outline holds at its peak (measured at 256 pixels)."""
+CANDIDATE_COPIES = 3
+"""Slices of an image's candidates, those that are kept, and their squares."""
+SHIFT_COPIES = 3
+"""An image moved by all fine shifts: phases, moved image, and that weighted as real numbers."""
+
+Role = Literal["leader", "worker", "both halves"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One iteration: image sizes in pixels, and grids as numbers of coarse samples.
+
+    orientations: those that all images share or, in a local search, those around one image.
+    """
+
+    size: int
+    coarse_size: int
+    accumulation_size: int
+    orientations: int
+    translations: int
+    orientation_children: int
+    translation_children: int
+    is_local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What stays the same in all iterations; bytes are those of one process.
+
+    leader_bytes, worker_bytes: held before anything is loaded, the leader's with the start maps. image_bytes: images
+    that a worker keeps; particle_bytes: its copy of the particles' parameters. In one process the leader is the worker
+    and image_bytes are those of both halves.
+    """
+
+    box: int
+    padding: int
+    threads: int
+    leader_bytes: float
+    worker_bytes: float
+    image_bytes: float
+    particle_bytes: float
+    is_symmetric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RankForecast:
+    """The most memory that processes of one role will hold in the first and in the last iteration."""
+
+    role: Role
+    ranks: int
+    now_GB: float
+    last_GB: float
+
+
+def forecast(setting: Setting, now: Stage, last: Stage, ranks: int) -> list[RankForecast]:
+    """The memory peaks of all processes: one entry for the leader and one for the workers, or one in all."""
+    if ranks == 1:
+        return [RankForecast("both halves", 1, *_alone(setting, now, last))]
+    first, final = worker_bytes(setting, now), worker_bytes(setting, last)
+    return [
+        RankForecast("leader", 1, *_leader(setting, now, last)),
+        RankForecast("worker", ranks - 1, first / GB, max(first, final) / GB),
+    ]
+
+
+def worker_bytes(setting: Setting, stage: Stage) -> float:
+    """The peak of a worker that holds one half, or a share of it."""
+    held = setting.worker_bytes + KERNEL_BYTES + setting.image_bytes + setting.particle_bytes
+    return held + max(
+        map_bytes(setting.box) + _making_projector(setting, stage),
+        projector_bytes(setting, stage) + sums_bytes(setting, stage) + search_bytes(setting, stage),
+        sums_bytes(setting, stage) + _maximisation(setting, stage),
+    )
+
+
+def projector_bytes(setting: Setting, stage: Stage) -> float:
+    """The padded transform of a map, as far as the working size reaches."""
+    side, _, length = grid_shape(setting.padding, stage.size // 2)
+    return 2.0 * REAL * side * side * length
+
+
+def sums_bytes(setting: Setting, stage: Stage) -> float:
+    """The sums of back-projected images: two numbers for the numerator, one for the denominator."""
+    side, _, length = grid_shape(setting.padding, stage.accumulation_size // 2)
+    return 3.0 * REAL * side * side * length
+
+
+def map_bytes(box: int) -> float:
+    """A map in real space."""
+    return float(REAL * box**3)
+
+
+def search_bytes(setting: Setting, stage: Stage) -> float:
+    """Tables of an iteration, and what the blocks of images under way take, for all threads of a process."""
+    count, coarse = _pixels(stage.size), _pixels(stage.coarse_size)
+    inserted = _pixels(stage.accumulation_size)
+    shifts = stage.translations * stage.translation_children
+    phases = COMPLEX * (stage.translations * coarse + 2 * shifts * inserted)
+    slices = 2 * REAL * stage.orientations * coarse
+    images = step.block_size(
+        stage.is_local, stage.orientations * stage.translations, 16, int(inserted)
+    )
+    scores = 1.0 * REAL * images * stage.orientations * stage.translations
+    block = images * (6 * REAL * setting.box**2 + 60 * _pixels(setting.box))
+    rows = stage.orientations * stage.orientation_children
+    one_image = (
+        CANDIDATE_COPIES * min(fine.CANDIDATE_BYTES, 2 * REAL * rows * count)
+        + SHIFT_COPIES * COMPLEX * shifts * count
+    )
+    results = min(images, 2) * 2 * REAL * step.TYPICAL_ORIENTATIONS * inserted
+    if setting.threads > 1:
+        results *= images / min(images, 2) * 3
+    table = 4.0 * rows * (2 * count + 3 * inserted)
+    if stage.is_local:
+        slices, scores, table = 1.2 * slices, scores / images, 0.0
+    else:
+        slices, table = 2.5 * slices, table if table <= search.CACHE_BYTES else 0.0
+    return phases + slices + table + setting.threads * (scores + block + one_image) + results
+
+
+def _pixels(size: int) -> float:
+    """Half-plane pixels of an image within the disc of a size."""
+    return pi * size**2 / 8
+
+
+def _making_projector(setting: Setting, stage: Stage) -> float:
+    """The projector with the transform of the map along x, and slabs."""
+    along_x = COMPLEX * setting.box**2 * (setting.padding * stage.size // 2 + 1)
+    return projector_bytes(setting, stage) + along_x + SLAB_BYTES
+
+
+def _reconstruction(setting: Setting, stage: Stage) -> float:
+    """The transform of the sums along z, the map, and slabs; the sums come on top."""
+    reach = setting.padding * stage.accumulation_size // 2
+    return COMPLEX * setting.box * 2.0 * reach**2 + map_bytes(setting.box) + SLAB_BYTES
+
+
+def _maximisation(setting: Setting, stage: Stage) -> float:
+    """What the making of a map takes beside the sums: symmetry, transform, or the molecule's outline."""
+    symmetry = sums_bytes(setting, stage) / 3 if setting.is_symmetric else 0.0
+    outline = MAP_COPIES * map_bytes(setting.box)
+    return max(symmetry, _reconstruction(setting, stage), outline)
+
+
+def _leader(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
+    """The leader's peaks: maps of both halves, and at the end their joined sums."""
+    held, volume = setting.leader_bytes, map_bytes(setting.box)
+    first = held + 6 * volume
+    final = held + 5 * volume + sums_bytes(setting, last) + _reconstruction(setting, last)
+    return first / GB, max(first, final) / GB
+
+
+def _alone(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
+    """The peaks of a process that does everything: one half is searched after the other, the sums of both are kept."""
+    held = setting.leader_bytes + KERNEL_BYTES + setting.image_bytes + setting.particle_bytes
+    volume = map_bytes(setting.box)
+    peaks = []
+    for stage in (now, last):
+        sums = sums_bytes(setting, stage)
+        searching = projector_bytes(setting, stage) + search_bytes(setting, stage)
+        making = _making_projector(setting, stage)
+        both = min(2, setting.threads)
+        peaks.append(
+            held
+            + 2 * volume
+            + max(
+                sums + max(making, searching + sums),
+                2 * sums + both * _maximisation(setting, stage),
+            )
+        )
+    joining = held + 5 * volume + 3 * sums_bytes(setting, last) + SLAB_BYTES
+    return peaks[0] / GB, max(*peaks, joining) / GB
