@@ -34,6 +34,7 @@ SOURCES = {
         "seed": "user",
     },
     "describe": {},
+    "memory": {},
     "drop": {"rows": "user"},
     "measure_power": {"chosen": "own", "norm": "own"},
     "take": {"parameters": "own"},
