@@ -1,6 +1,5 @@
 """What one worker of a refinement does for the leader: every public method of `Half` is a call of the leader."""
 
-import dataclasses
 import os
 import socket
 import time
@@ -88,10 +87,8 @@ class Half:
         self._images = HalfImages(
             particles, params, box, pixel_size_A, rows, share, preload, seed, self._device
         )
-        radius = params.particle_diameter_A / (2 * pixel_size_A)
         self._mask = None if solvent_mask is None else torch.from_numpy(solvent_mask)
-        scan = self._images.source.scan(rows[self._images.own], radius)
-        return dataclasses.asdict(scan)
+        return self._images.scan(params.particle_diameter_A)
 
     def drop(self, rows: np.ndarray) -> int:
         """Leave these rows of the particle set out; returns how many of the half remain."""

@@ -1,5 +1,6 @@
 """The images of a half-set on one worker, with the parameters that belong to each."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -50,6 +51,21 @@ class HalfImages:
         """Positions in the half that this worker is responsible for: a run of consecutive ones."""
         member, members = self._share
         return np.array_split(np.arange(len(self.rows)), members)[member]
+
+    def scan(self, particle_diameter_A: float) -> dict[str, np.ndarray]:
+        """Grey-value statistics of the own images, optics group by optics group (see `ImageSource.scan`)."""
+        own = self.rows[self.own]
+        optics = self.particles.optics_index[own]
+        found = [
+            dataclasses.asdict(
+                self.source.scan(
+                    own[optics == index],
+                    particle_diameter_A / (2 * self.particles.optics[index].pixel_size_A),
+                )
+            )
+            for index in np.unique(optics)
+        ]
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
     def drop(self, rows: np.ndarray) -> None:
         """Leave these rows of the particle set out."""
