@@ -109,6 +109,7 @@ def _refine(values: dict[str, Any]) -> int:
     from mpi4py import MPI
 
     from compute import parallel
+    from compute.jobs.devices import assigned
     from compute.jobs.half import make_half
     from compute.params.launched import is_foreign, launched_as
     from compute.params.refine import RefineParams
@@ -135,11 +136,18 @@ def _refine(values: dict[str, Any]) -> int:
         voice.refuse(params.output, str(error))
         return UNUSABLE
     size, rank = counted, world.Get_rank()
+    devices, problem = assigned(params.gpu, world if size > 1 else None)
+    if problem:
+        if rank == 0:
+            from compute.jobs import voice
+
+            voice.refuse(params.output, problem)
+        return UNUSABLE
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
-        return make_half(seat, team, threads=threads)
+        return make_half(seat, team, devices[seat.half - 1], threads)
 
     if rank > 0:
         for number in STOPS:

@@ -1,7 +1,9 @@
 """The expectation step of one worker: both passes over blocks of images, and what they add to the half's sums."""
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +14,8 @@ from torch import Tensor
 from compute.expectation import step
 from compute.expectation.fine import ImageResult
 from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.files.errors import InputError
+from compute.jobs.devices import release_unused
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder, ShardResults, enter
 from compute.projection.reference import Projector
@@ -25,11 +29,24 @@ Blocks = Iterable[tuple[int, np.ndarray]]
 """Optics group and positions in the half of a few images at a time; all of a group follow one another."""
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A block of images with their results, and the constant part of each image's log-likelihood."""
+
+    block: np.ndarray
+    results: Iterable[ImageResult | None]
+    constants: np.ndarray
+
+
 class Workers:
-    """The threads of a worker, which compute blocks at once and return them in order."""
+    """The threads of a worker, which compute blocks at once and return them in order.
+
+    largest_block: how many images at a time the worker's device has turned out to have room for.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.largest_block = IMAGES_PER_BLOCK
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     @property
@@ -102,31 +119,76 @@ class Expectation:
         normaliser = images.log_normaliser(index)
         shared = step.shared_sums(tables)
 
-        def search_block(
-            block: np.ndarray,
-        ) -> tuple[np.ndarray, Iterable[ImageResult | None], np.ndarray]:
+        is_lazy = pixels.shell.device.type == "cpu" and not workers.are_several
+
+        def search_block(block: np.ndarray) -> Searched:
             prepared = images.prepared(block, index, self._order.iteration)
             found = step.search_images(prepared, search, tables, determined)
             power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
             constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
-            return block, list(found) if workers.are_several else found, constants
+            return Searched(block, found if is_lazy else list(found), constants)
 
-        for block, found, constants in workers.in_order(search_block, blocks):
-            scales = images.scale(block).tolist()
-            for position, one, scale, constant in zip(
-                block.tolist(), found, scales, constants.tolist(), strict=True
-            ):
-                if one is not None:
-                    self._put_back(one, tables, shared)
-                    enter(self._results, position, one, index, scale, constant, search)
-            report(len(block))
+        def search_all(block: np.ndarray) -> list[Searched]:
+            return self._within_memory(search_block, block, workers)
+
+        for pieces in workers.in_order(search_all, blocks):
+            for piece in pieces:
+                self._put_back(piece, index, tables, shared)
+            report(sum(len(piece.block) for piece in pieces))
         step.finish(shared, tables, self._accumulator)
 
+    def _within_memory(
+        self, search_block: Callable[[np.ndarray], Searched], block: np.ndarray, workers: Workers
+    ) -> list[Searched]:
+        """The block's results in pieces that the device has room for; where it has none, half as many from then on.
+
+        Raises InputError where not even one image finds room.
+        """
+        found: list[Searched] = []
+        rest = block
+        while len(rest):
+            piece = rest[: workers.largest_block]
+            try:
+                found.append(search_block(piece))
+            except torch.OutOfMemoryError:
+                has_room = False
+            else:
+                rest, has_room = rest[len(piece) :], True
+            if not has_room:
+                self._take_less(len(piece), workers)
+        return found
+
+    def _take_less(self, images: int, workers: Workers) -> None:
+        """Halve the largest block after one of so many images found no room, and note it."""
+        device = self._images.device
+        name = f"{device} on {socket.gethostname()}"
+        if images == 1:
+            raise InputError(
+                f"the memory of {name} does not hold the search of a single image: continue from the last iteration "
+                "with fewer processes per GPU, with --padding 1, or without --gpu on the CPU"
+            )
+        release_unused(device)
+        if workers.largest_block == IMAGES_PER_BLOCK:
+            self._results.notes.append(
+                f"The memory of {name} ran out with {images} images at a time; fewer are searched at once from now on."
+            )
+        workers.largest_block = images // 2
+
     def _put_back(
-        self, one: ImageResult, tables: SharedTables, shared: step.SharedSums | None
+        self,
+        piece: Searched,
+        index: int,
+        tables: SharedTables,
+        shared: step.SharedSums | None,
     ) -> None:
-        """Add one image to the sums."""
-        step.accumulate([one], tables, self._accumulator, shared)
+        """Add the images of an optics group to the sums, and enter their results."""
+        scales = self._images.scale(piece.block).tolist()
+        for position, one, scale, constant in zip(
+            piece.block.tolist(), piece.results, scales, piece.constants.tolist(), strict=True
+        ):
+            if one is not None:
+                step.accumulate([one], tables, self._accumulator, shared)
+                enter(self._results, position, one, index, scale, constant, self._search)
 
     def _well_determined(self, shell: Tensor) -> Tensor:
         """1 at the pixels whose shells have a clear signal, else 0."""

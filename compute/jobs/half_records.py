@@ -51,7 +51,8 @@ class ShardResults:
     """What the expectation step found for some images of a half, and their sums.
 
     rows: positions of the images in the half. An image without any finite score keeps its pose and has weight 0.
-    noise_residual: [optics group, shell]; direction_sums: posterior weight per direction of a shared grid.
+    noise_residual: [optics group, shell]; direction_sums: posterior weight per direction of a shared grid. notes:
+    sentences that the user should read.
     """
 
     rows: np.ndarray
@@ -70,6 +71,7 @@ class ShardResults:
     orientations: int
     translations: int
     seconds: dict[str, float]
+    notes: list[str]
 
 
 def unchanged(
@@ -96,6 +98,7 @@ def unchanged(
         orientations=len(grid.coarse),
         translations=len(search.translations.coarse),
         seconds={},
+        notes=[],
     )
 
 

@@ -238,6 +238,8 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     total = sum(len(rows) for rows in refinement.inputs.rows)
     voice.progress.enter("expectation", iteration=number, total=total)
     progress = refinement.iterate(before, on_plan=lambda state: _say_plan(state, voice))
+    for note in dict.fromkeys(note for one in progress.results or [] for note in one.notes):
+        voice.log.warning(note, "E38")
     _warn_of_lost(refinement.inputs, progress, voice)
     voice.progress.enter("writing", iteration=number)
     if progress.state.is_finished:

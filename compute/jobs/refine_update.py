@@ -33,6 +33,7 @@ class HalfResults:
     orientations: int
     translations: int
     seconds: dict[str, float]
+    notes: list[str]
 
 
 PER_IMAGE = (
@@ -64,6 +65,7 @@ def merge(shards: list[ShardResults]) -> HalfResults:
         orientations=shards[0].orientations,
         translations=shards[0].translations,
         seconds={name: max(shard.seconds[name] for shard in shards) for name in names},
+        notes=[note for shard in shards for note in shard.notes],
     )
 
 

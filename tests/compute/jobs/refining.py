@@ -76,10 +76,14 @@ def options_of(made: SimulatedSet, **options: Any) -> dict[str, Any]:
 
 
 def refine_here(
-    folder: Path, options: dict[str, Any], threads: int = 1, exchange: Exchange | None = None
+    folder: Path,
+    options: dict[str, Any],
+    threads: int = 1,
+    exchange: Exchange | None = None,
+    device: str = "cpu",
 ) -> Run:
     """A refinement by this process in a folder, both halves after one another unless there are more threads."""
-    team = SoloTeam(lambda seat, half: make_half(seat, half, threads=max(1, threads // 2)), threads)
+    team = SoloTeam(lambda seat, half: make_half(seat, half, device, max(1, threads // 2)), threads)
     params = RefineParams(**options)
     with contextlib.chdir(folder):
         progress = refine.run(params, team, exchange)

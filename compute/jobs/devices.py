@@ -1,0 +1,70 @@
+"""Which device each worker computes on."""
+
+import torch
+from mpi4py import MPI
+
+NO_GPU = "--gpu was given but this torch build/machine has no CUDA device; leave --gpu out to run on the CPU"
+
+
+def gpu_number(text: str, worker: int, present: int) -> int:
+    """The GPU of a worker (counted from 0) for the text behind --gpu, on a machine with so many GPUs.
+
+    A colon parts the workers and a comma the GPUs that one worker's share may use; a worker takes one GPU. Where there
+    are more workers than parts they are dealt out in turn, each time round with the next GPU of the part. An empty text
+    deals out all GPUs of the machine. Raises ValueError where there is no GPU, or not the named one.
+    """
+    if present < 1:
+        raise ValueError(NO_GPU)
+    if not text:
+        return worker % present
+    parts = [[int(number) for number in part.split(",") if number] for part in text.split(":")]
+    parts = [part for part in parts if part] or [list(range(present))]
+    part = parts[worker % len(parts)]
+    chosen = part[worker // len(parts) % len(part)]
+    if chosen >= present:
+        last = (
+            f" and {present - 1}" if present == 2 else f" to {present - 1}" if present > 2 else ""
+        )
+        raise ValueError(
+            f"--gpu names GPU {chosen} but this machine has {present}: use 0{last}, or an empty text for all"
+        )
+    return chosen
+
+
+def device_name(text: str | None, worker: int) -> str:
+    """The device of a worker: the CPU, or for a text behind --gpu one of the machine's GPUs."""
+    if text is None:
+        return "cpu"
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"cuda:{gpu_number(text, worker, present)}"
+
+
+def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
+    """The devices of half 1's and half 2's worker in this process, and a sentence where a process has none.
+
+    All processes of a job call this together and get the same sentence. GPUs that are named go to the workers in the
+    order of their ranks, unnamed ones to the workers of each machine. The leader computes nothing and needs none.
+    """
+    if world is None:
+        try:
+            return [device_name(text, worker) for worker in (0, 1)], ""
+        except ValueError as error:
+            return [], str(error)
+    rank = world.Get_rank()
+    machine = world.Split_type(MPI.COMM_TYPE_SHARED)
+    beside = [one for one in machine.allgather(rank) if one > 0]
+    machine.Free()
+    devices, problem = ["cpu", "cpu"], ""
+    if rank > 0:
+        try:
+            devices = [device_name(text, rank - 1 if text else beside.index(rank))] * 2
+        except ValueError as error:
+            problem = str(error)
+    problems = [one for one in world.allgather(problem) if one]
+    return devices, problems[0] if problems else ""
+
+
+def release_unused(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,162 @@
+"""Devices: which worker gets which, the search on one that is not the CPU, and one that runs out of memory."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from compute.expectation import step
+from compute.expectation.search import Search
+from compute.files import events
+from compute.files.errors import InputError
+from compute.files.progress import read_progress
+from compute.jobs import devices
+from compute.jobs.half_images import HalfImages
+from compute.jobs.simulate import SimulatedSet
+from compute.projection.slices import empty_accumulator
+from compute.sampling.orientations import local_grid
+from tests.compute.expectation.scene import (
+    BOX,
+    NO_TURN,
+    make_block,
+    make_search,
+    make_world,
+    noise_images,
+    tables_for,
+)
+from tests.compute.jobs.refining import Run, copy_inputs, curve, options_of, refine_here
+from tests.compute.stand_in import moved, stand_in
+
+Tiny = tuple[Path, SimulatedSet]
+SHORT = {"symmetry": "D2", "healpix_order": 1, "local_search_order": 2, "maximum_iterations": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "expected"),
+    [
+        ("0:1", 2, [0, 1, 0, 1]),
+        ("0,1", 2, [0, 1, 0, 1]),
+        ("1", 2, [1, 1, 1, 1]),
+        ("0,1:2,3", 4, [0, 2, 1, 3]),
+        ("3:2:1:0", 4, [3, 2, 1, 0]),
+        ("", 3, [0, 1, 2, 0]),
+        (":", 2, [0, 1, 0, 1]),
+    ],
+)
+def test_gpus_are_dealt_out(text: str, present: int, expected: list[int]) -> None:
+    assert [devices.gpu_number(text, worker, present) for worker in range(4)] == expected
+
+
+def test_a_gpu_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="leave --gpu out to run on the CPU"):
+        devices.gpu_number("", 0, 0)
+    with pytest.raises(ValueError, match=r"names GPU 2 but this machine has 2: use 0 and 1"):
+        devices.gpu_number("0:2", 1, 2)
+    with pytest.raises(ValueError, match=r"names GPU 4 but this machine has 4: use 0 to 3"):
+        devices.gpu_number("4", 0, 4)
+
+
+def test_without_the_option_everything_is_on_the_cpu() -> None:
+    assert devices.assigned(None, None) == (["cpu", "cpu"], "")
+
+
+def test_a_machine_without_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.assigned("0:1", None) == ([], devices.NO_GPU)
+
+
+SEARCHES = {
+    "shared": make_search(),
+    "local": make_search(local_grid(15.0, 30.0, 3.0, NO_TURN)),
+    "correlation": make_search(is_correlation=True),
+    "coarse only": make_search(oversample=False),
+}
+
+
+def sums_on(device: torch.device | None, search: Search) -> tuple[Tensor, list[float], set[str]]:
+    """Sums and evidence of three noisy images on a device, and what of the results is elsewhere."""
+    world = make_world()
+    power = world.noise_power(0.05)
+    turns = torch.eye(3).expand(3, 3, 3).contiguous()
+    images = world.images(turns, torch.zeros(3, 2)) + noise_images(3, power)
+    block = make_block(images, world)
+    determined = torch.ones(len(world.pixels.shell))
+    if device is not None:
+        world, block, power, determined = (
+            moved(one, device) for one in (world, block, power, determined)
+        )
+    tables = tables_for(search, world, power)
+    found = [one for one in step.search_block(block, search, tables, determined) if one]
+    accumulator = empty_accumulator(2, BOX // 2, device or "cpu")
+    shared = step.shared_sums(tables)
+    step.accumulate(found, tables, accumulator, shared)
+    step.finish(shared, tables, accumulator)
+    strangers = {
+        field.name
+        for one in found
+        for field in dataclasses.fields(one)
+        if isinstance(value := getattr(one, field.name), Tensor) and value.device != power.device
+    }
+    return accumulator.sums.cpu(), [one.log_evidence for one in found], strangers
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_a_search_stays_on_its_device(kind: str) -> None:
+    """Mixed devices are an error of the stand-in, as they are of a GPU."""
+    here, evidence, _ = sums_on(None, SEARCHES[kind])
+    with stand_in() as device:
+        there, same, strangers = sums_on(device, SEARCHES[kind])
+    assert strangers == set()
+    assert same == pytest.approx(evidence, rel=1e-6)
+    assert float((there - here).abs().max()) < 1e-5 * float(here.abs().max())
+
+
+@pytest.mark.parametrize("zero_mask", [True, False])
+def test_a_refinement_on_another_device_finds_the_same(
+    tiny: Tiny, tmp_path: Path, zero_mask: bool
+) -> None:
+    made = tiny[1]
+    options = options_of(made, **SHORT, zero_mask=zero_mask)
+    here = refine_here(copy_inputs(tiny[0], tmp_path / "here"), options)
+    folder = copy_inputs(tiny[0], tmp_path / "there")
+    with stand_in() as device:
+        there = refine_here(folder, options, device=str(device))
+    assert here.progress.joined is not None and there.progress.joined is not None
+    assert curve(here.progress.joined, there.progress.joined)[1:13].min() > 0.99
+
+
+def refined_with_room_for(images: int, tiny: Tiny, folder: Path) -> Run:
+    """A refinement on a device that holds so many images at a time."""
+    prepared = HalfImages.prepared
+
+    def tight(self: HalfImages, block: np.ndarray, index: int, iteration: int) -> step.Block:
+        if len(block) > images:
+            raise torch.OutOfMemoryError("no room")
+        return prepared(self, block, index, iteration)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HalfImages, "prepared", tight)
+        return refine_here(copy_inputs(tiny[0], folder), options_of(tiny[1], **SHORT))
+
+
+def test_a_device_without_room_gets_fewer_images_at_a_time(tiny: Tiny, tmp_path: Path) -> None:
+    whole = refined_with_room_for(1000, tiny, tmp_path / "whole")
+    tight = refined_with_room_for(3, tiny, tmp_path / "tight")
+    assert whole.progress.joined is not None and tight.progress.joined is not None
+    np.testing.assert_allclose(
+        tight.progress.joined, whole.progress.joined, atol=1e-3 * float(whole.progress.joined.std())
+    )
+    told = [
+        one
+        for one in read_progress(tight.files.progress)
+        if isinstance(one, events.Warn) and one.code == "E38"
+    ]
+    assert len(told) == 1 and "ran out with 16 images at a time" in told[0].message
+
+
+def test_a_device_without_room_for_one_image_ends_the_job(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a single image: continue .* without --gpu on the CPU"):
+        refined_with_room_for(0, tiny, tmp_path / "none")
