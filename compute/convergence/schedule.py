@@ -226,7 +226,7 @@ def needs_rescan(state: State, settings: Settings) -> bool:
 
 def rescan_sizes(state: State, settings: Settings) -> tuple[int, int]:
     """First-pass size and size (px) of a look at all orientations: what its coarse and fine steps keep in phase."""
-    step_deg = coarse_step_deg(settings.healpix_order)
+    step_deg = coarse_step_deg(settings.scan_order)
     first = coarse_size(settings, step_deg, state.current_size)
     return first, coarse_size(settings, step_deg / 2, state.current_size)
 

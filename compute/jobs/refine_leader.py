@@ -200,7 +200,7 @@ class Refinement:
         settings = self.settings
         order = dataclasses.replace(
             order,
-            order=settings.healpix_order,
+            order=settings.scan_order,
             is_local=False,
             range_A=settings.offset_range_A,
             step_A=settings.offset_step_A,

@@ -457,3 +457,8 @@ def test_images_are_compared_with_all_orientations_until_few_switch() -> None:
         coarse_size(settings, 15.0, 64),
         coarse_size(settings, 7.5, 64),
     )
+    finer = replace(settings, scan_order=3)
+    assert rescan_sizes(sized, finer) == (
+        coarse_size(settings, 7.5, 64),
+        coarse_size(settings, 3.75, 64),
+    )
