@@ -72,7 +72,7 @@ def run_job(description: dict[str, Any]) -> int:
     """Run the job on this rank; ValueError for parameters that cannot be used."""
     job, values = description.get("job"), description.get("params", {})
     if job == "refine":
-        return _refine(values)
+        return _refine(values, str(description.get("job_id") or ""))
     if job == "simulate":
         from compute.jobs import simulate
         from compute.params.simulate import SimulateParams
@@ -101,7 +101,7 @@ def checked(model: type[Params], values: dict[str, Any]) -> Params:
         raise ValueError("; ".join(problems)) from None
 
 
-def _refine(values: dict[str, Any]) -> int:
+def _refine(values: dict[str, Any], job_id: str) -> int:
     """A refinement: this rank leads, works, or does everything alone."""
     import mpi4py
 
@@ -160,16 +160,16 @@ def _refine(values: dict[str, Any]) -> int:
         world.Abort(status)
 
     if size > 1:
-        return _lead(params, parallel.MpiTeam(world), abort)
-    return _lead(params, parallel.SoloTeam(make, threads), lambda status: None)
+        return _lead(params, job_id, parallel.MpiTeam(world), abort)
+    return _lead(params, job_id, parallel.SoloTeam(make, threads), lambda status: None)
 
 
-def _lead(params: "RefineParams", team: "Team", abort: Callable[[int], None]) -> int:
+def _lead(params: "RefineParams", job_id: str, team: "Team", abort: Callable[[int], None]) -> int:
     """Run a refinement with its team; `abort` ends the other ranks. What workers never need is imported here."""
     from compute.jobs import refine, voice
 
     try:
-        refine.run(params, team)
+        refine.run(params, team, job_id=job_id)
     except BaseException as error:
         status = voice.exit_status(error)
         abort(status)

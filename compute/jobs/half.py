@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,16 @@ import torch
 from torch import Tensor
 
 from compute.convergence.accuracy import pose_accuracy
-from compute.expectation import step
 from compute.expectation.prepare import image_ctf, transform
-from compute.expectation.rescan import Rescan, rescan_block
-from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
-from compute.jobs.half_expectation import IMAGES_PER_BLOCK, Expectation, Workers
+from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
+from compute.jobs.half_rescan import rescan_images
 from compute.jobs.memory import give_back, peak_GB, resident_GB
+from compute.jobs.scratch import Scratch, ScratchError, copied
+from compute.jobs.workers import Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
@@ -44,7 +46,8 @@ class Half:
     def __init__(self, seat: Seat, team: HalfTeam, device: torch.device, threads: int) -> None:
         self.half = seat.half
         self._seat, self._team, self._device = seat, team, device
-        self._workers = Workers(threads if device.type == "cpu" else 1)
+        self._workers = Workers(threads, device)
+        self._scratch: Scratch | None = None
         self._images: HalfImages
         self._volume: Tensor
         self._accumulator: Accumulator
@@ -69,6 +72,28 @@ class Half:
             "threads": self._workers.threads,
         }
 
+    def copy_to_scratch(
+        self, particles: ParticleSet, folder: str, seats: list[tuple[int, int]]
+    ) -> tuple[int, str]:
+        """Copy the stacks to the folder if this worker's seat (half, member) is one of those that shall.
+
+        Returns the bytes copied and, where that was not possible, why.
+        """
+        if (self._seat.half, self._seat.member) not in seats:
+            return 0, ""
+        self._scratch = Scratch(Path(folder))
+        try:
+            return self._scratch.fill(particles.stacks), ""
+        except ScratchError as error:
+            self._scratch = None
+            return 0, str(error)
+
+    def remove_scratch(self) -> None:
+        """Remove the copies that this process made."""
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
+
     def load(
         self,
         particles: ParticleSet,
@@ -79,8 +104,14 @@ class Half:
         solvent_mask: np.ndarray | None,
         preload: bool,
         seed: int,
+        scratch: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Take over the half's images (`rows` of the particle set) and report what the own ones look like."""
+        """Take over the half's images (`rows` of the particle set) and report what the own ones look like.
+
+        scratch: folder with copies of the stacks, on each machine that has one.
+        """
+        if scratch and socket.gethostname() in scratch:
+            particles = copied(particles, Path(scratch[socket.gethostname()]))
         self._params, self._box, self._pixel_size_A = params, box, pixel_size_A
         self._group = parse_symmetry(params.symmetry)
         share = (self._seat.member, self._seat.members)
@@ -161,31 +192,7 @@ class Half:
         """
         images, search = self._images, self._search(order)
         projector = build_projector(self._volume, self._params.padding, order.size)
-        rows, rotations, offsets = [], [], []
-        for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
-            pixels = images.imagings[index].pixels
-            tables = shared_tables(search, projector, pixels, images.noise(int(index)))
-            own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
-
-            def scan_one(
-                block: np.ndarray, index: int = int(index), tables: SharedTables = tables
-            ) -> tuple[np.ndarray, Rescan]:
-                present = torch.from_numpy(images.parameters.origin_A[block]).to(self._device)
-                prepared = images.prepared(block, index, order.iteration)
-                return block, rescan_block(prepared, present, search, tables)
-
-            size = step.images_per_block(search, IMAGES_PER_BLOCK)
-            blocks = (block for _, block in images.blocks(own, size))
-            for block, found in self._workers.in_order(scan_one, blocks):
-                switched = found.is_switched.cpu().numpy()
-                rows.append(block[switched])
-                rotations.append(found.rotation.cpu().numpy()[switched])
-                offsets.append(found.offset_A.cpu().numpy()[switched])
-        return {
-            "rows": np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64),
-            "rotation": np.concatenate(rotations) if rows else np.zeros((0, 3, 3), np.float32),
-            "origin_A": np.concatenate(offsets) if rows else np.zeros((0, 2)),
-        }
+        return rescan_images(images, order, search, projector, self._workers)
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.

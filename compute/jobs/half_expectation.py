@@ -1,11 +1,8 @@
 """The expectation step of one worker: both passes over blocks of images, and what they add to the half's sums."""
 
-import socket
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +11,12 @@ from torch import Tensor
 from compute.expectation import step
 from compute.expectation.fine import ImageResult
 from compute.expectation.search import Search, SharedTables, shared_tables
-from compute.files.errors import InputError
-from compute.jobs.devices import release_unused
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder, ShardResults, enter
+from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.projection.reference import Projector
 from compute.projection.slices import Accumulator
 
-IMAGES_PER_BLOCK = 16
 # Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
 DETERMINED_SSNR = 3.0
 
@@ -36,38 +31,6 @@ class Searched:
     block: np.ndarray
     results: Iterable[ImageResult | None]
     constants: np.ndarray
-
-
-class Workers:
-    """The threads of a worker, which compute blocks at once and return them in order.
-
-    largest_block: how many images at a time the worker's device has turned out to have room for.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.largest_block = IMAGES_PER_BLOCK
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-
-    @property
-    def are_several(self) -> bool:
-        """Whether blocks are computed ahead of the one that is looked at."""
-        return self._pool is not None
-
-    def in_order(
-        self, function: Callable[[np.ndarray], Any], blocks: Iterable[np.ndarray]
-    ) -> Iterator[Any]:
-        """Results of a function over the blocks in their order."""
-        if self._pool is None:
-            yield from map(function, blocks)
-            return
-        waiting: list[Future[Any]] = []
-        for block in blocks:
-            waiting.append(self._pool.submit(function, block))
-            if len(waiting) > 2 * self.threads:
-                yield waiting.pop(0).result()
-        for one in waiting:
-            yield one.result()
 
 
 class Expectation:
@@ -95,6 +58,8 @@ class Expectation:
         """Search the images of all blocks; report hears of every block that is done."""
         for index, group in groupby(blocks, key=lambda block: block[0]):
             self._search_group(index, (block for _, block in group), workers, report)
+        self._results.notes += workers.notes
+        workers.notes.clear()
 
     def images_per_block(self) -> int:
         """How many images the blocks should have."""
@@ -119,60 +84,17 @@ class Expectation:
         normaliser = images.log_normaliser(index)
         shared = step.shared_sums(tables)
 
-        is_lazy = pixels.shell.device.type == "cpu" and not workers.are_several
-
         def search_block(block: np.ndarray) -> Searched:
             prepared = images.prepared(block, index, self._order.iteration)
             found = step.search_images(prepared, search, tables, determined)
             power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
             constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
-            return Searched(block, found if is_lazy else list(found), constants)
+            return Searched(block, found if workers.is_lazy else list(found), constants)
 
-        def search_all(block: np.ndarray) -> list[Searched]:
-            return self._within_memory(search_block, block, workers)
-
-        for pieces in workers.in_order(search_all, blocks):
-            for piece in pieces:
-                self._put_back(piece, index, tables, shared)
-            report(sum(len(piece.block) for piece in pieces))
+        for piece in workers.in_order(search_block, blocks):
+            self._put_back(piece, index, tables, shared)
+            report(len(piece.block))
         step.finish(shared, tables, self._accumulator)
-
-    def _within_memory(
-        self, search_block: Callable[[np.ndarray], Searched], block: np.ndarray, workers: Workers
-    ) -> list[Searched]:
-        """The block's results in pieces that the device has room for; where it has none, half as many from then on.
-
-        Raises InputError where not even one image finds room.
-        """
-        found: list[Searched] = []
-        rest = block
-        while len(rest):
-            piece = rest[: workers.largest_block]
-            try:
-                found.append(search_block(piece))
-            except torch.OutOfMemoryError:
-                has_room = False
-            else:
-                rest, has_room = rest[len(piece) :], True
-            if not has_room:
-                self._take_less(len(piece), workers)
-        return found
-
-    def _take_less(self, images: int, workers: Workers) -> None:
-        """Halve the largest block after one of so many images found no room, and note it."""
-        device = self._images.device
-        name = f"{device} on {socket.gethostname()}"
-        if images == 1:
-            raise InputError(
-                f"the memory of {name} does not hold the search of a single image: continue from the last iteration "
-                "with fewer processes per GPU, with --padding 1, or without --gpu on the CPU"
-            )
-        release_unused(device)
-        if workers.largest_block == IMAGES_PER_BLOCK:
-            self._results.notes.append(
-                f"The memory of {name} ran out with {images} images at a time; fewer are searched at once from now on."
-            )
-        workers.largest_block = images // 2
 
     def _put_back(
         self,

@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
 from compute.jobs.refine_leader import Refinement
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_report import end_event, iteration_event, start_event
+from compute.jobs.scratch import cleaned_up, fill_scratch, folder_of
 from compute.jobs.voice import Voice, speaking
 from compute.parallel import PerHalf, SoloTeam, Team
 from compute.params.refine import RefineParams
@@ -36,18 +38,21 @@ from compute.sampling.symmetry import parse_symmetry
 LARGE_GROUP = 8
 
 
-def run(params: RefineParams, team: Team, exchange: Exchange | None = None) -> Progress:
+def run(
+    params: RefineParams, team: Team, exchange: Exchange | None = None, job_id: str = ""
+) -> Progress:
     """Refine to the end, or continue a refinement; returns the final state with its maps.
 
     Every file is written as soon as what it holds is known. Raises InputError for input that cannot be used, after
-    the sentence has been shown and recorded.
+    the sentence has been shown and recorded. job_id names the job's folder on the scratch disk.
     """
+    job_id = job_id or str(uuid.uuid4())
     files = IterationFiles(Path(params.output))
     with speaking(files) as voice:
         if params.continue_from:
             root, start_after = find_continuation(params.continue_from)
-            return _refine(params, IterationFiles(root), start_after, team, voice, exchange)
-        return _refine(params, files, None, team, voice, exchange)
+            return _refine(params, IterationFiles(root), start_after, team, voice, exchange, job_id)
+        return _refine(params, files, None, team, voice, exchange, job_id)
 
 
 def _refine(
@@ -57,6 +62,7 @@ def _refine(
     team: Team,
     voice: Voice,
     exchange: Exchange | None,
+    job_id: str,
 ) -> Progress:
     """All iterations from the start or from a checkpoint, to the final files."""
     started = time.perf_counter()
@@ -80,24 +86,17 @@ def _refine(
     voice.progress.write(record)
     voice.progress.start_heartbeat()
     say_foresight(foresight, params, voice)
-    inputs, report = _load(params, inputs, team, voice, files.excluded())
-    _make_room(files, start_after, voice)
-    if len(report.bad):
-        write_excluded(files.excluded(), inputs.particles, report)
-    refinement = Refinement(params, inputs, team, settings, exchange)
-    _say_start(params, inputs, team, voice)
-    writer = Writer(files, params.model_copy(update={"random_seed": inputs.seed}), inputs, command)
-    team.on_progress = voice.progress.advance
-    if resumed is None:
-        voice.progress.enter("estimating noise")
-        progress = refinement.begin()
-        writer.iteration(progress)
-    else:
-        progress = resumed[0]
-        refinement.hand_out(progress.parameters, progress.maps)
-    while not progress.state.is_finished:
-        progress.maps = []  # written, and with the workers: nobody here needs them any more
-        progress = _iterate(refinement, progress, writer, voice)
+    scratch = _scratch_folder(params, inputs, job_id, voice)
+    with cleaned_up(scratch, team):
+        inputs, report = _load(params, inputs, team, voice, files.excluded(), scratch)
+        _make_room(files, start_after, voice)
+        if len(report.bad):
+            write_excluded(files.excluded(), inputs.particles, report)
+        refinement = Refinement(params, inputs, team, settings, exchange)
+        _say_start(params, inputs, team, voice)
+        recorded = params.model_copy(update={"random_seed": inputs.seed})
+        writer = Writer(files, recorded, inputs, command)
+        progress = _all_iterations(refinement, writer, resumed[0] if resumed else None, voice)
     record_peaks(foresight, [peak_GB(), *refinement.peak_memory_GB()], voice)
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
@@ -107,6 +106,34 @@ def _refine(
     is_masked = params.solvent_correct_fsc
     voice.progress.write(end_event(progress.state, files, is_masked, seconds))
     return progress
+
+
+def _all_iterations(
+    refinement: Refinement, writer: Writer, resumed: Progress | None, voice: Voice
+) -> Progress:
+    """Every iteration with its files, from the start or from where an earlier attempt was."""
+    refinement.team.on_progress = voice.progress.advance
+    if resumed is None:
+        voice.progress.enter("estimating noise")
+        progress = refinement.begin()
+        writer.iteration(progress)
+    else:
+        progress = resumed
+        refinement.hand_out(progress.parameters, progress.maps)
+    while not progress.state.is_finished:
+        progress.maps = []  # written, and with the workers: nobody here needs them any more
+        progress = _iterate(refinement, progress, writer, voice)
+    return progress
+
+
+def _scratch_folder(params: RefineParams, inputs: Inputs, job_id: str, voice: Voice) -> Path | None:
+    """The job's folder on the scratch disk; None where none is wanted or no image will be read twice."""
+    if not params.scratch_dir:
+        return None
+    if keeps_images(params, inputs.particles):
+        voice.log.line(" The images are kept in memory, so that they are not copied to scratch.")
+        return None
+    return folder_of(params.scratch_dir, job_id)
 
 
 def _earlier_attempts(files: IterationFiles) -> int:
@@ -202,13 +229,23 @@ def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
 
 
 def _load(
-    params: RefineParams, inputs: Inputs, team: Team, voice: Voice, excluded: Path
+    params: RefineParams,
+    inputs: Inputs,
+    team: Team,
+    voice: Voice,
+    excluded: Path,
+    scratch: Path | None,
 ) -> tuple[Inputs, ImageReport]:
     """Give every worker its images; refuse or leave out those with values that are not finite, warn of odd ones."""
+    particles = dataclasses.replace(inputs.particles, table=Table(inputs.particles.table.name))
+    copies = {}
+    if scratch is not None:
+        voice.progress.enter("copying images to scratch")
+        copies = fill_scratch(scratch, particles, team, voice)
     voice.progress.enter("reading images", total=len(inputs.particles))
     replies = team.call(
         "load",
-        particles=dataclasses.replace(inputs.particles, table=Table(inputs.particles.table.name)),
+        particles=particles,
         params=params,
         box=inputs.box,
         pixel_size_A=inputs.pixel_size_A,
@@ -216,6 +253,7 @@ def _load(
         solvent_mask=inputs.mask,
         preload=keeps_images(params, inputs.particles),
         seed=inputs.seed,
+        scratch=copies,
     )
     report = judge([scan for half in replies for scan in half])
     for sentence, code in report.warnings():

@@ -1,0 +1,43 @@
+"""One worker's look beyond the neighbourhood of the present poses of its images."""
+
+import numpy as np
+import torch
+
+from compute.expectation import step
+from compute.expectation.rescan import Rescan, rescan_block
+from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.jobs.half_images import HalfImages
+from compute.jobs.half_records import SearchOrder
+from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
+from compute.projection.reference import Projector
+
+
+def rescan_images(
+    images: HalfImages, order: SearchOrder, search: Search, projector: Projector, workers: Workers
+) -> dict[str, np.ndarray]:
+    """Positions, rotations and offsets of own images that fit another pose of the shared grid clearly better."""
+    rows, rotations, offsets = [], [], []
+    for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
+        pixels = images.imagings[index].pixels
+        tables = shared_tables(search, projector, pixels, images.noise(int(index)))
+        own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
+
+        def scan_one(
+            block: np.ndarray, index: int = int(index), tables: SharedTables = tables
+        ) -> tuple[np.ndarray, Rescan]:
+            present = torch.from_numpy(images.parameters.origin_A[block]).to(images.device)
+            prepared = images.prepared(block, index, order.iteration)
+            return block, rescan_block(prepared, present, search, tables)
+
+        size = step.images_per_block(search, IMAGES_PER_BLOCK)
+        blocks = (block for _, block in images.blocks(own, size))
+        for block, found in workers.in_order(scan_one, blocks):
+            switched = found.is_switched.cpu().numpy()
+            rows.append(block[switched])
+            rotations.append(found.rotation.cpu().numpy()[switched])
+            offsets.append(found.offset_A.cpu().numpy()[switched])
+    return {
+        "rows": np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64),
+        "rotation": np.concatenate(rotations) if rows else np.zeros((0, 3, 3), np.float32),
+        "origin_A": np.concatenate(offsets) if rows else np.zeros((0, 2)),
+    }
