@@ -163,9 +163,6 @@ class RefineParams(JobParams):
         "--preread_images")] = None
     scratch_dir: Annotated[str, option(COMPUTE,
         "Copy the images to this fast disk first.", "--scratch_dir")] = ""
-    dynamic_handout: Annotated[bool, option(COMPUTE,
-        "Hand out particles to whoever is free; a repeat then equals only within rounding.",
-        advanced=True)] = False
     memory_limit_GB: Annotated[float | None, option(COMPUTE,
         "Memory that each process may use; without it, its share of the machine.",
         advanced=True, gt=0.0)] = None
