@@ -1,6 +1,7 @@
 """`python -m compute job.json`: runs one job, on one process or on every rank of an MPI launch."""
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNUSABLE = 2
+PLAIN_JOBS: tuple[str, ...] = ()
+"""Jobs of one process with a folder of their own: modules of this name in `compute.params` and `compute.jobs`."""
+TOOLS = ("simulate", "compare")
+"""What runs without a job folder."""
 Params = TypeVar("Params", bound=BaseModel)
 
 
@@ -73,19 +78,18 @@ def run_job(description: dict[str, Any]) -> int:
     job, values = description.get("job"), description.get("params", {})
     if job == "refine":
         return _refine(values, str(description.get("job_id") or ""))
-    if job == "simulate":
-        from compute.jobs import simulate
-        from compute.params.simulate import SimulateParams
+    if job in TOOLS or job in PLAIN_JOBS:
+        name = job.replace("_", " ").title().replace(" ", "") + "Params"
+        params = checked(getattr(importlib.import_module(f"compute.params.{job}"), name), values)
+        if job in TOOLS:
+            importlib.import_module(f"compute.jobs.{job}").run(params)
+        else:
+            from compute.jobs import plain
 
-        simulate.run(checked(SimulateParams, values))
+            plain.run(job, params)
         return 0
-    if job == "compare":
-        from compute.jobs import compare
-        from compute.params.compare import CompareParams
-
-        compare.run(checked(CompareParams, values))
-        return 0
-    raise ValueError(f"the job '{job}' is not known: use refine, simulate or compare")
+    known = ", ".join(["refine", *PLAIN_JOBS, *TOOLS])
+    raise ValueError(f"the job '{job}' is not known: use one of {known}")
 
 
 def checked(model: type[Params], values: dict[str, Any]) -> Params:
@@ -109,6 +113,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     from mpi4py import MPI
 
     from compute import parallel
+    from compute.files.relion import IterationFiles
     from compute.jobs.devices import assigned
     from compute.jobs.half import make_half
     from compute.params.launched import is_foreign, launched_as
@@ -121,6 +126,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         if launched_rank == 0:
             raise
         return 0  # the first process says it, and its status counts
+    folder = IterationFiles(Path(params.output)).job
     world, counted = MPI.COMM_WORLD, 1
     if not is_foreign(os.environ, MPI.Get_library_version()):
         if not MPI.Is_initialized():
@@ -133,7 +139,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
             return 0
         from compute.jobs import voice
 
-        voice.refuse(params.output, str(error))
+        voice.refuse(folder, str(error))
         return UNUSABLE
     size, rank = counted, world.Get_rank()
     devices, problem = assigned(params.gpu, world if size > 1 else None)
@@ -141,7 +147,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         if rank == 0:
             from compute.jobs import voice
 
-            voice.refuse(params.output, problem)
+            voice.refuse(folder, problem)
         return UNUSABLE
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)

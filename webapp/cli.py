@@ -29,6 +29,8 @@ EXAMPLES = {
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
 }
+WITHOUT_FOLDER = {"simulate", "compare"}
+"""Jobs that leave no records of their own."""
 USAGE_ERROR = 2
 
 
@@ -88,9 +90,9 @@ def start(name: str, params: JobParams) -> int:
     job_file = local.write_job(folder, name, asked, job_id)
     variables = local.environment(dict(os.environ), job_id, share.threads)
     words = local.command(job_file, share.ranks)
-    if not isinstance(params, RefineParams):
+    if name in WITHOUT_FOLDER:
         return local.run(words, variables)
-    ending = outcome.Watch(Path(params.output))
+    ending = outcome.Watch(Path(str(asked["output"])))
     return ending.settle(local.run(words, variables))
 
 

@@ -36,7 +36,7 @@ class Rank(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int
-    role: Literal["leader", "half 1", "half 2", "both halves"]
+    role: Literal["leader", "half 1", "half 2", "both halves", "alone"]
     host: str
     pid: int
     device: str
@@ -201,6 +201,33 @@ class Memory(Event):
     iteration: int | None = None
 
 
+class Output(BaseModel):
+    """A file that a job has made for other jobs: its path relative to the job folder, and what it holds.
+
+    `particles` counts the rows of a table of particles, micrographs or coordinates.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    content: Literal[
+        "particles",
+        "micrographs",
+        "coordinates",
+        "map",
+        "half map",
+        "mask",
+        "local resolution map",
+        "FSC",
+        "post-processing",
+        "optimiser",
+        "report",
+    ]
+    particles: int | None = None
+    box_size: int | None = None
+    pixel_size_A: Figure = None
+
+
 class End(Event):
     """The job is over, and why."""
 
@@ -214,6 +241,7 @@ class End(Event):
     seconds: Figure = None
     peak_memory_GB: list[Figure] = []
     files: list[str] = []
+    outputs: list[Output] = []
 
 
 AnyEvent = Annotated[

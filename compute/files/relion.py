@@ -57,6 +57,33 @@ def is_abort_requested(folder: Path | str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The names of the files that every job has in its folder."""
+
+    path: Path
+
+    @property
+    def job_file(self) -> Path:
+        """What was asked for."""
+        return self.path / "job.json"
+
+    @property
+    def run_out(self) -> Path:
+        """What the job said."""
+        return self.path / "run.out"
+
+    @property
+    def run_err(self) -> Path:
+        """What the job warned of."""
+        return self.path / "run.err"
+
+    @property
+    def progress(self) -> Path:
+        """The job's events."""
+        return self.path / "progress.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
 class IterationFiles:
     """The names of all files of a refinement with the root `OUT/run`.
 
@@ -72,19 +99,9 @@ class IterationFiles:
         return self.root.parent
 
     @property
-    def run_out(self) -> Path:
-        """What the job said."""
-        return self.folder / "run.out"
-
-    @property
-    def run_err(self) -> Path:
-        """What the job warned of."""
-        return self.folder / "run.err"
-
-    @property
-    def progress(self) -> Path:
-        """The job's events."""
-        return self.folder / "progress.jsonl"
+    def job(self) -> JobFolder:
+        """The files that this job has like every other."""
+        return JobFolder(self.folder)
 
     def named(self, iteration: int | None, name: str) -> Path:
         """`<root>_itNNN_<name>`, or `<root>_<name>` without an iteration."""

@@ -48,7 +48,7 @@ def run(
     """
     job_id = job_id or str(uuid.uuid4())
     files = IterationFiles(Path(params.output))
-    with speaking(files) as voice:
+    with speaking(files.job) as voice:
         if params.continue_from:
             root, start_after = find_continuation(params.continue_from)
             return _refine(params, IterationFiles(root), start_after, team, voice, exchange, job_id)
@@ -104,7 +104,7 @@ def _refine(
     _judge_particles(progress, voice)
     seconds = time.perf_counter() - started
     is_masked = params.solvent_correct_fsc
-    voice.progress.write(end_event(progress.state, files, is_masked, seconds))
+    voice.progress.write(end_event(progress.state, inputs, files, is_masked, seconds))
     return progress
 
 
@@ -139,7 +139,7 @@ def _scratch_folder(params: RefineParams, inputs: Inputs, job_id: str, voice: Vo
 def _earlier_attempts(files: IterationFiles) -> int:
     """How often a job has been started in this folder before; 0 where its events cannot be read."""
     try:
-        told = read_progress(files.progress)
+        told = read_progress(files.job.progress)
     except InputError:
         return 0
     return sum(isinstance(event, events.Start) for event in told)

@@ -151,7 +151,9 @@ def iteration_event(
     )
 
 
-def end_event(state: State, files: IterationFiles, is_masked: bool, seconds: float) -> events.End:
+def end_event(
+    state: State, inputs: Inputs, files: IterationFiles, is_masked: bool, seconds: float
+) -> events.End:
     """The record of a finished refinement."""
     masking = "masked, corrected" if is_masked else "unmasked"
     return events.End(
@@ -162,4 +164,20 @@ def end_event(state: State, files: IterationFiles, is_masked: bool, seconds: flo
         resolution_criterion=f"half-map FSC 0.143, {masking}",
         seconds=seconds,
         files=[path.name for path in (files.joined_map(), files.data(None), files.fsc_star())],
+        outputs=_outputs(inputs, files),
     )
+
+
+def _outputs(inputs: Inputs, files: IterationFiles) -> list[events.Output]:
+    """What other jobs can go on with."""
+    images = {"box_size": inputs.box, "pixel_size_A": inputs.pixel_size_A}
+    maps = [events.Output(path=files.joined_map().name, content="map", **images)]
+    for half in (1, 2):
+        name = files.half_map_unfiltered(None, half).name
+        maps.append(events.Output(path=name, content="half map", **images))
+    count = sum(len(rows) for rows in inputs.rows)
+    return [
+        events.Output(path=files.data(None).name, content="particles", particles=count, **images),
+        *maps,
+        events.Output(path=files.fsc_star().name, content="FSC"),
+    ]

@@ -6,14 +6,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.log import Log
 from compute.files.progress import ProgressWriter
-from compute.files.relion import IterationFiles, clear_markers, write_exit_marker
+from compute.files.relion import JobFolder, clear_markers, write_exit_marker
 
 
 @dataclass(slots=True)
@@ -24,35 +23,35 @@ class Voice:
     progress: ProgressWriter
 
 
-def refuse(output: str, sentence: str) -> None:
-    """Say and record why the job with this output root could not be started."""
-    with contextlib.suppress(InputError), speaking(IterationFiles(Path(output))):
+def refuse(job: JobFolder, sentence: str) -> None:
+    """Say and record why the job of this folder could not be started."""
+    with contextlib.suppress(InputError), speaking(job):
         raise InputError(sentence)
 
 
 @contextlib.contextmanager
-def speaking(files: IterationFiles) -> Iterator[Voice]:
+def speaking(job: JobFolder) -> Iterator[Voice]:
     """The voice of a job in its folder; how the job ends is said, recorded and marked."""
     with contextlib.ExitStack() as stack:
         try:
-            files.folder.mkdir(parents=True, exist_ok=True)
-            clear_markers(files.folder)
-            progress = stack.enter_context(ProgressWriter(files.progress))
-            log = Log(files.run_out, files.run_err, progress, sys.stdout, sys.stderr)
+            job.path.mkdir(parents=True, exist_ok=True)
+            clear_markers(job.path)
+            progress = stack.enter_context(ProgressWriter(job.progress))
+            log = Log(job.run_out, job.run_err, progress, sys.stdout, sys.stderr)
             voice = Voice(stack.enter_context(log), progress)
         except OSError as error:
-            sentence = f"the folder {files.folder} cannot be written: {error.strerror}"
+            sentence = f"the folder {job.path} cannot be written: {error.strerror}"
             print(f" ERROR: {sentence}", file=sys.stderr)
             raise InputError(sentence) from None
         try:
             yield voice
         except BaseException as error:
-            _report_failure(files, voice, error)
+            _report_failure(job, voice, error)
             raise
-        write_exit_marker(files.folder, "success")
+        write_exit_marker(job.path, "success")
 
 
-def _report_failure(files: IterationFiles, voice: Voice, error: BaseException) -> None:
+def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
     is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
     sentence = "The job was stopped." if is_stopped else sentence_of(error)
@@ -63,7 +62,7 @@ def _report_failure(files: IterationFiles, voice: Voice, error: BaseException) -
     voice.progress.write(
         events.End(reason=reason, message=sentence, exit_status=exit_status(error))
     )
-    write_exit_marker(files.folder, "aborted" if is_stopped else "failure")
+    write_exit_marker(job.path, "aborted" if is_stopped else "failure")
 
 
 def sentence_of(error: BaseException) -> str:

@@ -28,7 +28,7 @@ class Watch:
 
     def __init__(self, root: Path) -> None:
         self._files = IterationFiles(root)
-        progress = self._files.progress
+        progress = self._files.job.progress
         self._start = progress.stat().st_size if progress.exists() else 0
 
     def settle(self, status: int) -> int:
@@ -43,8 +43,8 @@ class Watch:
         is_stopped = number in STOPS
         sentence = "The job was stopped." if is_stopped else self._sentence(status, number, events)
         with (
-            ProgressWriter(self._files.progress) as progress,
-            Log(self._files.run_out, self._files.run_err, progress, sys.stderr) as log,
+            ProgressWriter(self._files.job.progress) as progress,
+            Log(self._files.job.run_out, self._files.job.run_err, progress, sys.stderr) as log,
         ):
             log.error(sentence)
             reason = "stopped" if is_stopped else "failed"
@@ -54,9 +54,9 @@ class Watch:
 
     def _events(self) -> list[AnyEvent]:
         """The records that the job has written."""
-        if not self._files.progress.exists():
+        if not self._files.job.progress.exists():
             return []
-        return follow_progress(self._files.progress, self._start)[0]
+        return follow_progress(self._files.job.progress, self._start)[0]
 
     def _sentence(self, status: int, number: int | None, events: list[AnyEvent]) -> str:
         """Why the job ended, and how to go on."""

@@ -305,9 +305,9 @@ def test_names_are_those_of_relion(tmp_path: Path) -> None:
         files.checkpoint(3): "run_it003_checkpoint.npz",
         files.fsc_star(): "run_fsc.star",
         files.fsc_xml(): "run_fsc.xml",
-        files.progress: "progress.jsonl",
-        files.run_out: "run.out",
-        files.run_err: "run.err",
+        files.job.progress: "progress.jsonl",
+        files.job.run_out: "run.out",
+        files.job.run_err: "run.err",
     }
     assert {path.name: path.parent for path in names} == dict.fromkeys(names.values(), tmp_path)
     assert files.iteration_of(files.optimiser(1234)) == 1234

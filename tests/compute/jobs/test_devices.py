@@ -151,7 +151,7 @@ def test_a_device_without_room_gets_fewer_images_at_a_time(tiny: Tiny, tmp_path:
     )
     told = [
         one
-        for one in read_progress(tight.files.progress)
+        for one in read_progress(tight.files.job.progress)
         if isinstance(one, events.Warn) and one.code == "E38"
     ]
     assert len(told) == 1 and "ran out with 16 images at a time" in told[0].message

@@ -34,9 +34,9 @@ def params(folder: Path, **options: object) -> RefineParams:
 def said(foresight: Foresight, given: RefineParams) -> list[events.AnyEvent]:
     """The events of saying a forecast."""
     files = IterationFiles(Path(given.output))
-    with speaking(files) as voice:
+    with speaking(files.job) as voice:
         say_foresight(foresight, given, voice)
-    return read_progress(files.progress)
+    return read_progress(files.job.progress)
 
 
 def test_a_forecast_that_fits_is_recorded_for_every_role(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_the_users_limit_counts(tmp_path: Path) -> None:
 
 def test_peaks_are_recorded_beside_the_forecast(tmp_path: Path) -> None:
     files = IterationFiles(tmp_path / "run")
-    with speaking(files) as voice:
+    with speaking(files.job) as voice:
         record_peaks(FITS, [1.9, 1.7, 1.8, 1.6, 1.7], voice)
-    found = [one for one in read_progress(files.progress) if isinstance(one, events.Memory)]
+    found = [one for one in read_progress(files.job.progress) if isinstance(one, events.Memory)]
     assert [(one.forecast_GB, one.measured_GB) for one in found] == [(2.0, 1.9), (1.9, 1.8)]
 
 

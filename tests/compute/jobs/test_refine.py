@@ -103,7 +103,7 @@ def test_the_iteration_limit_ends_with_a_proper_final_iteration(tiny: Tiny, fold
     assert run.progress.state.iteration == 3
     assert run.progress.state.accumulation_size == 32
     assert agreement(run) >= 5
-    end = read_progress(run.files.progress)[-1]
+    end = read_progress(run.files.job.progress)[-1]
     assert isinstance(end, events.End)
     assert (end.reason, end.iteration) == ("iteration limit", 3)
     assert run.files.half_map_unfiltered(None, 2).is_file()
@@ -129,7 +129,9 @@ def test_a_reference_of_another_box_and_pixel_is_brought_to_the_particles(
     assert start.volume.shape == (32, 32, 32)
     expected = lowpass(truth, 4.0, 30.0).numpy()
     assert np.corrcoef(start.volume.ravel(), expected.ravel())[0, 1] > 0.99
-    warnings = [one for one in read_progress(run.files.progress) if isinstance(one, events.Warn)]
+    warnings = [
+        one for one in read_progress(run.files.job.progress) if isinstance(one, events.Warn)
+    ]
     assert any("other.mrc" in one.message for one in warnings)
 
 
@@ -162,7 +164,7 @@ def test_an_unfiltered_reference_sets_its_own_resolution(tiny: Tiny, folder: Pat
     options = short(tiny, absolute_greyscale=True, initial_lowpass_A=0.0)
     run = refine_here(folder, options | {"reference": "set_truth.mrc"})
     first = next(
-        one for one in read_progress(run.files.progress) if isinstance(one, events.Iteration)
+        one for one in read_progress(run.files.job.progress) if isinstance(one, events.Iteration)
     )
     assert first.current_size is not None and first.current_size >= 16
     assert agreement(run) >= 6
@@ -222,7 +224,7 @@ def test_a_mask_corrects_the_fsc(tiny: Tiny, folder: Path) -> None:
         assert not np.array_equal(unfiltered, read_map(run.files.half_map(number, 1)).volume)
     outside = read_map(run.files.half_map(2, 1)).volume[mask == 0]
     assert outside.std() < 1e-6 * np.abs(read_map(run.files.half_map(2, 1)).volume).max()
-    end = read_progress(run.files.progress)[-1]
+    end = read_progress(run.files.job.progress)[-1]
     assert "masked" in end.resolution_criterion
 
 

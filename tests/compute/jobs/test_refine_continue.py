@@ -175,7 +175,9 @@ def test_a_continued_run_is_the_uninterrupted_one(alone: Run, tmp_path: Path, af
     assert {f"run_{name}" for name in FINAL_NAMES} <= later
     for name in later:
         assert (moved / name).read_bytes() == (alone.files.folder / name).read_bytes()
-    starts = [one for one in read_progress(again.files.progress) if isinstance(one, events.Start)]
+    starts = [
+        one for one in read_progress(again.files.job.progress) if isinstance(one, events.Start)
+    ]
     assert [(one.attempt, one.continued_after_iteration) for one in starts] == [
         (1, None),
         (2, after),
@@ -196,7 +198,7 @@ def test_options_given_anew_count_and_others_stay(alone: Run, tmp_path: Path) ->
     assert longer.progress.state.iteration == ITERATIONS + 1
     start = next(
         one
-        for one in reversed(read_progress(longer.files.progress))
+        for one in reversed(read_progress(longer.files.job.progress))
         if isinstance(one, events.Start)
     )
     assert start.parameters["symmetry"] == "D2"

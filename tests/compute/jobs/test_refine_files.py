@@ -198,7 +198,7 @@ def test_view_files_hold_one_cylinder_per_seen_direction(finished: Run) -> None:
 
 
 def test_progress_tells_the_whole_story(finished: Run) -> None:
-    told = read_progress(finished.files.progress)
+    told = read_progress(finished.files.job.progress)
     start, end = told[0], told[-1]
     assert isinstance(start, events.Start)
     assert (start.seed, start.particles, start.half_sizes) == (1, 120, [60, 60])
@@ -224,7 +224,7 @@ def test_progress_tells_the_whole_story(finished: Run) -> None:
 
 
 def test_run_out_can_be_searched_for_auto(finished: Run) -> None:
-    lines = finished.files.run_out.read_text().splitlines()
+    lines = finished.files.job.run_out.read_text().splitlines()
     told = [line for line in lines if line.startswith(" Auto-refine: ")]
     count = finished.progress.state.iteration
     numbers = [int(line.rpartition("=")[2]) for line in told if "Iteration=" in line]
@@ -235,10 +235,10 @@ def test_run_out_can_be_searched_for_auto(finished: Run) -> None:
     assert any("0.5 at" in line and "0.143 at" in line for line in told)
     warned = [
         one.message
-        for one in read_progress(finished.files.progress)
+        for one in read_progress(finished.files.job.progress)
         if isinstance(one, events.Warn)
     ]
-    assert finished.files.run_err.read_text() == "".join(f" WARNING: {one}\n" for one in warned)
+    assert finished.files.job.run_err.read_text() == "".join(f" WARNING: {one}\n" for one in warned)
 
 
 def test_a_checkpoint_holds_state_parameters_and_half_sets(finished: Run) -> None:

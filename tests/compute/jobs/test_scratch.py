@@ -181,7 +181,7 @@ def test_images_in_memory_are_not_copied(tiny: Tiny, tmp_path: Path) -> None:
     folder = copy_inputs(tiny[0], tmp_path / "kept")
     options = short(tiny[1], tmp_path / "absent") | {"preread_images": True}
     run = refine_here(folder, options)
-    told = read_progress(run.files.progress)
+    told = read_progress(run.files.job.progress)
     assert not [one for one in told if isinstance(one, events.Warn) and one.code == "E43"]
     assert not [one for one in told if isinstance(one, events.Phase) and "scratch" in one.phase]
 
@@ -192,7 +192,7 @@ def test_a_scratch_disk_without_room_is_warned_of(
     monkeypatch.setattr(scratch, "RESERVE_BYTES", 1 << 60)
     folder = copy_inputs(tiny[0], tmp_path / "full")
     run = refine_here(folder, short(tiny[1], disk))
-    told = read_progress(run.files.progress)
+    told = read_progress(run.files.job.progress)
     warned = [one for one in told if isinstance(one, events.Warn) and one.code == "E43"]
     assert len(warned) == 1 and "read where they are" in warned[0].message
     assert run.progress.state.is_finished
