@@ -132,6 +132,7 @@ HEAVY = {"torch", "numba", "scipy", "mpi4py"}
     [
         ("compute.params", HEAVY | {"pandas", "numpy"}),
         ("compute.files", HEAVY),
+        ("compute.files.star", HEAVY | {"pandas"}),
         ("webapp", HEAVY | {"pandas"}),
         ("db", HEAVY | {"pandas"}),
     ],

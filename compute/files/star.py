@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
-import starfile
 
 from compute.files.atomic import replacing, write_whole
 from compute.files.errors import InputError
@@ -25,6 +23,7 @@ STAR_VERSION: Final = 30001
 """The layout that is written: the first one with an optics table."""
 
 _ROWS_AT_ONCE: Final = 4_000
+_MANY_ROWS: Final = 1_000
 _SPECIAL: Final = (
     *(" ", "\t", "\n", "\r", "'", '"', "\x07"),
     *("\0\0", "\0_", "\0#", "\0data_", "\0loop_"),
@@ -142,6 +141,10 @@ def _texts(values: np.ndarray) -> list[str]:
     """The tokens of a column; a number that stands in many rows is formatted once."""
     if values.dtype.kind in "fbiu":
         form = "%.12g" if values.dtype.kind == "f" else "%d"
+        if len(values) < _MANY_ROWS:
+            return list(map(form.__mod__, values.tolist()))
+        import pandas as pd
+
         codes, distinct = pd.factorize(values)
         if len(distinct) > len(values) // 2:
             return list(map(form.__mod__, values.tolist()))
@@ -172,6 +175,8 @@ def read_tables(path: Path | str) -> dict[str, Any]:
     Types are those of the labels (whole numbers, floats, bools, texts), never guessed. Raises
     InputError for a file that is missing or is no STAR file.
     """
+    import starfile
+
     path = Path(path)
     _read_text(path)
     texts = [label.star for label in LABELS.values() if label.kind in ("str", "vector")]
@@ -201,6 +206,9 @@ def write_tables(path: Path | str, tables: Sequence[Table], comments: Sequence[s
     numbers that are not finite and for texts with quotes, backslashes or line breaks, which
     `read_tables` would not get back.
     """
+    import pandas as pd
+    import starfile
+
     blocks: dict[str, Any] = {}
     for table in tables:
         check_finite(table, str(path))

@@ -1,8 +1,8 @@
 """The columns of a STAR block, with the types that their labels force.
 
-A body without quotes and comments goes through pandas' C tokeniser. Everything else, and every body
-with which the tokeniser is not content, goes line by line; that path defines the grammar and names
-the line of each error.
+A large body without quotes and comments goes through pandas' C tokeniser. Everything else, and every
+body with which the tokeniser is not content, goes line by line; that path defines the grammar and
+names the line of each error. Small tables never load pandas.
 """
 
 import csv
@@ -11,10 +11,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from compute.files.errors import InputError
 from compute.files.labels import Kind, label_kind
@@ -27,6 +26,8 @@ _DTYPES: Final[Mapping[Kind, type]] = MappingProxyType(
     {"str": object, "vector": object, "int": np.int64, "bool": np.bool_, "float": np.float64}
 )
 _TOKEN_DTYPES: Final[Mapping[Kind, type]] = MappingProxyType({**_DTYPES, "bool": np.int64})
+_LARGE_BYTES: Final = 200_000
+"""From here on the tokeniser pays for its start."""
 _NEEDED: Final = {"float": "a finite number", "int": "a whole number", "bool": "0 or 1"}
 
 
@@ -39,7 +40,8 @@ def columns_of(block: Block, path: Path) -> dict[str, np.ndarray]:
     kinds = [label_kind(label) or "str" for label in block.labels]
     if block.is_list:
         return _list_columns(block, kinds, path)
-    if block.body and "vector" not in kinds and not _needs_care(block.body):
+    is_large = len(block.body) >= _LARGE_BYTES
+    if is_large and "vector" not in kinds and not _needs_care(block.body):
         quick = _quick_columns(block, kinds)
         if quick is not None:
             return quick
@@ -72,8 +74,10 @@ def _quick_columns(block: Block, kinds: list[Kind]) -> dict[str, np.ndarray] | N
     return found
 
 
-def _frame(body: bytes, kinds: list[Kind], separator: str) -> pd.DataFrame | None:
-    """The tokens of a body, separated by one character or by blanks; None where that fails."""
+def _frame(body: bytes, kinds: list[Kind], separator: str) -> Any | None:
+    """A data frame of a body's tokens, separated by one character or by blanks; None where that fails."""
+    import pandas as pd
+
     try:
         with np.errstate(invalid="ignore"):  # an infinite whole number is refused below
             frame = pd.read_csv(

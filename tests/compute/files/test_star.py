@@ -1,6 +1,7 @@
 """STAR files: grammar, types, refusals with their line, writing, and agreement with `starfile`."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import starfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compute.files import star, star_columns
 from compute.files.errors import InputError
 from compute.files.labels import LABELS, label_kind, star_label
 from compute.files.star import read_star, read_tables, write_star, write_tables
@@ -164,8 +166,11 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(st.tuples(TEXTS, NUMBERS, st.integers(-(2**53), 2**53), st.booleans())))
-def test_what_is_written_is_read_back(tmp_path_factory, rows: list[tuple]) -> None:
+@given(
+    rows=st.lists(st.tuples(TEXTS, NUMBERS, st.integers(-(2**53), 2**53), st.booleans())),
+    is_large=st.booleans(),
+)
+def test_what_is_written_is_read_back(tmp_path_factory, rows: list[tuple], is_large: bool) -> None:
     columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
     table = Table(
         "particles",
@@ -179,8 +184,13 @@ def test_what_is_written_is_read_back(tmp_path_factory, rows: list[tuple]) -> No
     path = tmp_path_factory.mktemp("star") / "a.star"
     if not rows:
         return
-    write_star(path, [table])
-    found = read_star(path)["particles"].columns
+    limits = (0, 0) if is_large else (10**9, 10**9)
+    with (
+        patch.object(star, "_MANY_ROWS", limits[0]),
+        patch.object(star_columns, "_LARGE_BYTES", limits[1]),
+    ):
+        write_star(path, [table])
+        found = read_star(path)["particles"].columns
     for label in ("unknownText", "rlnClassNumber", "rlnHasConverged"):
         assert found[label].tolist() == table.columns[label].tolist()
     np.testing.assert_allclose(
@@ -318,7 +328,8 @@ def test_the_quick_and_the_careful_path_agree(
         body = "".join(gap.join(row) + end + "\n" for row in rows)
         path.write_text(LOOP + body + comment)
         try:
-            columns = read_star(path)["particles"].columns
+            with patch.object(star_columns, "_LARGE_BYTES", 1):
+                columns = read_star(path)["particles"].columns
         except InputError as error:
             return str(error)
         return [(values.dtype, values.tolist()) for values in columns.values()]
