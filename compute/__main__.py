@@ -112,7 +112,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     mpi4py.rc(initialize=False, finalize=True)
     from mpi4py import MPI
 
-    from compute import parallel
+    from compute import parallel, parallel_mpi
     from compute.files.relion import IterationFiles
     from compute.jobs.devices import assigned
     from compute.jobs.half import make_half
@@ -158,7 +158,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     if rank > 0:
         for number in STOPS:
             signal.signal(number, signal.SIG_IGN)  # the leader ends the job, and with it this rank
-        parallel.serve(world, make)
+        parallel_mpi.serve(world, make)
         return 0
 
     def abort(status: int) -> None:
@@ -166,7 +166,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         world.Abort(status)
 
     if size > 1:
-        return _lead(params, job_id, parallel.MpiTeam(world), abort)
+        return _lead(params, job_id, parallel_mpi.MpiTeam(world), abort)
     return _lead(params, job_id, parallel.SoloTeam(make, threads), lambda status: None)
 
 

@@ -1,27 +1,19 @@
 """The team of processes of a job: a leader that decides, and workers that hold the two half-sets.
 
 The leader calls a method of the workers and collects what they return; workers only answer. With one process, the
-same calls go to two workers in it. Whatever the leader hands to a half passes through `Team.call` and is written
-down in `Team.messages`, so that a test can tell what one half has learnt of the other.
+same calls go to two workers in it, with several to other ranks (`parallel_mpi.py`). Whatever the leader hands to a
+half passes through `Team.call` and is written down in `Team.messages`, so that a test can tell what one half has
+learnt of the other.
 """
 
-import pickle
-import time
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
-from mpi4py import MPI
 from torch import Tensor
-
-POLL_S = 0.002
-CALL, REPLY, SLAB, PROGRESS, FAILURE = 11, 12, 13, 14, 15
-SLAB_BYTES = 64_000_000
 
 
 @runtime_checkable
@@ -186,99 +178,6 @@ class SoloTeam(Team):
             self._pool.shutdown()
 
 
-class MpiHalfTeam(HalfTeam):
-    """The workers of one half on several ranks."""
-
-    def __init__(self, communicator: MPI.Comm, ranks: Sequence[int]) -> None:
-        self._communicator = communicator
-        self._ranks = list(ranks)
-        self._own = communicator.Get_rank()
-
-    def reduce(self, sums: Tensor) -> None:
-        """Add the members' sums to the first member's slab by slab, always in the order of ranks."""
-        if sums.device.type != "cpu":
-            copy = sums.cpu()
-            self.reduce(copy)
-            sums.copy_(copy)
-            return
-        flat = sums.view(-1).numpy()
-        length = max(1, SLAB_BYTES // flat.itemsize)
-        first = self._ranks[0]
-        for start in range(0, flat.size, length):
-            part = flat[start : start + length]
-            if self._own != first:
-                self._communicator.Send(part, dest=first, tag=SLAB)
-                continue
-            received = np.empty_like(part)
-            for rank in self._ranks[1:]:
-                wait_for(self._communicator, rank, SLAB)
-                self._communicator.Recv(received, source=rank, tag=SLAB)
-                part += received
-
-    def report(self, images: int) -> None:
-        """Send the number to the leader."""
-        self._communicator.send(images, dest=0, tag=PROGRESS)
-
-    def share(self, value: Any) -> Any:
-        """The first member's value, sent to the others."""
-        if self._own == self._ranks[0]:
-            for rank in self._ranks[1:]:
-                self._communicator.send(value, dest=rank, tag=SLAB)
-            return value
-        wait_for(self._communicator, self._ranks[0], SLAB)
-        return self._communicator.recv(source=self._ranks[0], tag=SLAB)
-
-
-class MpiTeam(Team):
-    """The leader on rank 0; odd ranks hold half 1, even ranks half 2."""
-
-    def __init__(self, communicator: MPI.Comm) -> None:
-        super().__init__()
-        self._communicator = communicator
-        self._seats = seats_of(communicator.Get_size())
-
-    def seats(self) -> list[Seat]:
-        """Ranks 1, 2, 3, … in order."""
-        return self._seats
-
-    def _exchange(
-        self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
-    ) -> list[Any]:
-        asked = [(self._seats.index(seat) + 1, seat) for seat in seats]
-        pickled = {
-            half: pickle.dumps((method, values), protocol=5) for half, values in arguments.items()
-        }
-        for rank, seat in asked:
-            self._communicator.send(pickled[seat.half], dest=rank, tag=CALL)
-        replies = []
-        for rank, _ in asked:
-            while not self._communicator.iprobe(source=rank, tag=REPLY):
-                self._raise_failure()
-                if not self._take_progress():
-                    time.sleep(POLL_S)
-            replies.append(self._communicator.recv(source=rank, tag=REPLY))
-        while self._take_progress():
-            pass
-        return replies
-
-    def _raise_failure(self) -> None:
-        """Raise the error that stopped a worker, if one was; the other workers may then wait for it forever."""
-        if self._communicator.iprobe(source=MPI.ANY_SOURCE, tag=FAILURE):
-            raise pickle.loads(self._communicator.recv(source=MPI.ANY_SOURCE, tag=FAILURE))
-
-    def _take_progress(self) -> bool:
-        """Pass one report of a worker on, if there is one."""
-        if not self._communicator.iprobe(source=MPI.ANY_SOURCE, tag=PROGRESS):
-            return False
-        self.on_progress(self._communicator.recv(source=MPI.ANY_SOURCE, tag=PROGRESS))
-        return True
-
-    def close(self) -> None:
-        """Tell all workers to end."""
-        for rank in range(1, self._communicator.Get_size()):
-            self._communicator.send(None, dest=rank, tag=CALL)
-
-
 def seats_of(ranks: int) -> list[Seat]:
     """The places of ranks 1 to ranks - 1: odd ones hold half 1, even ones half 2."""
     check_rank_count(ranks)
@@ -296,47 +195,6 @@ def check_rank_count(ranks: int) -> None:
         raise ValueError(
             f"{ranks} processes cannot be shared out: use 3, 5, 7…: one leader plus the same number for each half"
         )
-
-
-def wait_for(communicator: MPI.Comm, rank: int, tag: int) -> None:
-    """Return when a message is there; until then sleep, so that waiting costs no core."""
-    while not communicator.iprobe(source=rank, tag=tag):
-        time.sleep(POLL_S)
-
-
-def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> None:
-    """Answer the leader's calls on a worker's rank until it closes the team."""
-    rank, seats = communicator.Get_rank(), seats_of(communicator.Get_size())
-    seat = seats[rank - 1]
-    ranks = [other for other, place in enumerate(seats, 1) if place.half == seat.half]
-    worker = make(seat, MpiHalfTeam(communicator, ranks))
-    while True:
-        wait_for(communicator, 0, CALL)
-        packed = communicator.recv(source=0, tag=CALL)
-        if packed is None:
-            return
-        method, arguments = pickle.loads(packed)
-        try:
-            reply = getattr(worker, method)(**arguments)
-        except Exception as error:
-            communicator.send(_packed_error(error, rank), dest=0, tag=FAILURE)
-            continue
-        communicator.send(reply, dest=0, tag=REPLY)
-        del packed, arguments, reply
-
-
-def _packed_error(error: Exception, rank: int) -> bytes:
-    """An error with its place on a worker, ready to be raised by the leader."""
-    place = f"on rank {rank}:\n{traceback.format_exc()}"
-    error.add_note(place)
-    try:
-        packed = pickle.dumps(error)
-        pickle.loads(packed)
-    except Exception:
-        substitute = RuntimeError(f"{type(error).__name__}: {error}")
-        substitute.add_note(place)
-        return pickle.dumps(substitute)
-    return packed
 
 
 def check_launch(size: int, asked: int, launched: int) -> None:

@@ -23,6 +23,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "compute.maximisation": ("compute.projection", "compute.signal", "compute.sampling.symmetry"),
     "compute.convergence": ("compute.sampling", "compute.signal", "compute.projection"),
     "compute.parallel": (),
+    "compute.parallel_mpi": ("compute.parallel",),
     "compute.jobs": ANYTHING,
     "compute.preview": ANYTHING,
     "compute.__main__": ANYTHING,
