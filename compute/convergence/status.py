@@ -4,8 +4,8 @@ The console lines begin with ` Auto-refine:` and keep the wording that users sea
 (algorithm specification 8.4).
 """
 
+from compute.convergence.decision import POOR_ACCURACY_DEG, STALLS_TO_STOP, is_settled
 from compute.convergence.levels import FINE_ENOUGH
-from compute.convergence.schedule import POOR_ACCURACY_DEG, STALLS_TO_STOP, is_settled
 from compute.convergence.state import UNKNOWN, Settings, State
 
 PREFIX = " Auto-refine: "

@@ -10,26 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from compute.convergence import schedule, status
+from compute.convergence import status
+from compute.convergence.decision import POOR_ACCURACY_DEG
 from compute.convergence.state import UNKNOWN, Settings, State
 from compute.files import events
 from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles, supersede
-from compute.files.table import Table
-from compute.jobs.foresight import foresee, keeps_images, record_peaks, say_foresight
-from compute.jobs.image_check import ImageReport, judge, write_excluded
+from compute.jobs.foresight import foresee, record_peaks, say_foresight
+from compute.jobs.image_check import write_excluded
 from compute.jobs.memory import peak_GB
 from compute.jobs.particle_report import particle_sentences
-from compute.jobs.refine_files import Writer, restore, rows_of
-from compute.jobs.refine_inputs import MINIMUM_HALF, Inputs, read_inputs
+from compute.jobs.refine_checkpoint import restore, rows_of
+from compute.jobs.refine_files import Writer
+from compute.jobs.refine_inputs import Inputs, read_inputs
 from compute.jobs.refine_leader import Refinement
+from compute.jobs.refine_load import load_images, scratch_folder
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_report import end_event, iteration_event, start_event
-from compute.jobs.scratch import cleaned_up, fill_scratch, folder_of
+from compute.jobs.scratch import cleaned_up
 from compute.jobs.voice import Voice, speaking
-from compute.parallel import PerHalf, SoloTeam, Team
+from compute.parallel import SoloTeam, Team
 from compute.params.refine import RefineParams
 from compute.sampling.symmetry import parse_symmetry
 
@@ -86,9 +88,9 @@ def _refine(
     voice.progress.write(record)
     voice.progress.start_heartbeat()
     say_foresight(foresight, params, voice)
-    scratch = _scratch_folder(params, inputs, job_id, voice)
+    scratch = scratch_folder(params, inputs, job_id, voice)
     with cleaned_up(scratch, team):
-        inputs, report = _load(params, inputs, team, voice, files.excluded(), scratch)
+        inputs, report = load_images(params, inputs, team, voice, files.excluded(), scratch)
         _make_room(files, start_after, voice)
         if len(report.bad):
             write_excluded(files.excluded(), inputs.particles, report)
@@ -126,16 +128,6 @@ def _all_iterations(
     return progress
 
 
-def _scratch_folder(params: RefineParams, inputs: Inputs, job_id: str, voice: Voice) -> Path | None:
-    """The job's folder on the scratch disk; None where none is wanted or no image will be read twice."""
-    if not params.scratch_dir:
-        return None
-    if keeps_images(params, inputs.particles):
-        voice.log.line(" The images are kept in memory, so that they are not copied to scratch.")
-        return None
-    return folder_of(params.scratch_dir, job_id)
-
-
 def _earlier_attempts(files: IterationFiles) -> int:
     """How often a job has been started in this folder before; 0 where its events cannot be read."""
     try:
@@ -169,10 +161,10 @@ def _say_start(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -
 
 def _judge_alignment(state: State, voice: Voice) -> None:
     """Warn at the end where the particles could not be aligned."""
-    if schedule.POOR_ACCURACY_DEG < state.accuracy_angle_deg < UNKNOWN:
+    if POOR_ACCURACY_DEG < state.accuracy_angle_deg < UNKNOWN:
         voice.log.warning(
             f"The angular accuracy at the end is {state.accuracy_angle_deg:.1f} degrees, worse than "
-            f"{schedule.POOR_ACCURACY_DEG:g}: the particles were not aligned and the resolution cannot be trusted. "
+            f"{POOR_ACCURACY_DEG:g}: the particles were not aligned and the resolution cannot be trusted. "
             "Check the reference, the mask diameter and the CTFs, or remove bad particles.",
             "E45",
         )
@@ -226,53 +218,6 @@ def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
         maximum_iterations=params.maximum_iterations,
         cone_steps=3.0,
     )
-
-
-def _load(
-    params: RefineParams,
-    inputs: Inputs,
-    team: Team,
-    voice: Voice,
-    excluded: Path,
-    scratch: Path | None,
-) -> tuple[Inputs, ImageReport]:
-    """Give every worker its images; refuse or leave out those with values that are not finite, warn of odd ones."""
-    particles = dataclasses.replace(inputs.particles, table=Table(inputs.particles.table.name))
-    copies = {}
-    if scratch is not None:
-        voice.progress.enter("copying images to scratch")
-        copies = fill_scratch(scratch, particles, team, voice)
-    voice.progress.enter("reading images", total=len(inputs.particles))
-    replies = team.call(
-        "load",
-        particles=particles,
-        params=params,
-        box=inputs.box,
-        pixel_size_A=inputs.pixel_size_A,
-        rows=PerHalf(*inputs.rows),
-        solvent_mask=inputs.mask,
-        preload=keeps_images(params, inputs.particles),
-        seed=inputs.seed,
-        scratch=copies,
-    )
-    report = judge([scan for half in replies for scan in half])
-    for sentence, code in report.warnings():
-        voice.log.warning(sentence, code)
-    if not len(report.bad):
-        return inputs, report
-    sentence = report.sentence(inputs.particles)
-    if params.bad_images == "refuse":
-        raise InputError(
-            f"{sentence}. Leave them out with --bad-images exclude, or extract them again."
-        )
-    remaining = team.call("drop", rows=report.bad)
-    if min(half[0] for half in remaining) < MINIMUM_HALF:
-        raise InputError(
-            f"{sentence}; without them a half-set has fewer than {MINIMUM_HALF} particles"
-        )
-    voice.log.warning(f"{sentence}. They are left out; {excluded} lists them.", "E27")
-    first_rows, second_rows = (one[~np.isin(one, report.bad)] for one in inputs.rows)
-    return dataclasses.replace(inputs, rows=(first_rows, second_rows)), report
 
 
 def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Voice) -> Progress:
