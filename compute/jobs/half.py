@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compute.convergence.accuracy import pose_accuracy
-from compute.expectation.prepare import image_ctf, transform
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages
+from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
 from compute.jobs.half_rescan import rescan_images
 from compute.jobs.memory import give_back, peak_GB, resident_GB
 from compute.jobs.scratch import Scratch, ScratchError, copied
+from compute.jobs.searches import search_of
 from compute.jobs.workers import Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
@@ -27,12 +27,8 @@ from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
 from compute.projection.reference import build_projector
 from compute.projection.slices import Accumulator, empty_accumulator
-from compute.sampling.healpix import direction_count, step_deg
-from compute.sampling.orientations import LocalGrid, OrientationGrid, global_grid, local_grid
 from compute.sampling.symmetry import parse_symmetry
-from compute.sampling.translations import translation_grid
 from compute.signal import masks
-from compute.signal.fourier import shell_sums
 
 # A map coarser than this is no judge of its own shape.
 ENVELOPE_RESOLUTION_A = 30.0
@@ -131,24 +127,7 @@ class Half:
 
         norm: correction of every chosen image, divided out. Images are masked as for alignment.
         """
-        images, shells = self._images, self._box // 2 + 1
-        mine = np.isin(chosen, images.own)
-        own, norm = chosen[mine], norm[mine]
-        power = np.zeros((len(own), shells))
-        total = [
-            torch.zeros(len(one.pixels.shell), dtype=torch.complex128) for one in images.imagings
-        ]
-        for index, block in images.blocks(own, 64):
-            imaging, where = images.imagings[index], np.isin(own, block)
-            divisor = torch.from_numpy(norm[where]).float().to(self._device)
-            read = images.read(block) / divisor[:, None, None]
-            if self._params.zero_mask:
-                read = masks.mask_images(read, imaging.background, None)
-            found = transform(read, imaging)
-            power[where] = shell_sums(found.abs().square(), imaging.pixels.shell, shells).cpu()
-            total[index] += found.sum(0).to(torch.complex128).cpu()
-        optics = images.particles.optics_index[images.rows[own]]
-        return {"optics": optics, "power": power, "sum": [one.numpy() for one in total]}
+        return sampled_power(self._images, self._box, chosen, norm, self._params.zero_mask)
 
     # ---- every iteration
 
@@ -162,35 +141,16 @@ class Half:
 
     def accuracy(self, chosen: np.ndarray, size: int) -> dict[str, np.ndarray]:
         """Expected errors of own images among the chosen (positions in the half)."""
-        images = self._images
-        own = chosen[np.isin(chosen, images.own)]
         projector = build_projector(self._volume, self._params.padding, size)
-        angle, offset = np.zeros(len(own)), np.zeros(len(own))
-        sensitivity = np.zeros((len(own), self._box // 2 + 1))
-        for index, block in images.blocks(own, 64):
-            where, imaging = np.isin(own, block), images.imagings[index]
-            forward = image_ctf(imaging, images.defocus(block)) * images.scale(block)[:, None]
-            noise = images.noise(index)[imaging.pixels.shell]
-            precision = (forward.double().square() / (2 * noise)).float()
-            precision[:, 0] = 0.0
-            found = pose_accuracy(
-                projector,
-                imaging.pixels,
-                size,
-                images.rotations(block),
-                precision,
-                self._pixel_size_A,
-            )
-            angle[where], offset[where] = found.angle_deg.cpu(), found.offset_A.cpu()
-            sensitivity[where] = found.sensitivity.cpu()
-        return {"angle": angle, "offset": offset, "sensitivity": sensitivity}
+        box, pixel_size_A = self._box, self._pixel_size_A
+        return expected_errors(self._images, projector, box, pixel_size_A, chosen, size)
 
     def rescan(self, order: SearchOrder) -> dict[str, np.ndarray]:
         """Own images (positions in the half) that fit a pose of the order's shared grid clearly better than theirs.
 
         Returns their positions, rotations and offsets.
         """
-        images, search = self._images, self._search(order)
+        images, search = self._images, self._search_of(order)
         projector = build_projector(self._volume, self._params.padding, order.size)
         return rescan_images(images, order, search, projector, self._workers)
 
@@ -215,7 +175,7 @@ class Half:
 
     def _search_images(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """Search the own images and put them back; the projector and all tables are gone afterwards."""
-        images, search, shells = self._images, self._search(order), self._box // 2 + 1
+        images, search, shells = self._images, self._search_of(order), self._box // 2 + 1
         results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
         projector = build_projector(self._volume, self._params.padding, order.size)
         del self._volume  # until the next one is made
@@ -230,35 +190,9 @@ class Half:
         expectation.run(blocks, self._workers, self._team.report)
         return results
 
-    def _search(self, order: SearchOrder) -> Search:
-        """Grids and rules of the iteration."""
-        params, parameters = self._params, self._images.parameters
-        grid: OrientationGrid | LocalGrid
-        if order.is_local:
-            grid = local_grid(
-                step_deg(order.order),
-                order.local_sigma_deg,
-                order.cone_steps,
-                order.rotation_offset,
-            )
-        else:
-            weights = parameters.direction_weights
-            if weights is not None and len(weights) != direction_count(order.order):
-                weights = None
-            grid = global_grid(order.order, self._group, order.rotation_offset, weights)
-        return Search(
-            orientations=grid,
-            translations=translation_grid(order.range_A, order.step_A, order.shift_offset_A),
-            size=order.size,
-            coarse_size=order.coarse_size,
-            accumulation_size=order.accumulation_size,
-            oversample=order.oversample,
-            is_correlation=order.is_correlation,
-            adaptive_fraction=params.adaptive_fraction,
-            maximum_significant=params.maximum_significant,
-            score_divisor=params.score_divisor,
-            offset_sigma_A=parameters.offset_sigma_A,
-        )
+    def _search_of(self, order: SearchOrder) -> Search:
+        """Grids and rules of an iteration."""
+        return search_of(order, self._params, self._images.parameters, self._group)
 
     # ---- maps, by the first worker of the half
 

@@ -14,10 +14,11 @@ import torch
 from compute.convergence import schedule
 from compute.convergence.resolution import ssnr_from_fsc
 from compute.convergence.state import Settings, State
-from compute.jobs.half_records import Parameters, SearchOrder
+from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves
+from compute.jobs.refine_orders import rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
@@ -25,11 +26,10 @@ from compute.maximisation.reconstruct import fsc_of_halves
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator
-from compute.sampling import perturbation
 from compute.sampling.rotations import changes_in_angle
 from compute.sampling.symmetry import parse_symmetry
 from compute.signal.fsc import fsc
-from compute.signal.random import generator, uniforms
+from compute.signal.random import uniforms
 
 ACCURACY_IMAGES = 100
 
@@ -98,7 +98,7 @@ class Refinement:
         state, orientability = self._plan(before.state)
         if on_plan is not None:
             on_plan(state)
-        offset, order = self._search_order(state)
+        order = search_order(state, self.params, self.inputs.seed)
         state, present = self._rescan(state, before.parameters)
         planned = time.perf_counter()
         ssnr = np.array(before.state.ssnr) if before.state.ssnr else None
@@ -113,7 +113,7 @@ class Refinement:
             maps=[],
             results=results,
             orientability=orientability,
-            rotation_offset=offset,
+            rotation_offset=order.rotation_offset,
         )
         if state.has_converged:
             progress.unfiltered = self.team.call_heads("unfiltered_map")
@@ -165,50 +165,11 @@ class Refinement:
         ]
         return angle, offset, shares
 
-    def _search_order(self, state: State) -> tuple[np.ndarray, SearchOrder]:
-        """The search of this iteration, its grids moved by a random part of a cell."""
-        sampling = state.sampling
-        rotation, shift = perturbation.draw(
-            generator(self.inputs.seed, "perturbation", state.iteration),
-            sampling.fine_step_deg,
-            sampling.fine_offset_step_A,
-            self.params.perturbation,
-        )
-        return rotation, SearchOrder(
-            iteration=state.iteration,
-            order=sampling.order,
-            is_local=sampling.is_local,
-            local_sigma_deg=sampling.local_sigma_deg,
-            cone_steps=sampling.cone_steps,
-            rotation_offset=rotation,
-            range_A=sampling.offset_range_A,
-            step_A=sampling.offset_step_A,
-            shift_offset_A=shift,
-            size=state.current_size,
-            coarse_size=state.coarse_size,
-            accumulation_size=state.accumulation_size,
-            oversample=sampling.oversample,
-            is_correlation=state.is_correlation,
-        )
-
     def _rescan(self, state: State, parameters: list[Parameters]) -> tuple[State, list[Parameters]]:
         """Before a local search: move images that fit a pose far from theirs clearly better, where that is due."""
         if not schedule.needs_rescan(state, self.settings):
             return state, parameters
-        coarse_size, size = schedule.rescan_sizes(state, self.settings)
-        _, order = self._search_order(state)
-        settings = self.settings
-        order = dataclasses.replace(
-            order,
-            order=settings.scan_order,
-            is_local=False,
-            range_A=settings.offset_range_A,
-            step_A=settings.offset_step_A,
-            size=size,
-            coarse_size=coarse_size,
-            accumulation_size=size,
-            oversample=True,
-        )
+        order = rescan_order(state, self.settings, self.params, self.inputs.seed)
         replies = self.team.call("rescan", order=order)
         moved = []
         for old, shards in zip(parameters, replies, strict=True):

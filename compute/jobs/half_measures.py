@@ -1,0 +1,70 @@
+"""What a worker measures on a sample of its images: their power before the first iteration, and how well they fit."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from compute.convergence.accuracy import pose_accuracy
+from compute.expectation.prepare import image_ctf, transform
+from compute.jobs.half_images import HalfImages
+from compute.projection.reference import Projector
+from compute.signal import masks
+from compute.signal.fourier import shell_sums
+
+IMAGES_AT_ONCE = 64
+
+
+def sampled_power(
+    images: HalfImages, box: int, chosen: np.ndarray, norm: np.ndarray, is_masked: bool
+) -> dict[str, Any]:
+    """Power per shell of own images among the chosen (positions in the half), and the sum of their transforms.
+
+    norm: correction of every chosen image, divided out. is_masked: whether the surroundings are zero, as in the
+    alignment. The result goes to `refine_start.first_noise`.
+    """
+    shells = box // 2 + 1
+    mine = np.isin(chosen, images.own)
+    own, norm = chosen[mine], norm[mine]
+    power = np.zeros((len(own), shells))
+    total = [torch.zeros(len(one.pixels.shell), dtype=torch.complex128) for one in images.imagings]
+    for index, block in images.blocks(own, IMAGES_AT_ONCE):
+        imaging, where = images.imagings[index], np.isin(own, block)
+        divisor = torch.from_numpy(norm[where]).float().to(images.device)
+        read = images.read(block) / divisor[:, None, None]
+        if is_masked:
+            read = masks.mask_images(read, imaging.background, None)
+        found = transform(read, imaging)
+        power[where] = shell_sums(found.abs().square(), imaging.pixels.shell, shells).cpu()
+        total[index] += found.sum(0).to(torch.complex128).cpu()
+    optics = images.particles.optics_index[images.rows[own]]
+    return {"optics": optics, "power": power, "sum": [one.numpy() for one in total]}
+
+
+def expected_errors(
+    images: HalfImages,
+    projector: Projector,
+    box: int,
+    pixel_size_A: float,
+    chosen: np.ndarray,
+    size: int,
+) -> dict[str, np.ndarray]:
+    """Expected errors of own images among the chosen (positions in the half), at a working size in pixels.
+
+    angle: degrees; offset: Å; sensitivity: [image, shell] share of a shell in noticing a rotation.
+    """
+    own = chosen[np.isin(chosen, images.own)]
+    angle, offset = np.zeros(len(own)), np.zeros(len(own))
+    sensitivity = np.zeros((len(own), box // 2 + 1))
+    for index, block in images.blocks(own, IMAGES_AT_ONCE):
+        where, imaging = np.isin(own, block), images.imagings[index]
+        forward = image_ctf(imaging, images.defocus(block)) * images.scale(block)[:, None]
+        noise = images.noise(index)[imaging.pixels.shell]
+        precision = (forward.double().square() / (2 * noise)).float()
+        precision[:, 0] = 0.0
+        found = pose_accuracy(
+            projector, imaging.pixels, size, images.rotations(block), precision, pixel_size_A
+        )
+        angle[where], offset[where] = found.angle_deg.cpu(), found.offset_A.cpu()
+        sensitivity[where] = found.sensitivity.cpu()
+    return {"angle": angle, "offset": offset, "sensitivity": sensitivity}
