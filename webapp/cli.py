@@ -8,6 +8,7 @@ from pathlib import Path
 from compute.params.compare import CompareParams
 from compute.params.option import JobParams
 from compute.params.refine import RefineParams
+from compute.params.rescale import RescaleParams
 from compute.params.simulate import SimulateParams
 from webapp import demo, doctor
 from webapp.launch import local, outcome
@@ -15,6 +16,7 @@ from webapp.options import OptionError, build, help_text, parse
 
 JOBS: dict[str, tuple[type[JobParams], str]] = {
     "refine": (RefineParams, "the best map that particles and a rough map hold out"),
+    "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
 }
@@ -26,6 +28,7 @@ EXAMPLES = {
     "refine": "halfmap refine --i particles.star --ref map.mrc --o Refine/run --sym D2 "
     "--particle_diameter 200 --ini_high 50 --faster --mpi 3\n\n"
     "The options of relion_refine_mpi --auto_refine can be pasted as they are.",
+    "rescale": "halfmap rescale --i run_class001.mrc --match-particles particles.star --o Rescale/job020/rescaled",
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
 }

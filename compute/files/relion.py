@@ -1,6 +1,7 @@
 """The names and markers that RELION's tools expect in a job folder, and what makes room for a new attempt."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -186,10 +187,19 @@ def supersede(root: Path | str, after_iteration: int, attempt: int = 1) -> list[
         iteration = files.iteration_of(path)
         if path in final or (iteration is not None and iteration > after_iteration):
             later.append(path)
-    if not later:
+    return set_aside(files.folder, later, attempt)
+
+
+def set_aside(folder: Path, paths: Sequence[Path], attempt: int = 1) -> list[Path]:
+    """Move those of the files that exist to `superseded/attemptNN/` in the job folder, and name them there.
+
+    NN is the first number from `attempt` on that is not taken, so that nothing is overwritten.
+    """
+    present = [path for path in paths if path.exists()]
+    if not present:
         return []
-    target = _new_folder(files.folder / SUPERSEDED, attempt)
-    return [path.rename(target / path.name) for path in later]
+    target = _new_folder(folder / SUPERSEDED, attempt)
+    return [path.rename(target / path.name) for path in present]
 
 
 def _new_folder(parent: Path, attempt: int) -> Path:

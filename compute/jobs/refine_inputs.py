@@ -8,17 +8,15 @@ import numpy as np
 import torch
 
 from compute.files.errors import InputError
-from compute.files.mrc import read_map
 from compute.files.particle_checks import check_particles
 from compute.files.particles import ParticleSet, read_particles
+from compute.jobs.map_input import PIXEL_TOLERANCE_A, read_cube
 from compute.jobs.symmetry_check import symmetry_remark
 from compute.params.refine import RefineParams
 from compute.signal.fourier import lowpass
 from compute.signal.random import uniforms
 from compute.signal.resize import resize_map
 
-# Pixel sizes that differ by less are the same to a reader of headers (jobs_and_files §4.5).
-PIXEL_TOLERANCE_A = 1e-3
 MINIMUM_HALF = 10
 REFERENCE_ADVICE = "State it with --reference-pixel-size if that is wrong."
 MASK_ADVICE = "Write the pixel size to the header if that is wrong."
@@ -91,7 +89,7 @@ def _read_references(
         remarks.append(f"Half 1 starts from {paths[0]}, half 2 from {paths[1]}.")
     maps: list[np.ndarray] = []
     for path in dict.fromkeys(paths):
-        volume, header_A = _read_cube(Path(path))
+        volume, header_A = read_cube(Path(path))
         own_A = params.reference_pixel_size_A or _known_pixel_A(
             Path(path), header_A, pixel_size_A, REFERENCE_ADVICE, remarks
         )
@@ -106,18 +104,6 @@ def _read_references(
             volume = lowpass(volume, pixel_size_A, params.initial_lowpass_A)
         maps.append(volume.numpy())
     return maps[0], maps[-1]
-
-
-def _read_cube(path: Path) -> tuple[torch.Tensor, float]:
-    """A map's values and the pixel size in its header; refused unless cubic and finite."""
-    found = read_map(path)
-    volume = torch.from_numpy(np.ascontiguousarray(found.volume, dtype=np.float32))
-    if len(set(volume.shape)) != 1:
-        raise InputError(f"{path} has shape {tuple(volume.shape)}; a map must be cubic")
-    if not bool(torch.isfinite(volume).all()):
-        where = torch.nonzero(~torch.isfinite(volume))[0].tolist()
-        raise InputError(f"{path} holds a value that is not finite at voxel z, y, x = {where}")
-    return volume, found.pixel_size_A
 
 
 def _known_pixel_A(
@@ -148,16 +134,15 @@ def _fitted(
     old_box = volume.shape[0]
     if old_box == box and abs(own_A - pixel_size_A) <= PIXEL_TOLERANCE_A:
         return volume
-    volume, reached_A = resize_map(volume, own_A, pixel_size_A, box)
     remarks.append(
-        f"{path} ({old_box} px, {own_A:.4f} Å) was brought to the particles' {box} px and {reached_A:.5f} Å."
+        f"{path} ({old_box} px, {own_A:.4f} Å) was brought to the particles' {box} px and {pixel_size_A:.5f} Å."
     )
-    return volume
+    return resize_map(volume, own_A, pixel_size_A, box)
 
 
 def _read_mask(path: Path, box: int, pixel_size_A: float, remarks: list[str]) -> np.ndarray:
     """The solvent mask in the particles' box, values in [0, 1]; what had to be repaired is said."""
-    mask, header_A = _read_cube(path)
+    mask, header_A = read_cube(path)
     low, high = float(mask.min()), float(mask.max())
     if low < -1e-6 or high > 1 + 1e-6:
         remarks.append(

@@ -100,17 +100,12 @@ def _map(params: SimulateParams, device: torch.device) -> Specimen:
     if not path.is_file():
         raise InputError(f"map {path} does not exist")
     found = read_map(path)
-    volume, reached_A = resize_map(
+    volume = resize_map(
         torch.from_numpy(found.volume).to(device),
         found.pixel_size_A,
         params.pixel_size_A,
         params.box,
     )
-    if abs(reached_A - params.pixel_size_A) > 1e-3:
-        raise InputError(
-            f"{path} with {found.pixel_size_A:g} Å per voxel cannot be brought to "
-            f"{params.pixel_size_A:g} Å but to {reached_A:g} Å: give that pixel size"
-        )
     what = f"{path.name}, {found.volume.shape[0]} voxels of {found.pixel_size_A:g} Å"
     return Specimen(volume, _map_radius(volume) * params.pixel_size_A, what)
 

@@ -200,16 +200,38 @@ def lowpass(
 
     The edge is centred on shell round(extent / resolution): 1 below it, 0 above it.
     """
+    weight = _below(volume, pixel_size_A, resolution_A, width_shells, "low-pass")
+    return torch.fft.irfftn(torch.fft.rfftn(volume) * weight, s=volume.shape)
+
+
+def highpass(
+    volume: Float[Tensor, "z y x"],
+    pixel_size_A: float,
+    resolution_A: float,
+    width_shells: float = 2.0,
+) -> Float[Tensor, "z y x"]:
+    """The map without frequencies below a resolution, its mean among them: what `lowpass` takes away."""
+    weight = 1.0 - _below(volume, pixel_size_A, resolution_A, width_shells, "high-pass")
+    return torch.fft.irfftn(torch.fft.rfftn(volume) * weight, s=volume.shape)
+
+
+def _below(
+    volume: Float[Tensor, "z y x"],
+    pixel_size_A: float,
+    resolution_A: float,
+    width_shells: float,
+    what: str,
+) -> Float[Tensor, "z y xhalf"]:
+    """One for frequencies of a cubic map below a resolution, zero beyond it, a cosine between."""
     box = volume.shape[-1]
     if volume.shape != (box, box, box):
         raise ValueError(f"a map must be cubic but has shape {tuple(volume.shape)} (z, y, x)")
     if resolution_A <= 0:
-        raise ValueError(f"the low-pass resolution is {resolution_A} Å but must be positive")
+        raise ValueError(f"the {what} resolution is {resolution_A} Å but must be positive")
     centre = int(box * pixel_size_A / resolution_A + 0.5)
     radius = radial_frequency(box, 3, volume.device)
     position = ((radius - (centre - width_shells / 2)) / max(width_shells, 1e-6)).clamp(0.0, 1.0)
-    weight = 0.5 + 0.5 * torch.cos(torch.pi * position)
-    return torch.fft.irfftn(torch.fft.rfftn(volume) * weight, s=volume.shape)
+    return 0.5 + 0.5 * torch.cos(torch.pi * position)
 
 
 def _phase_factor(

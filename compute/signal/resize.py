@@ -3,7 +3,9 @@
 A map of N voxels is padded with zeros to P, resampled by band-limited (trigonometric) interpolation
 to E, and windowed to the new box, all about the centre voxel n//2. P and E are chosen so that P *
 old / new = E. The three steps are linear and act on each axis alone, so they are one small matrix
-per axis; the padded map itself, which can be large, is never made.
+per axis; the padded map itself, which can be large, is never made. Where no padding of up to four
+boxes gives a whole E, the matrix takes the samples at the exact places between those of the nearest
+grid, so that the new pixel size is always the one asked for.
 """
 
 import math
@@ -19,26 +21,26 @@ TAPER_VOXELS = 3  # width of the cosine that takes the map to zero before it is 
 
 def resize_map(
     volume: Float[Tensor, "z y x"], pixel_size_A: float, new_pixel_size_A: float, new_box: int
-) -> tuple[Float[Tensor, "new new new"], float]:
-    """The map on `new_box` voxels of the new pixel size, and the pixel size (Å) that was reached.
+) -> Float[Tensor, "new new new"]:
+    """The map on `new_box` voxels of exactly the new pixel size.
 
-    The pixel size is the requested one to 1e-6 voxels over the box where some padding up to four
-    boxes allows it, else the nearest that can be had. Densities are kept (values are not rescaled),
-    the centre voxel n//2 stays the centre, and voxels that the old map does not cover are zero.
+    Densities are kept (values are not rescaled), the centre voxel n//2 stays the centre, and voxels
+    that the old map does not cover are zero. Frequencies that the new grid cannot hold are removed.
     Where the map has to be padded before it is resampled, its outer three voxels are faded to zero
-    by a cosine. Raises ValueError for maps that are not cubic, odd new boxes and pixel sizes that
-    are not positive.
+    by a cosine. Raises ValueError for maps that are not cubic, new boxes below 2 and pixel sizes
+    that are not positive.
     """
     box = volume.shape[0]
     _check(volume, pixel_size_A, new_pixel_size_A, new_box)
+    step = new_pixel_size_A / pixel_size_A
+    if abs(step - 1.0) * max(box, new_box) < EXACT:
+        return window(volume, new_box)
     padded, resampled = resize_plan(box, pixel_size_A, new_pixel_size_A)
-    if padded == resampled:
-        return _window(volume, new_box), pixel_size_A
-    matrix = _axis_matrix(box, padded, resampled, new_box).to(volume.device, volume.dtype)
+    matrix = _axis_matrix(box, padded, resampled, new_box, step).to(volume.device, volume.dtype)
     resized = volume
     for _ in range(3):
         resized = torch.tensordot(resized, matrix, dims=([0], [1]))
-    return resized.contiguous(), padded * pixel_size_A / resampled
+    return resized.contiguous()
 
 
 def resize_plan(box: int, pixel_size_A: float, new_pixel_size_A: float) -> tuple[int, int]:
@@ -59,20 +61,42 @@ def resize_plan(box: int, pixel_size_A: float, new_pixel_size_A: float) -> tuple
     return best
 
 
-def _axis_matrix(box: int, padded: int, resampled: int, new_box: int) -> Float64[Tensor, "new old"]:
+def covering_box(box: int, pixel_size_A: float, new_pixel_size_A: float) -> int:
+    """The smallest even box of the new pixel size that holds all of a map."""
+    voxels = box * pixel_size_A / new_pixel_size_A
+    return max(2, 2 * math.ceil(0.5 * (voxels - EXACT)))
+
+
+def window(volume: Float[Tensor, "z y x"], new_box: int) -> Float[Tensor, "new new new"]:
+    """The voxels around the centre n//2, zero where the map does not reach."""
+    box = volume.shape[0]
+    windowed = volume.new_zeros(new_box, new_box, new_box)
+    offset = new_box // 2 - box // 2
+    target = slice(max(0, offset), min(new_box, offset + box))
+    source = slice(target.start - offset, target.stop - offset)
+    windowed[target, target, target] = volume[source, source, source]
+    return windowed
+
+
+def _axis_matrix(
+    box: int, padded: int, resampled: int, new_box: int, step: float
+) -> Float64[Tensor, "new old"]:
     """What takes one axis of the map to the same axis of the new map: taper, pad, resample, window.
 
-    Band-limited interpolation of `padded` periodic samples with the frequencies that both grids
-    hold; the highest one enters as a cosine, so that the result is real and the centre stays fixed.
+    Band-limited interpolation of `padded` periodic samples, at places `step` old voxels apart, with
+    the frequencies that both grids hold; the highest one, h, enters as a cosine, so that the result
+    is real and the centre stays fixed. The sum of its waves, 1 + 2 Σ cos 2πkd + cos 2πhd over k < h,
+    is sin(2πhd) / tan(πd).
     """
     old = torch.arange(box, dtype=torch.float64) - box // 2
     new = torch.arange(new_box, dtype=torch.float64) - new_box // 2
-    distance = new[:, None] / resampled - old[None, :] / padded
+    distance = (new[:, None] * step - old[None, :]) / padded
+    distance -= torch.round(distance)
     highest = min(padded, resampled) // 2
-    matrix = torch.ones_like(distance) + torch.cos(2 * math.pi * highest * distance)
-    for frequency in range(1, highest):
-        matrix += 2 * torch.cos(2 * math.pi * frequency * distance)
-    matrix /= padded
+    is_same = distance.abs() < 1e-12
+    distance = torch.where(is_same, 0.25, distance)
+    waves = torch.sin(2 * math.pi * highest * distance) / torch.tan(math.pi * distance)
+    matrix = torch.where(is_same, 2.0 * highest, waves) / padded
     matrix[(new < -(resampled // 2)) | (new >= resampled // 2)] = 0.0
     return matrix * _taper(box) if padded != box else matrix
 
@@ -84,25 +108,14 @@ def _taper(box: int) -> Float64[Tensor, "old"]:
     return 0.5 - 0.5 * torch.cos(math.pi * depth.clamp(max=1.0))
 
 
-def _window(volume: Float[Tensor, "z y x"], new_box: int) -> Float[Tensor, "new new new"]:
-    """The voxels around the centre n//2, zero where the map does not reach."""
-    box = volume.shape[0]
-    window = volume.new_zeros(new_box, new_box, new_box)
-    offset = new_box // 2 - box // 2
-    target = slice(max(0, offset), min(new_box, offset + box))
-    source = slice(target.start - offset, target.stop - offset)
-    window[target, target, target] = volume[source, source, source]
-    return window
-
-
 def _check(
     volume: Float[Tensor, "z y x"], pixel_size_A: float, new_pixel_size_A: float, new_box: int
 ) -> None:
     """Raises ValueError with the first thing that makes a resize impossible."""
     if len(set(volume.shape)) != 1:
         raise ValueError(f"a map must be cubic but has shape {tuple(volume.shape)} (z, y, x)")
-    if new_box < 2 or new_box % 2:
-        raise ValueError(f"the new box is {new_box} voxels but boxes must be even")
+    if new_box < 2:
+        raise ValueError(f"the new box is {new_box} voxels but must be at least 2")
     for name, size in (("pixel size", pixel_size_A), ("new pixel size", new_pixel_size_A)):
         if not size > 0:
             raise ValueError(f"the {name} of the map is {size} Å but must be positive")

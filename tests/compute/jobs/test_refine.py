@@ -122,8 +122,8 @@ def test_a_reference_of_another_box_and_pixel_is_brought_to_the_particles(
     tiny: Tiny, folder: Path
 ) -> None:
     truth = torch.from_numpy(read_map(folder / "set_truth.mrc").volume.copy())
-    larger, pixel = resize_map(truth, 4.0, 3.2, 48)
-    write_map(folder / "other.mrc", larger.numpy(), pixel)
+    larger = resize_map(truth, 4.0, 3.2, 48)
+    write_map(folder / "other.mrc", larger.numpy(), 3.2)
     run = refine_here(folder, short(tiny, reference="other.mrc", maximum_iterations=2))
     start = read_map(run.files.half_map(0, 1))
     assert start.volume.shape == (32, 32, 32)

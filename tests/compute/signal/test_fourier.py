@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from compute.signal.fourier import (
     half_plane_pixels,
+    highpass,
     image_transform,
     lowpass,
     phase_shifts,
@@ -185,6 +186,15 @@ def test_lowpass_of_the_polynomial_map() -> None:
     assert float(filtered[0, 0, 0]) == pytest.approx(5.639962, abs=2e-6)
     assert float(filtered[8, 8, 8]) == pytest.approx(4.157613, abs=2e-6)
     assert float(filtered.std(correction=0)) == pytest.approx(0.870190, abs=2e-6)
+
+
+def test_highpass_is_what_lowpass_takes_away() -> None:
+    volume = polynomial_map()
+    both = highpass(volume, 2.0, 9.0, 4.0) + lowpass(volume, 2.0, 9.0, 4.0)
+    assert torch.allclose(both, volume, atol=1e-5)
+    assert abs(float(highpass(volume, 2.0, 9.0, 4.0).mean())) < 1e-6
+    with pytest.raises(ValueError, match="high-pass resolution is 0"):
+        highpass(volume, 2.0, 0.0)
 
 
 def test_lowpass_refuses_what_it_cannot_do() -> None:
