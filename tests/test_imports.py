@@ -134,6 +134,8 @@ HEAVY = {"torch", "numba", "scipy", "mpi4py"}
         ("compute.params", HEAVY | {"pandas", "numpy"}),
         ("compute.files", HEAVY),
         ("compute.files.star", HEAVY | {"pandas"}),
+        ("compute.files.project", HEAVY | {"pandas"}),
+        ("compute.files.project_export", HEAVY | {"pandas"}),
         ("webapp", HEAVY | {"pandas"}),
         ("db", HEAVY | {"pandas"}),
     ],
