@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "compute.preview": ANYTHING,
     "compute.__main__": ANYTHING,
     "compute": (),
-    "db": ("compute.params",),
+    "db": ("compute.params", "compute.files"),
     "webapp": ("db", "compute.params", "compute.files"),
 }
 

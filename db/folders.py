@@ -1,0 +1,59 @@
+"""Where jobs have their folders and what their files begin with, as RELION's users know it: `Refine3D/job019/run`."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from compute.files.errors import InputError
+
+OTHERS = "External"
+"""The folder of job types that RELION does not have; its tools show such jobs as external ones."""
+FOLDERS: Mapping[str, str] = {
+    "importing": "Import",
+    "extract": "Extract",
+    "select": "Select",
+    "refine": "Refine3D",
+    "mask": "MaskCreate",
+    "postprocess": "PostProcess",
+    "local_resolution": "LocalRes",
+}
+ROOTS: Mapping[str, str] = {
+    "refine": "run",
+    "mask": "mask",
+    "postprocess": "postprocess",
+    "extract": "particles",
+    "select": "particles",
+    "rescale": "rescaled",
+    "simulate": "set",
+    "compare": "fsc",
+    "importing": "particles",
+}
+SHARED_MODE = stat.S_ISGID | 0o775
+"""Folders of a project: writable for its Unix group, which what is made in them inherits."""
+
+
+def job_folder(job_type: str, number: int) -> str:
+    """The folder of a job, relative to its project: three digits, more from 1000 on."""
+    return f"{FOLDERS.get(job_type, OTHERS)}/job{number:03d}"
+
+
+def output_root(job_type: str, number: int) -> str:
+    """The parameter `output` of a job: its folder and the first part of the names of its files."""
+    return f"{job_folder(job_type, number)}/{ROOTS.get(job_type, job_type)}"
+
+
+def make_shared(folder: Path) -> None:
+    """Make `folder` and what is missing above it; what is made is writable for the group and hands its group on.
+
+    Existing folders stay as they are. Raises InputError where the system does not allow it.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        try:
+            one.mkdir(exist_ok=True)
+            os.chmod(one, SHARED_MODE)
+        except OSError as error:
+            raise InputError(f"the folder {one} cannot be made: {error.strerror}") from error
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder")
