@@ -88,7 +88,7 @@ def _refine(
     voice.progress.write(record)
     voice.progress.start_heartbeat()
     say_foresight(foresight, params, voice)
-    scratch = scratch_folder(params, inputs, job_id, voice)
+    scratch = scratch_folder(params, inputs, team, job_id, voice)
     with cleaned_up(scratch, team):
         inputs, report = load_images(params, inputs, team, voice, files.excluded(), scratch)
         _make_room(files, start_after, voice)
