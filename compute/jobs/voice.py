@@ -15,6 +15,14 @@ from compute.files.progress import ProgressWriter
 from compute.files.relion import JobFolder, clear_markers, write_exit_marker
 
 
+class StopAsked(SystemExit):
+    """Ends a job that was asked to stop at the next good moment, which has come; `sentence` says so."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(128 + signal.SIGTERM)
+        self.sentence = sentence
+
+
 @dataclass(slots=True)
 class Voice:
     """Where a running job speaks: run.out, run.err and progress.jsonl."""
@@ -54,7 +62,7 @@ def speaking(job: JobFolder) -> Iterator[Voice]:
 def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
     is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
-    sentence = "The job was stopped." if is_stopped else sentence_of(error)
+    sentence = sentence_of(error)
     if not is_stopped and not isinstance(error, InputError | OSError):
         voice.log.detail("".join(traceback.format_exception(error)))
     voice.log.error(sentence)
@@ -67,6 +75,10 @@ def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
 
 def sentence_of(error: BaseException) -> str:
     """What an error says to the user."""
+    if isinstance(error, StopAsked):
+        return error.sentence
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "The job was stopped."
     if isinstance(error, ValueError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

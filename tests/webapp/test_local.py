@@ -47,14 +47,14 @@ def test_gpus_asked_for(text: str | None, present: int, count: int) -> None:
 
 def test_one_process_needs_no_launcher() -> None:
     words = local.command(Path("O/job.json"), 1)
-    assert words == [sys.executable, "-m", "compute", "O/job.json"]
+    assert words == [sys.executable, "-P", "-m", "compute", "O/job.json"]
 
 
 def test_several_processes_use_the_launcher_of_this_environment() -> None:
     words = local.command(Path("O/job.json"), 5)
     assert Path(words[0]).parent == Path(sys.executable).parent
     assert words[1:5] == ["-launcher", "fork", "-n", "5"]
-    assert words[5:] == [sys.executable, "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
+    assert words[5:] == [sys.executable, "-P", "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
 
 
 def test_a_missing_launcher_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -116,18 +116,31 @@ def new_job_id() -> str:
     return str(uuid.uuid4())
 
 
-def command(job_file: Path, ranks: int) -> list[str]:
-    """The words that start a job: one plain process, or this environment's own mpiexec."""
+def command(job_file: Path, ranks: int, python: str = "") -> list[str]:
+    """The words that start a job: one plain process, or the mpiexec of its own environment.
+
+    `-launcher fork`, because a scheduler then counts the memory of the processes as the job's.
+    """
+    python = python or sys.executable
     if ranks == 1:
-        return [sys.executable, "-m", "compute", str(job_file)]
-    mpiexec = Path(sys.executable).parent / "mpiexec"
-    if not mpiexec.exists():
+        return rank_command(job_file, ranks, python)
+    mpiexec = Path(python).parent / "mpiexec"
+    if python == sys.executable and not mpiexec.exists():
         raise LaunchError(
-            f"there is no mpiexec beside {sys.executable}: install Halfmap with its extra "
-            "mpi-runtime, or use --mpi 1"
+            f"there is no mpiexec beside {python}: install Halfmap with its extra mpi-runtime, name the "
+            "site's MPI in a profile, or use --mpi 1"
         )
     start = [str(mpiexec), "-launcher", "fork", "-n", str(ranks)]
-    return [*start, sys.executable, "-m", "mpi4py.run", "-m", "compute", str(job_file)]
+    return [*start, *rank_command(job_file, ranks, python)]
+
+
+def rank_command(job_file: Path, ranks: int, python: str) -> list[str]:
+    """The words that one process of a job runs; several must be started by MPI.
+
+    `-P`, because folders of a project may be called like our packages.
+    """
+    module = ["-m", "mpi4py.run"] if ranks > 1 else []
+    return [python, "-P", *module, "-m", "compute", str(job_file)]
 
 
 def environment(base: dict[str, str], job_id: str, threads: int) -> dict[str, str]:
