@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compute.params.compare import CompareParams
 from compute.params.option import JobParams
+from compute.params.postprocess import PostprocessParams
 from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.simulate import SimulateParams
@@ -19,6 +20,7 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
+    "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
 }
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
@@ -31,6 +33,8 @@ EXAMPLES = {
     "rescale": "halfmap rescale --i run_class001.mrc --match-particles particles.star --o Rescale/job020/rescaled",
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
+    "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
+    "--o PostProcess/postprocess",
 }
 WITHOUT_FOLDER = {"simulate", "compare"}
 """Jobs that leave no records of their own."""

@@ -73,7 +73,7 @@ def test_wrong_words_start_nothing(
     assert not Path("O").exists()
 
 
-@pytest.mark.parametrize("name", ["refine", "simulate", "compare"])
+@pytest.mark.parametrize("name", ["refine", "simulate", "compare", "postprocess"])
 def test_help_of_each_job(name: str, started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.command([name, "--help"]) == 0
     text = capsys.readouterr().out
