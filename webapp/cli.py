@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compute.params.compare import CompareParams
+from compute.params.extract import ExtractParams
 from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.postprocess import PostprocessParams
@@ -20,6 +21,7 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     "refine": (RefineParams, "the best map that particles and a rough map hold out"),
     "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
     "mask": (MaskParams, "a soft mask of the molecule in a map, or of a shape"),
+    "extract": (ExtractParams, "particle images cut out of micrographs"),
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
     "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
@@ -34,6 +36,9 @@ EXAMPLES = {
     "The options of relion_refine_mpi --auto_refine can be pasted as they are.",
     "rescale": "halfmap rescale --i run_class001.mrc --match-particles particles.star --o Rescale/job020/rescaled",
     "mask": "halfmap mask --i run_class001.mrc --lowpass 15 --extend 3 --soft-edge 6 --o MaskCreate/job021/mask",
+    "extract": "halfmap extract --i micrographs_ctf.star --reextract_data_star Select/job017/particles.star "
+    "--recenter --o Extract/job018/particles --extract_size 360 --scale 256\n\n"
+    "The options of relion_preprocess --extract can be pasted as they are.",
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
     "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "

@@ -21,6 +21,9 @@ class Label:
     kind: Kind
 
 
+REASON: Final = "halfmapReason"
+"""Our own label: why a row was left out."""
+
 _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "image_name": "rlnImageName",

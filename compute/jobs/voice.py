@@ -63,14 +63,18 @@ def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
     is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
     sentence = sentence_of(error)
-    if not is_stopped and not isinstance(error, InputError | OSError):
-        voice.log.detail("".join(traceback.format_exception(error)))
-    voice.log.error(sentence)
+    # On a full disc each of these may fail, and the next may still work.
+    with contextlib.suppress(OSError):
+        if not is_stopped and not isinstance(error, InputError | OSError):
+            voice.log.detail("".join(traceback.format_exception(error)))
+        voice.log.error(sentence)
     reason: Literal["stopped", "failed"] = "stopped" if is_stopped else "failed"
-    voice.progress.write(
-        events.End(reason=reason, message=sentence, exit_status=exit_status(error))
-    )
-    write_exit_marker(job.path, "aborted" if is_stopped else "failure")
+    with contextlib.suppress(OSError):
+        voice.progress.write(
+            events.End(reason=reason, message=sentence, exit_status=exit_status(error))
+        )
+    with contextlib.suppress(OSError):
+        write_exit_marker(job.path, "aborted" if is_stopped else "failure")
 
 
 def sentence_of(error: BaseException) -> str:
