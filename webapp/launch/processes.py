@@ -92,3 +92,21 @@ def wait_gone(launch_id: str, limit_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def end_rest(launch_id: str, patience_s: float, limit_s: float) -> None:
+    """Wait until nothing is left of a launch whose command has ended; kill what has not ended by itself in time.
+
+    A rank may still be writing its last record. This process and those above it may carry the id too; they stay.
+    """
+    kept = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
+    left = []
+    for one in of(launch_id):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.pid not in kept:
+                left.append(psutil.Process(one.pid))
+    _, stubborn = psutil.wait_procs(left, timeout=patience_s)
+    for process in stubborn:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=limit_s)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -33,7 +34,7 @@ from tests.data import particle_set
 from webapp.launch import local
 
 # What says when and by which command it was written, and so never repeats.
-DATED = ("run.out", "run.err", "progress.jsonl", "job.json")
+DATED = re.compile(r"run\.out|run\.err|progress\.jsonl|job(_\d+)?\.json")
 ITERATIONS = 5
 """Of a short refinement, the final one included."""
 LABELS = ("AngleRot", "AngleTilt", "AnglePsi")
@@ -147,7 +148,7 @@ def processes_of(job_id: str) -> list[int]:
 def result_files(folder: Path) -> dict[str, Path]:
     """The files of a job folder that hold results, by name."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    return {path.name: path for path in paths if path.name not in DATED}
+    return {path.name: path for path in paths if not DATED.fullmatch(path.name)}
 
 
 def content(path: Path) -> bytes:

@@ -210,12 +210,3 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_been(
     path = f"out/run_it{done:03d}_optimiser.star"
     refine_ranks(folder, {"continue_from": path, "threads": 1}, 3)
     assert differing(three / "out", folder / "out") == []
-
-
-def test_the_processes_die_with_their_launcher(tiny: Tiny, tmp_path: Path) -> None:
-    folder = copy_inputs(tiny[0], tmp_path / "job")
-    process, job_id = start_ranks(folder, short_options(tiny[1]), 3)
-    assert wait_until(lambda: len(iterations_in(folder)) >= 1, process, 120.0)
-    process.kill()
-    process.wait(timeout=10)
-    assert wait_until_gone(job_id)
