@@ -107,10 +107,13 @@ def main(arguments: list[str]) -> int:
     if not begin(path, launch_id):
         return ALREADY_STARTED
     ending = outcome.Watch(path / root)
-    if stopped:
-        return ending.settle(128 + stopped[0])
-    status = local.run(job, {**os.environ, "HALFMAP_JOB_ID": launch_id})
-    return ending.settle(status)
+    variables = {**os.environ, "HALFMAP_JOB_ID": launch_id}
+    status = 128 + stopped[0] if stopped else local.run(job, variables)
+    try:
+        return ending.settle(status)
+    except OSError as error:
+        print(f"the end of the job could not be recorded: {error}", file=sys.stderr)
+        return status
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ class Profile(BaseModel):
     memory_GB: float | None = Field(None, gt=0.0)
     """Memory of the whole job on its node."""
     nodes: int = Field(1, ge=1)
+    cores: int = Field(4, ge=1)
+    """Cores that a job is spread over at Slurm unless it names processes and threads."""
     gpu_resource: str = "gpu"
     """The name of GPUs in Slurm's --gres."""
     options: list[str] = []
