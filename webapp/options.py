@@ -132,7 +132,10 @@ def help_text(model: type[JobParams]) -> str:
     for name, info in model.model_fields.items():
         groups.setdefault(details(info)["group"], []).append(_help_of(name, info))
     for word, values in getattr(model, "SHORTHANDS", {}).items():
-        meaning = " ".join("--" + stem(name).replace("_", "-") for name in values)
+        meaning = " ".join(
+            "--" + stem(name).replace("_", "-") + ("" if value is True else f" {value}")
+            for name, value in values.items()
+        )
         first = next(iter(values))
         group = details(model.model_fields[first])["group"]
         groups[group].append(f"  --{word}\n        The same as {meaning}.")

@@ -64,6 +64,7 @@ _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "job_type_label": "rlnJobTypeLabel",
         "job_option_variable": "rlnJobOptionVariable",
         "job_option_value": "rlnJobOptionValue",
+        "cryosparc_uid": "cryosparcUid",
     }
 )
 

@@ -23,6 +23,7 @@ __all__ = [
     "ParticleSet",
     "check_particles",
     "particle_tables",
+    "particles_of",
     "read_particles",
     "write_particles",
 ]
@@ -39,7 +40,14 @@ def read_particles(path: Path | str) -> ParticleSet:
     without particles, an undefined optics group, and half-sets given to some particles only.
     """
     path = Path(path)
-    optics_table, table = particle_tables(path)
+    return particles_of(*particle_tables(path), path)
+
+
+def particles_of(optics_table: Table, table: Table, path: Path) -> ParticleSet:
+    """The particles of two tables in the present layout; `path` is where their relative names begin.
+
+    Raises InputError as `read_particles` does.
+    """
     optics = optics_groups(optics_table, path)
     optics_index = _optics_index(table, optics, path)
     table = pixels_to_A(table, np.array([group.pixel_size_A for group in optics])[optics_index])
@@ -90,9 +98,9 @@ def particle_tables(path: Path, needs_images: bool = True) -> tuple[Table, Table
     """
     tables = read_star(path)
     image = star_label("image_name")
-    table = tables.get("particles") or next(
-        (one for one in tables.values() if image in one.columns), None
-    )
+    table = tables.get("particles")
+    if table is None:
+        table = next((one for one in tables.values() if image in one.columns), None)
     others = [name for name in tables if name != "optics"]
     if table is None and others:
         raise InputError(
