@@ -7,8 +7,8 @@ from pathlib import Path
 
 from compute.params.compare import CompareParams
 from compute.params.extract import ExtractParams
-from compute.params.mask import MaskParams
 from compute.params.importing import ImportingParams
+from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.postprocess import PostprocessParams
 from compute.params.refine import RefineParams

@@ -12,7 +12,7 @@ from compute.files.pipeline_lock import remove_lock
 from compute.files.project import Project, ProjectJob, read_project
 from compute.files.relion_forms import command_words
 from compute.params.option import JobParams
-from webapp.options import OptionError, build, parse
+from webapp.options import OptionError, build, parse, spellings
 
 USAGE_ERROR = 2
 
@@ -35,6 +35,13 @@ def translated(job: ProjectJob, model: type[JobParams], output: str = "") -> Tra
         return Translated(None, problem="; ".join(job.problems) or "the job has no form")
     try:
         words = command_words(job.form)
+        if "mpi" not in model.model_fields:
+            words = words[
+                1 + next(n for n, word in enumerate(words) if word.startswith("relion_")) :
+            ]
+        if "j" not in spellings(model) and "--j" in words:
+            place = words.index("--j")
+            words = [*words[:place], *words[place + 2 :]]
         parsed = parse(model, [*words, "--o", output or f"{job.name}/run"])
         return Translated(build(model, parsed), tuple(parsed.notes))
     except (InputError, OptionError) as error:
