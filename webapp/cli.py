@@ -52,7 +52,7 @@ EXAMPLES = {
     "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
     "--o PostProcess/postprocess",
 }
-WITHOUT_FOLDER = {"simulate", "compare"}
+WITHOUT_FOLDER = {"compare"}
 """Jobs that leave no records of their own."""
 USAGE_ERROR = 2
 
