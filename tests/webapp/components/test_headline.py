@@ -1,0 +1,130 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from compute.files.events import End, Heartbeat, Phase, Warn
+from db.models.jobs import Job
+from db.words import Ending, State
+from tests.webapp.components.rows import EXTENT_A, curve, iteration, start
+from webapp.components.fsc_plot import Limits
+from webapp.components.headline import (
+    activity,
+    duration,
+    headline,
+    hero_html,
+    run_left,
+    sentence,
+    time_left_s,
+)
+from webapp.pages.explain import explain_fsc
+from webapp.records import JobRecords, extended
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def job(state: State, **figures: object) -> Job:
+    return Job(id=1, number=7, type="refine", state=state, folder="Refine3D/job007", **figures)
+
+
+def running(*events: object) -> JobRecords:
+    return extended(JobRecords(), [start(time=NOW - timedelta(minutes=5)), *events], 1)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(41, "41 s"), (425, "7 min 05 s"), (7380, "2 h 03 min"), (None, "–")]
+)
+def test_durations_are_said_as_people_do(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_the_number_names_criterion_mask_and_maps() -> None:
+    row = iteration(2, resolution_fsc0143_A=3.308)
+    found = headline(running(row), row)
+    assert found.number == "3.31"
+    assert found.meaning == "FSC 0.143 · unmasked · half-maps of iteration 2"
+    assert found.working == "refining to 12.50 Å (half-set FSC 0.5)"
+
+
+def test_a_map_that_the_pixel_size_limits_says_so() -> None:
+    row = iteration(2, fsc=[1.0] * 51)
+    assert headline(running(row), row).meaning.startswith("at Nyquist, limited by the pixel size")
+
+
+def test_the_sentence_of_a_running_job_is_the_engine_s() -> None:
+    row = iteration(2, time=NOW)
+    assert sentence(job(State.RUNNING), running(row), NOW) == row.explanation
+
+
+def test_silence_is_said_after_two_minutes() -> None:
+    records = running(iteration(1, time=NOW - timedelta(minutes=4)))
+    assert sentence(job(State.RUNNING), records, NOW).startswith("No sign of life for 4 min 00 s")
+
+
+def test_a_job_without_output_says_so() -> None:
+    assert sentence(job(State.RUNNING), JobRecords(), NOW) == "Started, no output yet."
+
+
+def test_failed_and_waiting_jobs_say_why() -> None:
+    assert sentence(job(State.FAILED, reason="Out of memory."), JobRecords()) == "Out of memory."
+    waits = sentence(job(State.WAITING, reason="needs 2 GPUs"), JobRecords())
+    assert waits == "Waiting: needs 2 GPUs."
+
+
+def test_a_stopped_job_can_be_continued() -> None:
+    stopped = job(State.FINISHED, ending=Ending.STOPPED)
+    assert sentence(stopped, running(iteration(3))).startswith("Stopped after iteration 3.")
+
+
+def test_the_time_left_counts_down_from_the_last_sign_of_life() -> None:
+    phase = Phase(phase="expectation", iteration=3, total=100, time=NOW - timedelta(seconds=30))
+    beat = Heartbeat(
+        phase="expectation", iteration=3, done=25, total=100, seconds_left=60.0,
+        time=NOW - timedelta(seconds=10),
+    )  # fmt: skip
+    records = running(iteration(2), phase, beat)
+    assert time_left_s(records, NOW) == pytest.approx(50.0)
+    words, share = activity(records, NOW)
+    assert words == "Iteration 3: comparing every particle with the map, about 50 s left in it"
+    assert share == 0.25
+
+
+def test_before_a_sign_of_life_the_last_iteration_is_the_measure() -> None:
+    phase = Phase(phase="expectation", iteration=3, total=100, time=NOW - timedelta(seconds=2))
+    assert time_left_s(running(iteration(2, seconds=9.0), phase), NOW) == pytest.approx(7.0)
+
+
+def test_a_continuation_replaces_later_iterations() -> None:
+    first = [start(), iteration(1), iteration(2), iteration(3), Warn(message="once")]
+    again = [start(continued_after_iteration=1), iteration(2, seconds=1.0)]
+    records = extended(JobRecords(), [*first, End(reason="stopped"), *again], 9)  # type: ignore[list-item]
+    assert [row.iteration for row in records.iterations] == [1, 2]
+    assert records.iterations[1].seconds == 1.0
+    assert records.end is None
+    assert len(records.warnings) == 1
+
+
+def test_a_new_start_forgets_the_earlier_run() -> None:
+    records = extended(JobRecords(), [start(), iteration(1), Warn(message="old"), start()], 1)  # type: ignore[list-item]
+    assert records.iterations == () and records.warnings == ()
+
+
+def test_what_remains_of_the_run_is_said_as_far_as_it_is_known() -> None:
+    assert "not fine enough" in run_left([iteration(1)])
+    assert run_left([iteration(1, is_final=True)]) == ""
+    assert run_left([iteration(1, has_converged=True)]) == "the final iteration remains"
+
+
+def test_the_head_escapes_what_people_type() -> None:
+    text = hero_html(job(State.RUNNING), "<b>x</b>", "Ana", running(iteration(1)), iteration(1))
+    assert "<b>x</b>" not in text and "&lt;b&gt;x" in text
+
+
+LIMITS = Limits(extent_A=EXTENT_A, nyquist_A=4.0)
+
+
+def test_the_curve_is_explained_with_its_traps() -> None:
+    assert "limited by its pixel size" in explain_fsc(iteration(1, fsc=[1.0] * 51), LIMITS)
+    dips = iteration(1, fsc=curve(20), has_dip=True, resolution_after_dip_A=6.0)
+    assert "above it again until 6.00 Å" in explain_fsc(dips, LIMITS)
+    assert "finer pixels" in explain_fsc(iteration(1, fsc=curve(45)), LIMITS)
+    assert "first curve" in explain_fsc(None, LIMITS)

@@ -1,0 +1,252 @@
+"""How a refinement came here: resolution, accuracy, step, changes and cost by iteration."""
+
+from collections.abc import Sequence
+
+from bokeh.models import Range1d, Span
+from bokeh.plotting import figure
+
+from compute.files.events import Iteration
+from webapp.components.look import (
+    Data,
+    Look,
+    Plot,
+    dress_legend,
+    hover,
+    known,
+    new_figure,
+    sources,
+)
+
+FINE_ENOUGH = 0.75
+"""A step below this part of the accuracy is fine enough."""
+POOR_ACCURACY_DEG = 10.0
+
+
+def history_data(rows: Sequence[Iteration]) -> Data:
+    """The columns of all plots by iteration."""
+    normal = [row for row in rows if not row.is_final]
+    final = [row for row in rows if row.is_final]
+    return {
+        "rows": _columns(rows),
+        "normal": _resolutions(normal),
+        "final": _resolutions(final),
+        "local": _resolutions(_first_local(rows)),
+    }
+
+
+def _columns(rows: Sequence[Iteration]) -> dict[str, Sequence[float]]:
+    gains = [_gain(before, now) for before, now in zip((None, *rows), rows, strict=False)]
+    return {
+        "iteration": [row.iteration for row in rows],
+        "step_deg": known([row.fine_step_deg for row in rows]),
+        "accuracy_deg": known([row.accuracy_angles_deg for row in rows]),
+        "limit_deg": known([_scaled(row.accuracy_angles_deg) for row in rows]),
+        "change_deg": known([row.change_angles_deg for row in rows]),
+        "step_A": known([row.fine_offset_step_A for row in rows]),
+        "accuracy_A": known([row.accuracy_offsets_A for row in rows]),
+        "limit_A": known([_scaled(row.accuracy_offsets_A) for row in rows]),
+        "change_A": known([row.change_offsets_A for row in rows]),
+        "pmax": known([row.mean_pmax for row in rows]),
+        "gain": known(gains),
+        "seconds": known([row.seconds for row in rows]),
+        "stalls": [row.iterations_without_gain for row in rows],
+    }
+
+
+def _gain(before: Iteration | None, now: Iteration) -> float | None:
+    """By how much the log-likelihood rose; unknown until two iterations went by likelihood."""
+    if before is None or before.accuracy_angles_deg is None:
+        return None
+    if now.log_likelihood is None or before.log_likelihood is None:
+        return None
+    return now.log_likelihood - before.log_likelihood
+
+
+def _scaled(value: float | None) -> float | None:
+    return None if value is None else FINE_ENOUGH * value
+
+
+def _resolutions(rows: Sequence[Iteration]) -> dict[str, Sequence[float]]:
+    return {
+        "iteration": [row.iteration for row in rows],
+        "fsc0143": known([row.resolution_fsc0143_A for row in rows]),
+        "fsc05": known([row.resolution_fsc05_A for row in rows]),
+    }
+
+
+def _first_local(rows: Sequence[Iteration]) -> list[Iteration]:
+    """The iteration with which local searches began, if they have."""
+    return [row for row in rows if row.is_local_search][:1]
+
+
+def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300) -> Plot:
+    """Resolution by iteration in Å, better is up; the final joined iteration stands apart."""
+    made = sources(data)
+    worst = max(data["rows"]["iteration"], default=1)
+    plot = new_figure(
+        look,
+        "resolution",
+        "iteration",
+        "resolution (Å)",
+        height,
+        y_axis_type="log",
+        x_range=Range1d(0.5, max(worst, 8) + 0.7),
+    )
+    plot.y_range.flipped = True
+    plot.yaxis.ticker = [2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50]
+    plot.yaxis[0].minor_tick_line_color = None
+    nyquist = Span(location=nyquist_A, dimension="width", line_color=look.faint, line_dash="dashed")
+    plot.add_layout(nyquist)
+    lines = []
+    for column, colour, label in (
+        ("fsc05", look.sky, "working value, FSC 0.5"),
+        ("fsc0143", look.vermilion, "FSC 0.143"),
+    ):
+        lines.append(
+            plot.line(
+                "iteration",
+                column,
+                source=made["normal"],
+                color=colour,
+                width=2,
+                legend_label=label,
+            )
+        )
+        lines.append(plot.scatter("iteration", column, source=made["normal"], color=colour, size=6))
+        plot.scatter(
+            "iteration",
+            column,
+            source=made["final"],
+            marker="star",
+            color=colour,
+            size=15,
+            legend_label="final, all particles",
+        )
+    plot.scatter(
+        "iteration",
+        "fsc05",
+        source=made["local"],
+        marker="inverted_triangle",
+        size=11,
+        fill_color=None,
+        line_color=look.ink,
+        legend_label="local search begins",
+    )
+    hover(
+        plot,
+        [lines[1], lines[3]],
+        [("iteration", "@iteration"), ("0.143", "@fsc0143{0.00} Å"), ("0.5", "@fsc05{0.00} Å")],
+    )
+    dress_legend(plot, look, "bottom_right")
+    return Plot([plot], made)
+
+
+def accuracy_plot(data: Data, look: Look, height: int = 180) -> Plot:
+    """Angles above, offsets below: estimated accuracy, its 75 % line, the step in use, the changes."""
+    made = sources(data)
+    last = max(data["rows"]["iteration"], default=1)
+    shared = Range1d(0.5, max(last, 8) + 0.7)
+    figures = [
+        _accuracy(made, look, shared, "deg", "angles (°)", height),
+        _accuracy(made, look, shared, "A", "offsets (Å)", height),
+    ]
+    figures[0].xaxis.axis_label = None
+    figures[0].add_layout(
+        Span(
+            location=POOR_ACCURACY_DEG,
+            dimension="width",
+            line_color=look.vermilion,
+            line_dash="dotted",
+        )
+    )
+    return Plot(figures, made)
+
+
+def _accuracy(
+    made: dict, look: Look, x_range: Range1d, unit: str, label: str, height: int
+) -> figure:
+    plot = new_figure(
+        look, f"accuracy_{unit}", "iteration", label, height, x_range=x_range, y_axis_type="log"
+    )
+    rows = made["rows"]
+    bars = plot.scatter(
+        "iteration",
+        f"change_{unit}",
+        source=rows,
+        marker="square",
+        size=7,
+        fill_color=look.purple,
+        fill_alpha=0.55,
+        line_color=None,
+        legend_label="change since the last",
+    )
+    accuracy = plot.line(
+        "iteration",
+        f"accuracy_{unit}",
+        source=rows,
+        color=look.green,
+        width=2,
+        legend_label="estimated accuracy",
+    )
+    plot.line(
+        "iteration",
+        f"limit_{unit}",
+        source=rows,
+        color=look.green,
+        width=1.5,
+        line_dash="dashed",
+        legend_label="75 % of it",
+    )
+    step = plot.step(
+        "iteration",
+        f"step_{unit}",
+        source=rows,
+        color=look.orange,
+        width=2.2,
+        mode="center",
+        legend_label="step in use",
+    )
+    hover(
+        plot,
+        [bars, accuracy, step],
+        [
+            ("iteration", "@iteration"),
+            ("accuracy", f"@accuracy_{unit}{{0.00}}"),
+            ("step", f"@step_{unit}{{0.00}}"),
+            ("change", f"@change_{unit}{{0.00}}"),
+        ],
+    )
+    dress_legend(plot, look, "top_right")
+    plot.legend.orientation = "horizontal"
+    if unit == "A":
+        plot.legend.visible = False
+    return plot
+
+
+def convergence_strip(data: Data, look: Look, height: int = 150) -> Plot:
+    """Small multiples: certainty of the poses, gain of log-likelihood, seconds, stalls."""
+    made = sources(data)
+    figures = []
+    for column, label, colour in (
+        ("pmax", "mean Pmax", look.blue),
+        ("gain", "log-likelihood gain", look.green),
+        ("stalls", "iterations without gain", look.vermilion),
+        ("seconds", "seconds", look.faint),
+    ):
+        plot = new_figure(look, column, "iteration", "", height)
+        plot.title.text = label
+        plot.title.text_color = look.ink
+        plot.title.text_font_size = "12px"
+        plot.title.text_font_style = "normal"
+        bars = plot.vbar("iteration", 0.7, column, source=made["rows"], color=colour, alpha=0.85)
+        hover(plot, [bars], [("iteration", "@iteration"), (label, f"@{column}{{0.[000]}}")])
+        figures.append(plot)
+    return Plot(figures, made)
+
+
+def widen(plot: Plot, rows: Sequence[Iteration]) -> None:
+    """Make room for iterations that have come since a figure was made."""
+    last = max((row.iteration for row in rows), default=1)
+    for one in plot.figures:
+        if isinstance(one.x_range, Range1d) and last + 0.7 > one.x_range.end:
+            one.x_range.end = last + 0.7

@@ -1,0 +1,172 @@
+"""The look of every figure: colours for light and dark pages, axes, and the ticks in Å above them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearAxis
+from bokeh.plotting import figure
+
+RESOLUTION_TICKS_A = (50, 20, 12, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1)
+"""Where the axis above a frequency axis has ticks, as far as they fit."""
+
+Data = Mapping[str, Mapping[str, Sequence[Any]]]
+"""The columns of each source of a plot, by the source's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colours of one theme; those of the curves are Okabe and Ito's, safe for the colour-blind."""
+
+    name: str
+    page: str
+    card: str
+    ink: str
+    faint: str
+    grid: str
+    orange: str
+    sky: str
+    green: str
+    blue: str
+    vermilion: str
+    purple: str
+
+
+LIGHT = Look(
+    name="light",
+    page="#f4f6f8",
+    card="#ffffff",
+    ink="#17212b",
+    faint="#667685",
+    grid="#e3e8ed",
+    orange="#c98200",
+    sky="#2a8fc4",
+    green="#00855f",
+    blue="#0072b2",
+    vermilion="#d55e00",
+    purple="#a8558a",
+)
+DARK = Look(
+    name="dark",
+    page="#0f151b",
+    card="#182029",
+    ink="#e6edf3",
+    faint="#93a3b3",
+    grid="#2a3541",
+    orange="#f0ac33",
+    sky="#56b4e9",
+    green="#2fc79a",
+    blue="#5aa9e6",
+    vermilion="#ff8a4c",
+    purple="#d99ac2",
+)
+LOOKS = {look.name: look for look in (LIGHT, DARK)}
+
+
+@dataclass(slots=True)
+class Plot:
+    """Figures that share named sources; `draw` replaces what the sources hold, nothing else."""
+
+    figures: list[figure]
+    sources: dict[str, ColumnDataSource]
+    words: list[str] = field(default_factory=list)
+
+    def draw(self, data: Data) -> None:
+        """Draw other data; names that are not given keep theirs."""
+        for name, columns in data.items():
+            self.sources[name].data = {key: list(values) for key, values in columns.items()}
+
+
+def sources(data: Data) -> dict[str, ColumnDataSource]:
+    """One source for each name, filled."""
+    return {
+        name: ColumnDataSource({key: list(values) for key, values in columns.items()}, name=name)
+        for name, columns in data.items()
+    }
+
+
+def new_figure(
+    look: Look, name: str, x_label: str, y_label: str, height: int = 300, **options: Any
+) -> figure:
+    """An empty figure in the look of a page; `name` is what its saved picture is called."""
+    plot = figure(
+        height=height,
+        sizing_mode="stretch_width",
+        x_axis_label=x_label,
+        y_axis_label=y_label,
+        tools="pan,box_zoom,wheel_zoom,reset,save",
+        active_drag="box_zoom",
+        active_scroll=None,
+        name=name,
+        **{"output_backend": "canvas", **options},
+    )
+    dress(plot, look)
+    return plot
+
+
+def dress(plot: figure, look: Look) -> None:
+    """Give a figure the colours of a page."""
+    plot.background_fill_color = look.card
+    plot.border_fill_color = look.card
+    plot.outline_line_color = None
+    plot.toolbar.logo = None
+    plot.toolbar.autohide = True
+    plot.min_border_right = 18
+    for axis in plot.axis:
+        dress_axis(axis, look)
+    for grid in plot.grid:
+        grid.grid_line_color = look.grid
+
+
+def dress_axis(axis: Any, look: Look) -> None:
+    """Give one axis the colours of a page."""
+    axis.axis_line_color = look.grid
+    axis.major_tick_line_color = look.grid
+    axis.minor_tick_line_color = None
+    axis.major_label_text_color = look.faint
+    axis.axis_label_text_color = look.faint
+    axis.axis_label_text_font_style = "normal"
+    axis.axis_label_text_font_size = "12px"
+    axis.major_label_text_font_size = "11px"
+    axis.axis_label_standoff = 6
+
+
+def dress_legend(plot: figure, look: Look, location: str = "top_right") -> None:
+    """Place the legend inside the plot, clickable, in the colours of the page."""
+    for legend in plot.legend:
+        legend.location = location
+        legend.background_fill_color = look.card
+        legend.background_fill_alpha = 0.82
+        legend.border_line_color = None
+        legend.label_text_color = look.ink
+        legend.label_text_font_size = "11px"
+        legend.click_policy = "hide"
+        legend.padding, legend.spacing, legend.margin = 4, 1, 6
+        legend.glyph_width = 22
+
+
+def resolution_axis(plot: figure, look: Look, largest_per_A: float, power: int = 1) -> None:
+    """Ticks in Å above an axis of frequencies (`power` 1) or their squares (2)."""
+    ticks: list[float] = []
+    labels: dict[float, str] = {}
+    last = 0.0
+    for value in RESOLUTION_TICKS_A:
+        place = (1.0 / value) ** power
+        if place <= largest_per_A * 1.001 and (not ticks or place - last > largest_per_A / 15):
+            ticks.append(place)
+            labels[place] = f"{value:g}"
+            last = place
+    axis = LinearAxis(ticker=FixedTicker(ticks=ticks), axis_label="Å")
+    axis.major_label_overrides = labels
+    plot.add_layout(axis, "above")
+    dress_axis(axis, look)
+
+
+def hover(plot: figure, renderers: Sequence[Any], tooltips: Sequence[tuple[str, str]]) -> None:
+    """Tell the values under the pointer, for these glyphs only."""
+    plot.add_tools(HoverTool(renderers=list(renderers), tooltips=list(tooltips), mode="mouse"))
+
+
+def known(values: Sequence[float | None]) -> list[float]:
+    """Numbers as Bokeh draws them: what is not known becomes NaN, which it leaves out."""
+    return [float("nan") if value is None else float(value) for value in values]

@@ -1,0 +1,30 @@
+"""A table as HTML: sortable, with links and states, copied or saved as tab-separated text."""
+
+from pathlib import Path
+
+import param
+from panel.custom import JSComponent
+
+from webapp.components.sheet import APP_SHEET
+
+
+class Table(JSComponent):
+    """Rows of plain values under columns.
+
+    A column is a dict with `key` and `label` and, where wanted, `unit`, `digits`, `help`, `kind`
+    ("number", "status", "path"), `link` (the key of the row's address) and `download`. `chosen` is
+    the index of the row that the reader has picked, -1 for none.
+    """
+
+    columns = param.List(default=[], item_type=dict)
+    rows = param.List(default=[], item_type=dict)
+    chosen = param.Integer(default=-1)
+    can_choose = param.Boolean(default=False)
+    has_tools = param.Boolean(default=True)
+    caption = param.String(default="")
+    file_name = param.String(default="table")
+    empty = param.String(default="Nothing here yet.")
+    max_height = param.Integer(default=0)
+
+    _esm = Path(__file__).parent / "table.js"
+    _stylesheets = [APP_SHEET]

@@ -1,0 +1,103 @@
+// Isosurfaces of maps with NGL, which is loaded once per page from our own server.
+function script(url) {
+  window.halfmapScripts = window.halfmapScripts || {}
+  if (!window.halfmapScripts[url]) {
+    window.halfmapScripts[url] = new Promise((done, failed) => {
+      const tag = document.createElement('script')
+      tag.src = url
+      tag.onload = done
+      tag.onerror = () => failed(new Error('the viewer could not be loaded'))
+      document.head.append(tag)
+    })
+  }
+  return window.halfmapScripts[url]
+}
+
+function hasWebGL() {
+  try {
+    const canvas = document.createElement('canvas')
+    return Boolean(canvas.getContext('webgl2') || canvas.getContext('webgl'))
+  } catch { return false }
+}
+
+export function render({ model, el }) {
+  const box = document.createElement('div')
+  box.className = 'volume-box'
+  box.style.height = `${model.view_height}px`
+  const note = document.createElement('p')
+  note.className = 'volume-note'
+  note.setAttribute('role', 'status')
+  box.append(note)
+  el.append(box)
+  if (!hasWebGL()) {
+    note.textContent = 'This browser has no WebGL: the slices show the map instead.'
+    model.state = 'no WebGL'
+    return
+  }
+  let stage = null
+  let surfaces = []
+  let generation = 0
+
+  function draw(entry, component) {
+    return component.addRepresentation('surface', {
+      isolevelType: 'sigma', isolevel: model.level, color: entry.color,
+      opacity: entry.opacity ?? 1, smooth: 1, side: 'double', useWorker: false,
+      contour: Boolean(entry.is_mesh), depthWrite: (entry.opacity ?? 1) >= 1,
+      metalness: 0.0, roughness: 0.55,
+    })
+  }
+
+  async function load() {
+    const mine = ++generation
+    note.textContent = model.maps.length ? 'Loading the map …' : 'There is no map yet.'
+    model.state = 'loading'
+    if (!model.maps.length) return
+    try {
+      await script(model.script)
+      if (!stage) {
+        stage = new window.NGL.Stage(box, { backgroundColor: model.background, quality: 'medium' })
+        const look = new ResizeObserver(() => stage && stage.handleResize())
+        look.observe(box)
+        model.on('remove', () => { look.disconnect(); stage.dispose(); stage = null })
+      }
+      const loaded = []
+      for (const entry of model.maps) {
+        loaded.push([entry, await stage.loadFile(entry.url, { ext: 'mrc', name: entry.name, useWorker: false })])
+      }
+      if (mine !== generation) {
+        loaded.forEach(([, component]) => stage.removeComponent(component))
+        return
+      }
+      const isFirst = surfaces.length === 0
+      surfaces.forEach(({ component }) => stage.removeComponent(component))
+      surfaces = loaded.map(([entry, component]) => ({ component, surface: draw(entry, component) }))
+      stage.tasks.onZeroOnce(() => {
+        if (mine !== generation || !stage) return
+        if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.35) }
+        note.textContent = ''
+        model.state = `shown ${model.maps.map((entry) => entry.name).join(', ')}`
+      })
+    } catch (error) {
+      note.textContent = `The map could not be shown: ${error.message || error}`
+      model.state = 'failed'
+    }
+  }
+
+  model.on('maps', load)
+  model.on('level', () => surfaces.forEach(({ surface }) => surface.setParameters({ isolevel: model.level })))
+  model.on('background', () => stage && stage.setParameters({ backgroundColor: model.background }))
+  model.on('spin', () => stage && stage.setSpin(model.spin))
+  model.on('center', () => stage && stage.autoView(400))
+  model.on('snapshot', async () => {
+    if (!stage) return
+    const picture = await stage.makeImage({ factor: 2, antialias: true, trim: false, transparent: false })
+    const link = document.createElement('a')
+    link.href = URL.createObjectURL(picture)
+    link.download = `${model.file_name}.png`
+    link.click()
+    URL.revokeObjectURL(link.href)
+  })
+  Object.defineProperty(box, 'stage', { get: () => stage })
+  model.on('after_render', load)
+  if (model.maps.length === 0) load()
+}

@@ -1,0 +1,122 @@
+"""Maps in 3D in the browser: isosurfaces of the map, its halves or both, fetched over HTTP."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from webapp.components.look import Look
+from webapp.components.sheet import APP_SHEET, NGL_SCRIPT
+
+CHOICES = {
+    "map": "the map",
+    "half 1": "half 1",
+    "half 2": "half 2",
+    "overlay": "both halves, half 2 as a mesh",
+}
+DEFAULT_LEVEL_SIGMA = 4.0
+MAP_COLOUR = "#7fb7c4"
+
+
+class Surface(JSComponent):
+    """The view itself. `maps` lists dicts with `url`, `name`, `color` and, where wanted, `is_mesh`, `opacity`.
+
+    `snapshot` and `center` are counters: each step asks for a picture, or for the whole map in
+    view. `state` says what the browser shows.
+    """
+
+    maps = param.List(default=[], item_type=dict)
+    level = param.Number(default=DEFAULT_LEVEL_SIGMA)
+    background = param.String(default="#ffffff")
+    script = param.String(default=NGL_SCRIPT)
+    spin = param.Boolean(default=False)
+    snapshot = param.Integer(default=0)
+    center = param.Integer(default=0)
+    file_name = param.String(default="map")
+    state = param.String(default="")
+    view_height = param.Integer(default=420)
+
+    _esm = Path(__file__).parent / "volume.js"
+    _stylesheets = [APP_SHEET]
+
+
+class VolumeViewer(pn.viewable.Viewer):
+    """The view with its controls: which maps, level in σ, spin, centre and snapshot."""
+
+    shown = param.Selector(default="map", objects=list(CHOICES))
+    level = param.Number(default=DEFAULT_LEVEL_SIGMA, bounds=(0.5, 15), step=0.1)
+    is_spinning = param.Boolean(default=False, label="spin")
+
+    def __init__(self, look: Look, file_name: str = "map", **params: object) -> None:
+        super().__init__(**params)
+        self._look = look
+        self._urls: dict[str, str] = {}
+        self.surface = Surface(
+            background=look.card, file_name=file_name, sizing_mode="stretch_width"
+        )
+        self._panel = self._layout()
+
+    def _layout(self) -> pn.viewable.Viewable:
+        whole = pn.widgets.Button(label="Whole map")
+        picture = pn.widgets.Button(label="Save picture")
+        whole.on_click(lambda _: self.surface.param.update(center=self.surface.center + 1))
+        picture.on_click(lambda _: self.surface.param.update(snapshot=self.surface.snapshot + 1))
+        level = pn.widgets.FloatSlider.from_param(
+            self.param.level, label="Level (σ above the mean)", width=260
+        )
+        return pn.Column(
+            pn.FlexBox(
+                pn.widgets.RadioButtonGroup.from_param(self.param.shown),
+                level,
+                pn.widgets.Checkbox.from_param(self.param.is_spinning),
+                whole,
+                picture,
+                align_items="center",
+            ),
+            self.surface,
+            sizing_mode="stretch_width",
+        )
+
+    def draw(self, urls: Mapping[str, str]) -> None:
+        """Other maps: addresses of "map", "half 1" and "half 2", as far as there are."""
+        if dict(urls) == self._urls:
+            return
+        self._urls = dict(urls)
+        can_overlay = {"half 1", "half 2"} <= set(urls)
+        present = [name for name in CHOICES if name in urls or (name == "overlay" and can_overlay)]
+        if present:
+            with param.parameterized.discard_events(self):
+                self.param.shown.objects = present
+                if self.shown not in present:
+                    self.shown = present[0]
+        self._choose()
+
+    @param.depends("shown", watch=True)
+    def _choose(self) -> None:
+        look = self._look
+        if self.shown == "overlay":
+            self.surface.maps = [
+                {"url": self._urls["half 1"], "name": "half 1", "color": look.sky},
+                {
+                    "url": self._urls["half 2"],
+                    "name": "half 2",
+                    "color": look.orange,
+                    "is_mesh": True,
+                },
+            ]
+        elif self.shown in self._urls:
+            colour = {"half 1": look.sky, "half 2": look.orange}.get(self.shown, MAP_COLOUR)
+            self.surface.maps = [
+                {"url": self._urls[self.shown], "name": self.shown, "color": colour}
+            ]
+        else:
+            self.surface.maps = []
+
+    @param.depends("level", "is_spinning", watch=True)
+    def _set(self) -> None:
+        self.surface.param.update(level=self.level, spin=self.is_spinning)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel
