@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: setup demo test test-all
 
 setup: $(STAMP)
-	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin
+	@bash .ci/system relion postgresql
 
 demo: $(STAMP)
 	@$(BIN)/halfmap demo

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from webapp.components.derived import (
+    Fact,
     Machine,
     disk_GB,
     is_matching,
@@ -14,6 +15,7 @@ from webapp.launch.local import Share
 
 PARTICLES = ParticleHeader(Path("p.star"), 4501, 256, 1.244, 1, 20, True, 0.885)
 MACHINE = Machine(cores=8, memory_GB=32.0, gpus=0, disk_free_GB=100.0)
+SHARE = Share(3, 2)
 VALUES = {
     "particle_diameter_A": "200",
     "initial_lowpass_A": "50",
@@ -25,7 +27,9 @@ VALUES = {
 }
 
 
-def facts(reference: MapHeader | None = None, share: Share = Share(3, 2), **values: str):  # type: ignore[no-untyped-def]
+def facts(
+    reference: MapHeader | None = None, share: Share = SHARE, **values: str
+) -> dict[str, Fact]:
     return refine_facts({**VALUES, **values}, PARTICLES, reference, share, MACHINE)
 
 

@@ -1,0 +1,149 @@
+"""The served application: pages by address, map and file answers beside them, one person over loopback."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import panel as pn
+import param
+from bokeh.server.server import Server
+from panel.io.server import get_server
+
+from compute.files.errors import InputError
+from webapp.components.sheet import STATIC_FOLDER
+from webapp.pages import forms, help_page, home, queue_page
+from webapp.pages.background import Background
+from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor
+from webapp.pages.job import JobPage
+from webapp.pages.project import ProjectPage
+from webapp.pages.projects import ProjectsPage
+from webapp.serving import FileHandler, MapHandler, OneTimeLink
+from webapp.store import Store
+
+SESSION_LIFE_MS = 5 * 60 * 1000
+"""How long a page that lost its connection may come back: a laptop that slept."""
+LARGEST_MESSAGE = 20 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What the pages work with."""
+
+    store: Store
+    threads: ThreadPoolExecutor
+
+    def pages(self) -> Mapping[str, Callable[[], pn.Template]]:
+        """Every address with the function that makes its page."""
+        made = {
+            "/": self._home,
+            "/projects": self._projects,
+            "/project": self._project,
+            "/job": self._job,
+            "/new": self._new,
+            "/queue": self._queue,
+            "/help": self._help,
+        }
+        return {address: guarded(page) for address, page in made.items()}
+
+    def _background(self) -> Background:
+        return Background(self.threads)
+
+    def _home(self) -> pn.Template:
+        page = home.HomePage(self.store, self._background())
+        return framed(page, "Home", "/")
+
+    def _projects(self) -> pn.Template:
+        page = ProjectsPage(self.store, _word("q"))
+        return framed(page, "Projects", "/projects", [("Projects", "")])
+
+    def _project(self) -> pn.Template:
+        page = ProjectPage(
+            self.store, self._background(), look_of_visitor(), _number("id"), tab=_word("tab")
+        )
+        _keep_in_address(page, {"tab": "tab"})
+        return framed(
+            page,
+            page.project.name,
+            "/projects",
+            [("Projects", "/projects"), (page.project.name, "")],
+        )
+
+    def _job(self) -> pn.Template:
+        page = JobPage(
+            self.store,
+            self._background(),
+            look_of_visitor(),
+            _number("id"),
+            iteration=_number("it", 0),
+            tab=_word("tab"),
+        )
+        _keep_in_address(page, {"iteration": "it", "tab": "tab"})
+        view = page.view
+        crumbs = [
+            ("Projects", "/projects"),
+            (view.project.name, f"/project?id={view.project.id}"),
+            (f"Job {view.job.number}", ""),
+        ]
+        return framed(page, view.title, "/projects", crumbs)
+
+    def _new(self) -> pn.Template:
+        page = forms.FormPage(self.store, self._background(), look_of_visitor(), _query())
+        return framed(page, page.title, "", [("Projects", "/projects"), (page.title, "")])
+
+    def _queue(self) -> pn.Template:
+        return framed(
+            queue_page.QueuePage(self.store, self._background()), "Queue", "/queue", [("Queue", "")]
+        )
+
+    def _help(self) -> pn.Template:
+        return framed(help_page.help_page(), "Help", "/help", [("Help", "")])
+
+
+def make_server(app: App, link: OneTimeLink, address: str, port: int, secret: str) -> Server:
+    """The server, not yet started; it answers only to its own address."""
+    pn.extension(notifications=True, reconnect=True, exception_handler=callback_failed)
+    handed = {"store": app.store, "threads": app.threads}
+    return get_server(
+        dict(app.pages()),
+        port=port,
+        address=address,
+        show=False,
+        start=False,
+        static_dirs={"assets": str(STATIC_FOLDER)},
+        extra_patterns=[("/api/map", MapHandler, handed), ("/api/file", FileHandler, handed)],
+        auth_provider=link,
+        cookie_secret=secret,
+        unused_session_lifetime_milliseconds=SESSION_LIFE_MS,
+        check_unused_sessions_milliseconds=30_000,
+        websocket_max_message_size=LARGEST_MESSAGE,
+        websocket_origin=[f"{host}:{port}" for host in ("127.0.0.1", "localhost")],
+    )
+
+
+def _query() -> dict[str, str]:
+    """The words of the page's address, by name."""
+    return {
+        name: values[-1].decode(errors="replace")
+        for name, values in pn.state.session_args.items()
+        if values
+    }
+
+
+def _word(name: str) -> str:
+    return _query().get(name, "")
+
+
+def _number(name: str, default: int | None = None) -> int:
+    """A number from the page's address. Raises InputError for anything else."""
+    text = _word(name)
+    if not text and default is not None:
+        return default
+    if not text.isdigit():
+        raise InputError(f"the address needs a number for '{name}', not '{text}'")
+    return int(text)
+
+
+def _keep_in_address(page: param.Parameterized, names: Mapping[str, str]) -> None:
+    """Keep what a page shows in its address, so that a link opens just that."""
+    if pn.state.location is not None:
+        pn.state.location.sync(page, dict(names))

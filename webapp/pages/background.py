@@ -1,0 +1,55 @@
+"""Reading files away from the event loop, and coming back to the page with what was read."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import panel as pn
+
+from webapp.pages.frame import callback_failed
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs readers in the application's threads; what they return reaches the page they belong to.
+
+    Only the newest answer to each `subject` arrives: a slow read never overwrites a later one.
+    Outside a served page everything happens at once.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._document = pn.state.curdoc if pn.state.curdoc is not None else None
+        self._turns: dict[str, int] = {}
+        self._busy: set[str] = set()
+
+    def is_busy(self, subject: str) -> bool:
+        """Whether a read of this subject is under way."""
+        return subject in self._busy
+
+    def run(self, subject: str, read: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Read in a thread, then call `then` on the page with the result."""
+        turn = self._turns[subject] = self._turns.get(subject, 0) + 1
+        document = self._document
+        if document is None or document.session_context is None:
+            then(read())
+            return
+        self._busy.add(subject)
+        future = self._threads.submit(read)
+        future.add_done_callback(partial(self._done, subject, turn, then))
+
+    def _done(self, subject: str, turn: int, then: Callable[[Any], None], future: Future) -> None:
+        document = self._document
+        if document is not None and document.session_context is not None:
+            document.add_next_tick_callback(partial(self._arrive, subject, turn, then, future))
+
+    def _arrive(self, subject: str, turn: int, then: Callable[[Any], None], future: Future) -> None:
+        if turn != self._turns[subject]:
+            return
+        self._busy.discard(subject)
+        try:
+            then(future.result())
+        except Exception as error:  # the page's last line of defence: recorded, and told by its id
+            callback_failed(error)

@@ -1,0 +1,324 @@
+"""The tabs that every kind of job has: what was asked for, the log, the files, and what it used over time."""
+
+import html
+from datetime import datetime
+from typing import Any
+
+import panel as pn
+from pydantic.fields import FieldInfo
+
+from compute.files.events import Heartbeat
+from compute.params.option import JobParams
+from webapp.components.log_view import LogView, last_lines
+from webapp.components.look import Look, Plot, dress_legend, hover, known, new_figure, sources
+from webapp.components.table import Table
+from webapp.options import details, stem
+from webapp.pages.background import Background
+from webapp.pages.frame import card
+from webapp.pages.shown import Shown
+from webapp.store import Store, command_line
+
+KINDS = {
+    ".mrc": "map",
+    ".mrcs": "images",
+    ".star": "table",
+    ".jsonl": "records",
+    ".json": "what was asked for",
+    ".out": "log",
+    ".err": "errors",
+    ".npz": "checkpoint",
+    ".bild": "directions for a viewer",
+    ".xml": "FSC for deposition",
+}
+
+
+class ParameterTab:
+    """Every parameter with its value, what it would be by default, and the command that asks for the same."""
+
+    def __init__(self, shown: Shown, store: Store) -> None:
+        self._model = store.model(shown.view.job.type)
+        self._changed = Table(
+            columns=[
+                {"key": "name", "label": "Parameter"},
+                {"key": "value", "label": "Value", "kind": "text"},
+                {"key": "default", "label": "Default", "kind": "text"},
+                {"key": "group", "label": "Group"},
+                {"key": "changed", "label": "Changed"},
+            ],
+            caption="parameters",
+            file_name=shown.file_name("parameters"),
+            sizing_mode="stretch_width",
+        )
+        self._command = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._inputs = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.panel: pn.viewable.Viewable = pn.Column(
+            card("Inputs and outputs", self._inputs),
+            card("Parameters as used", self._changed, sub="changed ones first"),
+            card("The same by command line", self._command),
+            sizing_mode="stretch_width",
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+        start, job = shown.records.start, shown.view.job
+        used = dict(start.parameters) if start and start.parameters else dict(job.parameters)
+        self._changed.rows = parameter_rows(self._model, used)
+        command = command_line(job.type, job.parameters)
+        self._command.object = f'<pre class="command">{html.escape(command)}</pre>'
+        self._inputs.object = _files_html(shown)
+
+
+def parameter_rows(model: type[JobParams] | None, used: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each parameter; those that differ from their default come first."""
+    fields: dict[str, FieldInfo] = dict(model.model_fields) if model else {}
+    rows = []
+    for name, value in used.items():
+        info = fields.get(name)
+        default = info.default if info is not None and not info.is_required() else None
+        rows.append(
+            {
+                "name": stem(name).replace("_", " "),
+                "value": _text(value),
+                "default": _text(default),
+                "group": details(info)["group"] if info is not None else "",
+                "changed": "yes" if value != default else "",
+            }
+        )
+    return sorted(rows, key=lambda row: row["changed"] == "")
+
+
+def _text(value: Any) -> str:
+    if value in (None, ""):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _files_html(shown: Shown) -> str:
+    """The files that the job reads and hands on, with the jobs that made them."""
+    lines = []
+    for one in shown.view.inputs:
+        maker = ""
+        if one.made_by is not None:
+            maker = f' from <a href="/job?id={one.made_by.id}">{html.escape(one.made_by.name)}</a>'
+        size = f", {one.node.particles} particles" if one.node.particles else ""
+        lines.append(
+            f"<dt>{html.escape(one.parameter)}</dt><dd><code>{html.escape(one.node.path)}</code>{maker}{size}</dd>"
+        )
+    for node in shown.view.outputs:
+        size = f", {node.particles} particles" if node.particles else ""
+        lines.append(
+            f"<dt>makes {html.escape(node.content)}</dt><dd><code>{html.escape(node.path)}</code>{size}</dd>"
+        )
+    return f'<dl class="facts-list">{"".join(lines)}</dl>' if lines else "<p>None recorded.</p>"
+
+
+class LogTab:
+    """What the job has said, and its warnings."""
+
+    def __init__(self, shown: Shown, background: Background) -> None:
+        self._background = background
+        self._out = LogView(sizing_mode="stretch_width")
+        self._errors = LogView(sizing_mode="stretch_width")
+        self._warnings = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.panel: pn.viewable.Viewable = pn.Column(
+            self._warnings,
+            card("Log", self._out, sub="run.out"),
+            card("Errors and details", self._errors, sub="run.err"),
+            sizing_mode="stretch_width",
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Read the end of the log, then draw it."""
+        folder = shown.view.folder
+        out, err = folder / "run.out", folder / "run.err"
+        self._out.url = shown.file_url(out)
+        self._errors.url = shown.file_url(err)
+        warnings = [html.escape(one.message) for one in shown.records.warnings]
+        self._warnings.object = "".join(f'<p class="notice warn">{text}</p>' for text in warnings)
+        self._background.run("log", lambda: (last_lines(out), last_lines(err)), self._arrived)
+
+    def _arrived(self, found: tuple[list[str], list[str]]) -> None:
+        self._out.lines, self._errors.lines = found
+
+
+class FileTab:
+    """The files of the job with their sizes, to be downloaded."""
+
+    def __init__(self, shown: Shown, background: Background) -> None:
+        self._background = background
+        self._table = Table(
+            columns=[
+                {"key": "name", "label": "File", "kind": "path", "link": "url", "download": True},
+                {"key": "kind", "label": "What"},
+                {"key": "megabytes", "label": "Size", "unit": "MB", "kind": "number", "digits": 3},
+                {"key": "time", "label": "Written"},
+            ],
+            file_name=shown.file_name("files"),
+            max_height=560,
+            sizing_mode="stretch_width",
+        )
+        self.panel: pn.viewable.Viewable = card("Files", self._table, sub=str(shown.view.folder))
+
+    def draw(self, shown: Shown) -> None:
+        """Look into the folder, then draw it."""
+        self._background.run("files", lambda: file_rows(shown), self._arrived)
+
+    def _arrived(self, rows: list[dict[str, Any]]) -> None:
+        total = sum(row["megabytes"] for row in rows)
+        self._table.param.update(rows=rows, caption=f"{len(rows)} files, {total:.1f} MB")
+
+
+def file_rows(shown: Shown) -> list[dict[str, Any]]:
+    """A row for each file of a job's folder, results of the whole job first."""
+    found = []
+    folder = shown.view.folder
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        status = path.stat()
+        found.append(
+            {
+                "name": str(path.relative_to(folder)),
+                "kind": KINDS.get(path.suffix, ""),
+                "megabytes": status.st_size / 1e6,
+                "time": f"{datetime.fromtimestamp(status.st_mtime):%Y-%m-%d %H:%M:%S}",
+                "url": shown.file_url(path),
+            }
+        )
+    return sorted(found, key=lambda row: ("_it" in row["name"], row["name"]))
+
+
+class ResourceTab:
+    """Memory and processor use over time, where the time went, and the forecasts held against them."""
+
+    def __init__(self, shown: Shown, look: Look) -> None:
+        self._plot = resource_plot(shown, look)
+        self._memory = Table(
+            columns=[
+                {"key": "what", "label": "Part"},
+                {
+                    "key": "forecast",
+                    "label": "Forecast",
+                    "unit": "GB",
+                    "kind": "number",
+                    "digits": 2,
+                },
+                {
+                    "key": "measured",
+                    "label": "Measured",
+                    "unit": "GB",
+                    "kind": "number",
+                    "digits": 2,
+                },
+                {
+                    "key": "available",
+                    "label": "Free at the start",
+                    "unit": "GB",
+                    "kind": "number",
+                    "digits": 1,
+                },
+                {"key": "device", "label": "Where"},
+            ],
+            has_tools=False,
+            sizing_mode="stretch_width",
+        )
+        self._ranks = Table(
+            columns=[
+                {"key": "rank", "label": "Rank", "kind": "number"},
+                {"key": "role", "label": "Role"},
+                {"key": "host", "label": "Machine"},
+                {"key": "pid", "label": "Process", "kind": "number"},
+                {"key": "device", "label": "Device"},
+                {"key": "threads", "label": "Threads", "kind": "number"},
+            ],
+            has_tools=False,
+            sizing_mode="stretch_width",
+        )
+        figures = [pn.pane.Bokeh(one, sizing_mode="stretch_width") for one in self._plot.figures]
+        self.panel: pn.viewable.Viewable = pn.Column(
+            pn.Row(
+                card("Memory", figures[0], sub="all processes at the end of each iteration"),
+                card("Time by phase", figures[1], sub="seconds of each iteration"),
+                sizing_mode="stretch_width",
+            ),
+            pn.Row(
+                card("Processes", self._ranks),
+                card("Memory forecast", self._memory),
+                sizing_mode="stretch_width",
+            ),
+            sizing_mode="stretch_width",
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+        self._plot.draw(resource_data(shown))
+        start = shown.records.start
+        self._ranks.rows = [rank.model_dump() for rank in start.ranks] if start else []
+        self._memory.rows = [
+            {
+                "what": one.what,
+                "forecast": one.forecast_GB,
+                "measured": one.measured_GB,
+                "available": one.available_GB,
+                "device": one.device,
+            }
+            for one in shown.records.memory
+        ]
+
+
+PARTS = ("planning", "expectation", "maximisation")
+
+
+def resource_data(shown: Shown) -> dict[str, dict[str, list]]:
+    """The columns of both plots."""
+    rows, beats = shown.records.iterations, shown.records.heartbeats
+    return {
+        "memory": {
+            "iteration": [one.iteration for one in rows],
+            "memory_GB": known([_total(one.peak_memory_GB) for one in rows]),
+            "gpu_GB": known([_total(one.peak_gpu_memory_GB) for one in rows]),
+        },
+        "phases": {
+            "iteration": [one.iteration for one in rows],
+            **{part: known([one.phase_seconds.get(part) or 0.0 for one in rows]) for part in PARTS},
+        },
+        "beats": _beats(beats),
+    }
+
+
+def _beats(beats: tuple[Heartbeat, ...]) -> dict[str, list]:
+    return {
+        "time": [beat.time.replace(tzinfo=None) for beat in beats],
+        "cpu": known([beat.cpu_percent for beat in beats]),
+        "memory_GB": known([beat.memory_GB for beat in beats]),
+    }
+
+
+def _total(values: list[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
+
+
+def resource_plot(shown: Shown, look: Look) -> Plot:
+    """Memory by iteration, and seconds by phase."""
+    made = sources(resource_data(shown))
+    memory = new_figure(look, "memory", "iteration", "GB", 240)
+    bars = memory.vbar("iteration", 0.6, "memory_GB", source=made["memory"], color=look.blue)
+    dots = memory.scatter(
+        "iteration", "gpu_GB", source=made["memory"], size=9, color=look.orange, marker="diamond"
+    )
+    memory.y_range.start = 0
+    hover(memory, [bars, dots], [("memory", "@memory_GB{0.00} GB"), ("GPU", "@gpu_GB{0.00} GB")])
+    time = new_figure(look, "seconds", "iteration", "seconds", 240)
+    time.vbar_stack(
+        list(PARTS),
+        x="iteration",
+        width=0.6,
+        source=made["phases"],
+        color=[look.faint, look.sky, look.orange],
+        legend_label=list(PARTS),
+    )
+    dress_legend(time, look, "top_left")
+    return Plot([memory, time], made)

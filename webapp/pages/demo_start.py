@@ -1,0 +1,39 @@
+"""The button that makes the demo project and takes the visitor to its refinement."""
+
+import panel as pn
+
+from compute.files.errors import InputError
+from webapp.demo_jobs import REFINE, SIMULATE
+from webapp.store import Store
+
+
+class DemoStarter(pn.viewable.Viewer):
+    """One button; afterwards a link to the running refinement."""
+
+    def __init__(self, store: Store, **params: object) -> None:
+        super().__init__(**params)
+        self._store = store
+        self._button = pn.widgets.Button(label="Try the demo", button_type="primary")
+        self._button.on_click(lambda _: self._start())
+        self._words = pn.pane.HTML(
+            "<p class='faint'>Simulates 600 images of a D2 phantom and refines them on this machine: "
+            "a few minutes, nothing to fill in.</p>",
+            sizing_mode="stretch_width",
+        )
+        self._panel = pn.Column(self._button, self._words, sizing_mode="stretch_width")
+
+    def _start(self) -> None:
+        self._button.disabled = True
+        try:
+            job = self._store.start_demo(SIMULATE, REFINE)
+        except (InputError, OSError) as error:
+            self._button.disabled = False
+            self._words.object = f'<p class="notice bad" role="alert">{error}</p>'
+            return
+        self._words.object = (
+            f'<p class="notice good">The demo is in the queue. '
+            f'<a href="/job?id={job.id}">Watch its refinement</a></p>'
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel

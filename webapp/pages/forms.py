@@ -1,0 +1,415 @@
+"""The page of a new job: a form in the chapter's order, checked while it is typed, with the exact command."""
+
+import html
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import psutil
+
+from compute.files.errors import InputError
+from compute.params.refine import RefineParams
+from db.folders import output_root
+from db.repository.jobs import Needs
+from db.repository.nodes import Input
+from webapp.components.derived import Machine, is_matching, refine_facts
+from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
+from webapp.components.look import Look
+from webapp.components.parameter_form import FILES, ParameterForm, is_advanced, label
+from webapp.launch import local
+from webapp.options import details
+from webapp.pages.background import Background
+from webapp.pages.browser import FileBrowser
+from webapp.pages.frame import card
+from webapp.store import Store, command_line
+
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "refine": {
+        "tutorial: D2, faster": {
+            "symmetry": "D2",
+            "initial_lowpass_A": 50.0,
+            "particle_diameter_A": 200.0,
+            "ignore_angles": True,
+            "resolution_angles": True,
+        },
+        "high symmetry (icosahedral)": {
+            "symmetry": "I1",
+            "healpix_order": 3,
+            "local_search_order": 4,
+        },
+        "small box test": {"initial_lowpass_A": 60.0, "padding": 1, "maximum_iterations": 30},
+    }
+}
+
+
+NO_PRESET = "none"
+
+
+class FormPage(pn.viewable.Viewer):
+    """A form for one type of job; what is filled in is kept as a draft until it runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        background: Background,
+        look: Look,
+        query: Mapping[str, str],
+        **params: object,
+    ) -> None:
+        super().__init__(**params)
+        self._store, self._background, self._look = store, background, look
+        self._source = store.job(int(query["from"])) if query.get("from", "").isdigit() else None
+        self._type = self._source.job.type if self._source else query.get("type", "refine")
+        if self._type not in store.job_types:
+            raise InputError(f"there is no type of job '{self._type}'")
+        self._headers: dict[str, ParticleHeader | MapHeader | None] = {}
+        self._waits: set[str] = set()
+        self._is_filling = True
+        model, text = store.job_types[self._type]
+        self.title = f"New job: {self._type}"
+        self._form = ParameterForm(model, self._changed, self._browse)
+        self._project = self._project_choice(query)
+        self._parts(text)
+        self._panel = self._layout(text)
+        self._fill_first(query)
+        self._is_filling = False
+        self._changed("")
+
+    def _project_choice(self, query: Mapping[str, str]) -> pn.widgets.Select:
+        lines = self._store.projects()
+        options = {line.project.name: line.project.id for line in lines}
+        wanted = self._source.project.id if self._source else None
+        if wanted is None and query.get("project", "").isdigit():
+            wanted = int(query["project"])
+        if wanted not in options.values():
+            wanted = next(iter(options.values()), None)
+        return pn.widgets.Select(label="Project", options=options, value=wanted, width=260)
+
+    def _parts(self, text: str) -> None:
+        """The widgets around the fields."""
+        self._types = pn.widgets.Select(
+            label="Type of job", options=list(self._store.job_types), value=self._type, width=200
+        )
+        self._types.jscallback(
+            value="const to = new URL(location.href); to.searchParams.set('type', cb_obj.value);"
+            "to.searchParams.delete('from'); location.href = to.href"
+        )
+        self._title = pn.widgets.TextInput(label="Title", width=260)
+        self._advanced = pn.widgets.Switch(label="Advanced", value=False)
+        self._advanced.param.watch(lambda _: self._reveal(), "value")
+        self._summary = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._command = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._run = pn.widgets.Button(label="Run", button_type="primary", width=110)
+        self._run.on_click(lambda _: self._submit())
+        self._preset_name = pn.widgets.TextInput(placeholder="name of a preset", width=170)
+        self._save = pn.widgets.Button(label="Save as preset")
+        self._save.on_click(lambda _: self._save_preset())
+        self._presets = pn.widgets.Select(
+            label="Preset", options=list(self._preset_values()), value=NO_PRESET, width=220
+        )
+        self._presets.param.watch(self._preset_taken, "value")
+        self._match = pn.widgets.Button(label="Make reference match", visible=False)
+        self._match.on_click(lambda _: self._make_match())
+        self._browser = FileBrowser(self._roots(), self._background, self._file_taken)
+        self._browse_for = ""
+        self._browser_card = card("Choose a file", self._browser, visible=False)
+
+    def _roots(self) -> list[Path]:
+        folder = self._folder()
+        return [*([folder] if folder is not None else []), *self._store.roots]
+
+    def _folder(self) -> Path | None:
+        """The folder of the chosen project."""
+        if self._project.value is None:
+            return None
+        return Path(self._store.project(self._project.value)[0].folder)
+
+    def _layout(self, text: str) -> pn.viewable.Viewable:
+        groups: dict[str, list[object]] = {}
+        self._group_cards: dict[str, pn.Column] = {}
+        for name, one in self._form.fields.items():
+            groups.setdefault(details(one.info)["group"], []).append(one.row)
+            if name == "reference" and self._type == "refine":
+                groups[details(one.info)["group"]].append(self._match)
+        for group, rows in groups.items():
+            self._group_cards[group] = card(group, *_two_columns(rows))
+        self._reveal()
+        return pn.Column(
+            card(
+                self.title,
+                pn.FlexBox(
+                    self._project,
+                    self._types,
+                    self._title,
+                    self._presets,
+                    self._advanced,
+                    align_items="end",
+                ),
+                sub=text,
+            ),
+            self._browser_card,
+            *self._group_cards.values(),
+            card(
+                "Run",
+                self._summary,
+                self._command,
+                pn.FlexBox(self._run, self._preset_name, self._save, align_items="center"),
+            ),
+            sizing_mode="stretch_width",
+        )
+
+    def _reveal(self) -> None:
+        """Show the advanced fields, or only the basic ones and those that are set or wrong."""
+        for one in self._form.fields.values():
+            one.row.visible = (
+                self._advanced.value
+                or not is_advanced(one.info)
+                or bool(one.error)
+                or one.is_marked
+            )
+
+    def _fill_first(self, query: Mapping[str, str]) -> None:
+        """Fill the form: from the job that is cloned, from the address, or from the draft."""
+        if self._source is not None:
+            self._form.fill(self._source.job.parameters)
+            self._title.value = self._source.job.title
+        elif self._project.value is not None:
+            draft = self._store.draft(self._project.value, self._type)
+            if draft:
+                self._form.fill(draft)
+        self._form.fill({name: value for name, value in query.items() if name in self._form.fields})
+
+    def _preset_values(self) -> dict[str, Mapping[str, Any]]:
+        """What each preset sets: those that come with the program, and the user's own."""
+        own = self._store.presets(self._type)
+        return {NO_PRESET: {}, **PRESETS.get(self._type, {}), **own}
+
+    def _preset_taken(self, event: Any) -> None:
+        self._is_filling = True
+        self._form.fill(self._preset_values().get(event.new, {}))
+        self._is_filling = False
+        self._changed("")
+
+    def _save_preset(self) -> None:
+        try:
+            name = self._preset_name.value or ""
+            self._store.save_preset(self._type, name, self._form.given())
+        except InputError as error:
+            self._summary.object = f'<p class="notice bad" role="alert">{error}</p>'
+            return
+        self._presets.options = list(self._preset_values())
+
+    def _changed(self, name: str) -> None:
+        """After every change: look at the files that are named, check, and say what follows."""
+        if self._is_filling:
+            return
+        for field in ("particles", "reference"):
+            if field in self._form.fields and name in ("", field):
+                self._look_at(field)
+        self._draw()
+        if self._project.value is not None and name:
+            values, project, kind = self._form.given(), self._project.value, self._type
+            self._background.run(
+                "draft", lambda: self._store.save_draft(project, kind, values), lambda _: None
+            )
+
+    def _look_at(self, name: str) -> None:
+        """Read the header of a named file away from the page."""
+        text = str(self._form.fields[name].value or "")
+        if not text:
+            self._headers.pop(name, None)
+            return
+        path = self._absolute(text)
+
+        def read() -> tuple[ParticleHeader | MapHeader | None, str]:
+            try:
+                return (particle_header(path) if name == "particles" else map_header(path)), ""
+            except InputError as error:
+                return None, str(error)
+
+        self._background.run(f"header {name}", read, lambda found: self._looked(name, *found))
+
+    def _looked(self, name: str, header: ParticleHeader | MapHeader | None, problem: str) -> None:
+        self._headers[name] = header
+        self._draw()
+        one = self._form.fields[name]
+        if problem and not one.error and name not in self._waits:
+            one.error = problem
+            one.draw()
+            self._summarise()
+
+    def _absolute(self, text: str) -> Path:
+        """A path as the job will see it: relative ones begin in the project."""
+        path = Path(text).expanduser()
+        folder = self._folder()
+        return path if path.is_absolute() or folder is None else folder / path
+
+    def _draw(self) -> None:
+        """Errors, derived values, changes, and the command."""
+        self._facts()
+        self._mark_changes()
+        self._checked = self._form.check(output_root(self._type, 1))
+        self._summarise()
+        self._reveal()
+
+    def _facts(self) -> None:
+        for one in self._form.fields.values():
+            one.fact, one.fact_kind = "", ""
+        if self._type != "refine":
+            return
+        particles, reference = self._headers.get("particles"), self._headers.get("reference")
+        particles = particles if isinstance(particles, ParticleHeader) else None
+        reference = reference if isinstance(reference, MapHeader) else None
+        facts = refine_facts(
+            self._form.values(), particles, reference, self._share(), self._machine()
+        )
+        for name, fact in facts.items():
+            self._form.fields[name].fact = html.escape(fact.text)
+            self._form.fields[name].fact_kind = fact.kind
+        self._match.visible = (
+            particles is not None
+            and reference is not None
+            and "rescale" in self._store.job_types
+            and not is_matching(particles, reference, reference.pixel_size_A)
+        )
+
+    def _share(self) -> local.Share | None:
+        """The processes that the form's numbers mean on this machine."""
+        values = self._form.values()
+        try:
+            ranks, threads = int(values.get("mpi") or 0), int(values.get("threads") or 0)
+            gpu = values.get("gpu")
+            present = local.gpus_present() if gpu is not None else 0
+            return local.share(ranks, threads, local.cores(), local.gpus_asked(gpu, present))
+        except (TypeError, ValueError):
+            return None
+
+    def _machine(self) -> Machine:
+        folder = self._folder() or Path.cwd()
+        return Machine(
+            cores=local.cores(),
+            memory_GB=psutil.virtual_memory().total / 1e9,
+            gpus=0,
+            disk_free_GB=shutil.disk_usage(folder).free / 1e9,
+        )
+
+    def _mark_changes(self) -> None:
+        """Mark what differs from the job that is cloned."""
+        if self._source is None:
+            return
+        before = self._source.job.parameters
+        for name, one in self._form.fields.items():
+            default = before.get(name, one.info.get_default())
+            one.is_marked = not same(one.value, default)
+
+    def _summarise(self) -> None:
+        errors = self._form.errors()
+        if self._project.value is None:
+            errors = ["Project: make one first on the page Projects.", *errors]
+        changed = [label(name).lower() for name in self._form.given() if name not in FILES]
+        words = f"Changed from default: {', '.join(changed)}." if changed else "All as by default."
+        listed = "".join(f"<li>{html.escape(error)}</li>" for error in errors)
+        state = (
+            f'<div class="notice bad"><b>{len(errors)} to mend</b><ul>{listed}</ul></div>'
+            if errors
+            else '<p class="notice good">Ready to run.</p>'
+        )
+        self._summary.object = f'{state}<p class="faint">{html.escape(words)}</p>'
+        command = command_line(self._type, self._form.given())
+        self._command.object = f'<pre class="command">{html.escape(command)}</pre>'
+
+    def _browse(self, name: str, endings: tuple[str, ...]) -> None:
+        self._browse_for = name
+        self._browser_card.visible = True
+        current = str(self._form.fields[name].value or "")
+        start = self._absolute(current).parent if current else self._roots()[0]
+        self._browser.start(endings, start)
+
+    def _file_taken(self, path: Path) -> None:
+        self._browser_card.visible = False
+        folder = self._folder()
+        inside = folder is not None and path.is_relative_to(folder.resolve())
+        text = str(path.relative_to(folder.resolve())) if inside and folder else str(path)
+        self._form.fields[self._browse_for].set(text)
+
+    def _make_match(self) -> None:
+        """Put a job that rescales the reference into the queue, and take what it will make."""
+        values = self._form.values()
+        asked = {"maps": values["reference"], "match_particles": values["particles"]}
+        inputs = [Input(name, str(path), waits=False) for name, path in asked.items()]
+        try:
+            made = self._store.submit(
+                self._project.value, "rescale", asked, inputs, Needs(), "Reference to match"
+            )
+        except InputError as error:
+            self._summary.object = f'<p class="notice bad" role="alert">{error}</p>'
+            return
+        self._waits.add("reference")
+        self._headers.pop("reference", None)
+        self._form.fields["reference"].set(f"{made.parameters['output']}.mrc")
+
+    def _submit(self) -> None:
+        """Run, where nothing is wrong; else the first thing that is wrong is in view."""
+        self._draw()
+        if self._checked is None or self._form.errors() or self._project.value is None:
+            return
+        given = self._form.given()
+        needs = Needs()
+        if isinstance(self._checked, RefineParams):
+            share = self._share() or local.Share(1, 1)
+            given |= {"mpi": share.ranks, "threads": share.threads}
+            workers = max(1, share.ranks - 1)
+            gpus = local.gpus_asked(self._checked.gpu, local.gpus_present())
+            needs = Needs(
+                ranks=share.ranks, cores=min(local.cores(), workers * share.threads), gpus=gpus
+            )
+        inputs = [
+            Input(
+                name, str(given[name]), waits=name in self._waits or self._is_made_here(given[name])
+            )
+            for name in FILES
+            if given.get(name)
+        ]
+        try:
+            made = self._store.submit(
+                self._project.value, self._type, given, inputs, needs, self._title.value or ""
+            )
+            self._store.forget_draft(self._project.value, self._type)
+        except InputError as error:
+            self._summary.object = (
+                f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
+            )
+            return
+        self._run.disabled = True
+        self._summary.object = (
+            f'<p class="notice good">{made.name} is in the queue: '
+            f'<a id="made" href="/job?id={made.id}">watch it</a></p>'
+        )
+        if pn.state.location is not None:
+            pn.state.location.param.update(pathname="/job", search=f"?id={made.id}", reload=True)
+
+    def _is_made_here(self, path: object) -> bool:
+        """Whether a path leads into the project, where a job of it may make the file."""
+        return not Path(str(path)).is_absolute()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel
+
+
+def same(value: Any, before: Any) -> bool:
+    """Whether a filled-in value means the same as a recorded one."""
+    if isinstance(before, bool) or isinstance(value, bool):
+        return bool(value) == bool(before)
+    if isinstance(before, (int, float)):
+        try:
+            return float(value) == float(before)
+        except (TypeError, ValueError):
+            return False
+    return (value or "") == (before or "")
+
+
+def _two_columns(rows: list[object]) -> list[object]:
+    """Fields in two columns, in reading order, without holes for those that are hidden."""
+    return [pn.Column(*rows, css_classes=["form-grid"], sizing_mode="stretch_width")]

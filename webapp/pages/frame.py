@@ -1,0 +1,165 @@
+"""What every page has around it: head, navigation, theme, and a card in place of a page that failed."""
+
+import html
+import logging
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+
+import panel as pn
+from panel.theme.base import Inherit
+from panel.theme.native import Native
+from panel.viewable import Viewable
+
+from compute.files.errors import InputError
+from webapp.components.look import DARK, LIGHT, Look
+from webapp.components.sheet import APP_SHEET
+
+log = logging.getLogger("halfmap.web")
+
+NAVIGATION = (("/", "Home"), ("/projects", "Projects"), ("/queue", "Queue"), ("/help", "Help"))
+Crumb = tuple[str, str]
+"""Text and address of a step on the way to a page; the last has no address."""
+
+TEMPLATE = """
+{% extends base %}
+{% block head %}
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{{ page_title | e }}</title>
+  <link rel="icon" href="/assets/halfmap.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/assets/app.css">
+  <script>document.documentElement.dataset.theme = {{ theme_word | tojson }}</script>
+  <script src="/assets/app.js"></script>
+  {{ bokeh_css if bokeh_css }}
+  {{ bokeh_js if bokeh_js }}
+</head>
+{% endblock %}
+{% block contents %}
+<a class="skip" href="#content">Skip to content</a>
+<header class="top">
+  <a class="name" href="/"><img src="/assets/halfmap.svg" alt="">Halfmap</a>
+  <nav aria-label="Main">{{ navigation }}</nav>
+  <span class="room"></span>
+  <form action="/projects" role="search"><input type="search" name="q" placeholder="Search jobs   Ctrl+K"
+    aria-label="Search jobs and projects"></form>
+  <span class="dot" role="status" title="connected" aria-label="Connection"></span>
+  <button id="theme" type="button" aria-label="Switch between light and dark">◐</button>
+</header>
+<div class="lost-bar" role="alert">Connection lost, trying again. Your jobs go on running.</div>
+<div class="crumbs" role="navigation" aria-label="Path">{{ crumbs }}</div>
+<main id="content">{{ embed(roots.content) }}</main>
+{% endblock %}
+"""
+
+
+class PageDesign(Native):
+    """Panel's plain design with our sheet in every component."""
+
+    modifiers = {Viewable: {"stylesheets": [Inherit, APP_SHEET]}}
+
+
+def look_of_visitor() -> Look:
+    """The look that the visitor's cookie asks for."""
+    return DARK if pn.state.cookies.get("theme") == "dark" else LIGHT
+
+
+def framed(
+    content: object, title: str, address: str = "", crumbs: Sequence[Crumb] = ()
+) -> pn.Template:
+    """A whole page around its content."""
+    template = pn.Template(TEMPLATE, design=PageDesign)
+    template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
+    template.add_variable("page_title", f"{title} · Halfmap")
+    template.add_variable("theme_word", look_of_visitor().name)
+    template.add_variable("navigation", _navigation(address))
+    template.add_variable("crumbs", _crumbs(crumbs))
+    return template
+
+
+def _navigation(address: str) -> str:
+    links = []
+    for target, text in NAVIGATION:
+        here = ' aria-current="page"' if target == address else ""
+        links.append(f'<a href="{target}"{here}>{text}</a>')
+    return "".join(links)
+
+
+def _crumbs(crumbs: Sequence[Crumb]) -> str:
+    parts = [
+        f'<a href="{html.escape(address)}">{html.escape(text)}</a>'
+        if address
+        else html.escape(text)
+        for text, address in crumbs
+    ]
+    return " / ".join(parts)
+
+
+def guarded(build: Callable[[], pn.Template]) -> Callable[[], pn.Template]:
+    """A page that shows a card with an id, never a blank sheet, when building it fails."""
+
+    def page() -> pn.Template:
+        try:
+            return build()
+        except InputError as error:
+            return framed(problem_card(str(error)), "Not found")
+        except Exception:  # the last line of defence of a page: recorded and shown
+            return framed(failure_card(record_failure("page")), "Something went wrong")
+
+    return page
+
+
+def record_failure(where: str) -> str:
+    """An id for the failure that is being handled, under which the server's log has all of it."""
+    number = uuid.uuid4().hex[:8]
+    log.error("%s failed, id %s\n%s", where, number, traceback.format_exc())
+    return number
+
+
+def failure_card(number: str) -> pn.pane.HTML:
+    """What a visitor sees of a failure: its id, and ways on."""
+    return pn.pane.HTML(
+        '<div class="notice bad" role="alert"><b>This page could not be made.</b> '
+        "Nothing of your data has changed and running jobs go on. "
+        f"The server's log has the details under <code>{number}</code>. "
+        '<a href="">Try again</a> or go <a href="/">home</a>.</div>',
+        sizing_mode="stretch_width",
+    )
+
+
+def problem_card(sentence: str) -> pn.pane.HTML:
+    """What a visitor sees where the address asks for something that is not there."""
+    return pn.pane.HTML(
+        f'<div class="notice warn" role="alert"><b>{html.escape(sentence[:1].upper() + sentence[1:])}.</b> '
+        'See all <a href="/projects">projects</a> or go <a href="/">home</a>.</div>',
+        sizing_mode="stretch_width",
+    )
+
+
+def callback_failed(error: Exception) -> None:
+    """Tell the visitor of a failure in an action, by its id."""
+    number = record_failure("an action")
+    notifications = pn.state.notifications
+    if notifications is not None:
+        notifications.error(
+            f"That did not work. The server's log has the details under {number}.", duration=0
+        )
+
+
+def card(
+    title: str, *content: object, sub: str = "", help_text: str = "", **options: object
+) -> pn.Column:
+    """A titled card around plots or tables, with help that unfolds."""
+    more = f"<details><summary>?</summary>{help_text}</details>" if help_text else ""
+    head = (
+        f'<div class="card-head"><h2>{html.escape(title)}</h2>'
+        f'<span class="sub">{html.escape(sub)}</span>{more}</div>'
+    )
+    return pn.Column(
+        pn.pane.HTML(head, sizing_mode="stretch_width", margin=(0, 5, 4, 5)),
+        *content,
+        css_classes=["card"],
+        margin=6,
+        **{"sizing_mode": "stretch_width", **options},
+    )

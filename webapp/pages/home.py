@@ -1,0 +1,114 @@
+"""The first page: what runs, what needs attention, where to go on; for a first visit, where to begin."""
+
+import html
+from collections.abc import Sequence
+
+import panel as pn
+
+from db.repository.overview import Home, JobLine, ProjectLine
+from db.words import State
+from webapp.components.headline import duration
+from webapp.pages.background import Background
+from webapp.pages.demo_start import DemoStarter
+from webapp.pages.frame import card
+from webapp.store import Store
+
+POLL_MS = 2000
+
+
+class HomePage(pn.viewable.Viewer):
+    """Running and waiting jobs, recent projects and failed jobs of everybody's that this user sees."""
+
+    def __init__(self, store: Store, background: Background, **params: object) -> None:
+        super().__init__(**params)
+        self._store, self._background = store, background
+        self._content = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._demo = DemoStarter(store)
+        self._first = pn.Column(visible=False, sizing_mode="stretch_width")
+        self._first[:] = [
+            card("Begin here", pn.pane.HTML(_FIRST_STEPS, sizing_mode="stretch_width"), self._demo)
+        ]
+        self._panel = pn.Column(self._first, self._content, sizing_mode="stretch_width")
+        self._show(store.home())
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+
+    def _poll(self) -> None:
+        if not self._background.is_busy("home"):
+            self._background.run("home", self._store.home, self._show)
+
+    def _show(self, found: Home) -> None:
+        is_new_here = not (found.recent or found.running)
+        self._first.visible = is_new_here or not found.recent
+        text = home_html(found)
+        if text != self._content.object:
+            self._content.object = text
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel
+
+
+_FIRST_STEPS = """
+<div class="tiles">
+<a class="tile" href="/projects"><b>Open a project</b><p class="faint">Choose a folder for the jobs of one specimen.
+Files of RELION are read as they are.</p></a>
+<a class="tile" href="/new?type=refine"><b>New refinement</b><p class="faint">Needs particles (STAR) and a rough
+map (MRC).</p></a>
+<a class="tile" href="/help"><b>Learn the words</b><p class="faint">FSC, Nyquist, Pmax: one sentence each.</p></a>
+</div>
+"""
+
+
+def home_html(found: Home) -> str:
+    """The sections of the page, those that have something to say."""
+    parts = []
+    if found.running:
+        parts.append(_section("Running now", [_job(line) for line in found.running]))
+    if found.waiting:
+        parts.append(_section("Waiting", [_job(line) for line in found.waiting]))
+    if found.attention:
+        parts.append(_section("Needs attention", [_job(line) for line in found.attention]))
+    if found.recent:
+        tiles = "".join(_project(line) for line in found.recent)
+        parts.append(f'<h2>Recent projects</h2><div class="tiles">{tiles}</div>')
+    return "".join(f"<section>{part}</section>" for part in parts)
+
+
+def _section(title: str, rows: Sequence[str]) -> str:
+    return f'<h2>{title}</h2><div class="job-lines">{"".join(rows)}</div>'
+
+
+def _job(line: JobLine) -> str:
+    """A job in one line."""
+    job, progress = line.job, line.progress
+    name = html.escape(job.title or job.type)
+    words = []
+    if job.last_iteration:
+        words.append(f"it {job.last_iteration}")
+    if job.resolution_A:
+        words.append(f"<b>{job.resolution_A:.2f} Å</b>")
+    if progress is not None and job.state == State.RUNNING:
+        share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+        words.append(f"{html.escape(progress.phase)}{share}")
+        if progress.seconds_left is not None:
+            words.append(f"~{duration(progress.seconds_left)} left in it")
+    if job.state in (State.WAITING, State.FAILED, State.STOPPING) and job.reason:
+        words.append(html.escape(job.reason))
+    author = f'<span class="faint">{html.escape(line.author)}</span>' if line.author else ""
+    return (
+        f'<a class="job-line" href="/job?id={job.id}"><span class="chip {job.state}">{job.state}</span>'
+        f"<b>job {job.number}</b><span>{name}</span>"
+        f'<span class="faint">{html.escape(line.project.name)}</span>'
+        f'<span class="grow">{" · ".join(words)}</span>{author}</a>'
+    )
+
+
+def _project(line: ProjectLine) -> str:
+    best = f"best {line.best_resolution_A:.2f} Å" if line.best_resolution_A else "no result yet"
+    running = f", {line.at_work} running" if line.at_work else ""
+    jobs = "1 job" if line.jobs == 1 else f"{line.jobs} jobs"
+    return (
+        f'<a class="tile" href="/project?id={line.project.id}"><b>{html.escape(line.project.name)}</b>'
+        f'<p class="faint">{best} · {jobs}{running}<br>'
+        f"{line.changed_at.astimezone():%d %b %Y, %H:%M}</p></a>"
+    )

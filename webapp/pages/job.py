@@ -1,0 +1,242 @@
+"""The page of a job: its state in one sentence, its iterations, and a tab for each way of looking at it."""
+
+from collections.abc import Callable
+
+import panel as pn
+import param
+
+from compute.files.events import Iteration
+from db.words import ENDED
+from webapp.components.headline import hero_html
+from webapp.components.look import Look
+from webapp.pages import common_tabs, refine_tabs
+from webapp.pages.background import Background
+from webapp.pages.frame import failure_card, record_failure
+from webapp.pages.job_actions import Actions
+from webapp.pages.shown import Shown
+from webapp.records import JobRecords
+from webapp.store import JobView, Store
+
+POLL_MS = 1000
+
+
+class JobPage(pn.viewable.Viewer):
+    """One job, live. The address keeps job, iteration and tab, so that a link opens just that."""
+
+    iteration = param.Integer(default=0)
+    follows = param.Boolean(default=True, label="follow newest")
+    tab = param.String(default="")
+
+    def __init__(
+        self, store: Store, background: Background, look: Look, job_id: int, **params: object
+    ) -> None:
+        super().__init__(**params)
+        self._store, self._background, self._look = store, background, look
+        view = store.job(job_id)
+        self._seen: tuple[int, int] = (-1, -1)
+        self._shown = Shown(view, store.job_records(view), None)
+        self._tabs: dict[str, refine_tabs.Tab] = {}
+        self._hero = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._actions = Actions(store, self._changed)
+        self._makers = self._tab_makers()
+        self._slider = pn.widgets.DiscreteSlider(label="Iteration", options=[0], width=340)
+        self._newer = pn.pane.HTML("")
+        self._places = {name: pn.Column(sizing_mode="stretch_width") for name in self._makers}
+        self._tab_bar = pn.Tabs(
+            *[(title, self._places[name]) for name, (title, _) in self._makers.items()],
+            dynamic=True,
+            sizing_mode="stretch_width",
+        )
+        self._panel = self._layout()
+        if self.tab in self._makers:
+            self._tab_bar.active = list(self._makers).index(self.tab)
+        if self.iteration:
+            self.follows = False
+        self._wire()
+        self._arrived((view, self._shown.records))
+
+    @property
+    def view(self) -> JobView:
+        """The job as it is known at the moment."""
+        return self._shown.view
+
+    def _tab_makers(self) -> dict[str, tuple[str, Callable[[], refine_tabs.Tab]]]:
+        """The tabs of this kind of job, by the word in the address: title and how to make it."""
+        shown, look, store, background = self._shown, self._look, self._store, self._background
+        refine: dict[str, tuple[str, Callable[[], refine_tabs.Tab]]] = {
+            "overview": (
+                "Overview",
+                lambda: refine_tabs.Overview(self._shown, look, self._choose),
+            ),
+            "fsc": ("FSC", lambda: refine_tabs.FscTab(self._shown, look)),
+            "orientations": (
+                "Orientations",
+                lambda: refine_tabs.OrientationTab(self._shown, look),
+            ),
+            "map": ("Map", lambda: refine_tabs.MapTab(self._shown, look, store, background)),
+            "particles": (
+                "Particles",
+                lambda: refine_tabs.ParticleTab(self._shown, look, background),
+            ),
+            "resources": ("Resources", lambda: common_tabs.ResourceTab(self._shown, look)),
+        }
+        common: dict[str, tuple[str, Callable[[], refine_tabs.Tab]]] = {
+            "parameters": (
+                "Parameters",
+                lambda: common_tabs.ParameterTab(self._shown, store),
+            ),
+            "log": ("Log", lambda: common_tabs.LogTab(self._shown, background)),
+            "files": ("Files", lambda: common_tabs.FileTab(self._shown, background)),
+        }
+        return refine | common if shown.view.job.type == "refine" else common
+
+    def _layout(self) -> pn.viewable.Viewable:
+        back = pn.widgets.Button(label="‹", width=34, css_classes=["step-back"])
+        onward = pn.widgets.Button(label="›", width=34, css_classes=["step-on"])
+        back.on_click(lambda _: self._step(-1))
+        onward.on_click(lambda _: self._step(1))
+        follow = pn.widgets.Checkbox.from_param(self.param.follows)
+        is_refinement = self._shown.view.job.type == "refine"
+        steps = pn.FlexBox(back, self._slider, onward, follow, self._newer, align_items="center")
+        return pn.Column(
+            pn.Column(
+                self._hero,
+                self._actions,
+                css_classes=["card"],
+                margin=6,
+                sizing_mode="stretch_width",
+            ),
+            *([steps] if is_refinement else []),
+            self._tab_bar,
+            sizing_mode="stretch_width",
+        )
+
+    def _wire(self) -> None:
+        self._slider.param.watch(self._slid, "value")
+        self._tab_bar.param.watch(lambda _: self._tab_changed(), "active")
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+
+    def _poll(self) -> None:
+        """Look whether the job has anything new; one look at a time."""
+        if self._background.is_busy("job"):
+            return
+        job_id = self._shown.view.job.id
+
+        def read() -> tuple[JobView, JobRecords]:
+            view = self._store.job(job_id)
+            return view, self._store.job_records(view)
+
+        self._background.run("job", read, self._arrived)
+
+    def _changed(self) -> None:
+        """After an action: show the new state at once."""
+        view = self._store.job(self._shown.view.job.id)
+        self._arrived((view, self._store.job_records(view)))
+
+    def _arrived(self, found: tuple[JobView, JobRecords]) -> None:
+        view, records = found
+        seen = (view.job.version, records.position)
+        is_new = seen != self._seen
+        had = self._shown.records.newest
+        self._seen = seen
+        self._shown = Shown(view, records, self._row(records))
+        if is_new or view.job.state not in ENDED:
+            self._draw_head()
+        if is_new:
+            self._offer_iterations(records)
+            newest = records.newest
+            if self._active() not in self._tabs or had is not newest or self._is_live_tab():
+                self._draw_tab()
+
+    def _row(self, records: JobRecords) -> Iteration | None:
+        """The chosen iteration, or the newest while it is followed."""
+        if self.follows or not self.iteration:
+            return records.newest
+        chosen = [one for one in records.iterations if one.iteration == self.iteration]
+        return chosen[0] if chosen else records.newest
+
+    def _is_live_tab(self) -> bool:
+        return self._active() in ("log", "files", "resources", "parameters")
+
+    def _draw_head(self) -> None:
+        shown = self._shown
+        job = shown.view.job
+        self._hero.object = hero_html(
+            job, shown.view.title, shown.view.author, shown.records, shown.row
+        )
+        self._actions.draw(shown)
+
+    def _offer_iterations(self, records: JobRecords) -> None:
+        """Bring the slider up to date, and say that there is newer data where it is not followed."""
+        numbers = [one.iteration for one in records.iterations] or [0]
+        row = self._shown.row
+        wanted = row.iteration if row is not None else numbers[-1]
+        self._slider.disabled = len(numbers) < 2
+        if self._slider.options != numbers:
+            with param.parameterized.discard_events(self._slider):
+                self._slider.value = wanted
+            self._slider.param.update(options=numbers, value=wanted)
+        elif self._slider.value != wanted:
+            self._slider.value = wanted
+        is_behind = row is not None and row.iteration != numbers[-1]
+        self._newer.object = (
+            f'<span class="chip starting">newer data: it {numbers[-1]}</span>' if is_behind else ""
+        )
+
+    def _active(self) -> str:
+        return list(self._makers)[self._tab_bar.active]
+
+    def _draw_tab(self) -> None:
+        """Make the open tab where it is new, and draw it."""
+        name = self._active()
+        try:
+            if name not in self._tabs:
+                self._tabs[name] = self._makers[name][1]()
+                self._tabs[name].draw(self._shown)
+                self._places[name][:] = [self._tabs[name].panel]
+            else:
+                with pn.io.hold():
+                    self._tabs[name].draw(self._shown)
+        except Exception:  # a tab that cannot be drawn must not take the page with it
+            self._places[name][:] = [failure_card(record_failure(f"tab {name}"))]
+
+    def _tab_changed(self) -> None:
+        self.tab = self._active()
+        self._draw_tab()
+
+    def _slid(self, event: param.parameterized.Event) -> None:
+        newest = self._shown.records.newest
+        if newest is None or event.new == (self._shown.row and self._shown.row.iteration):
+            return
+        self._choose(event.new)
+
+    def _step(self, by: int) -> None:
+        numbers = [one.iteration for one in self._shown.records.iterations]
+        if numbers and self._shown.row is not None:
+            place = numbers.index(self._shown.row.iteration) + by
+            if 0 <= place < len(numbers):
+                self._choose(numbers[place])
+
+    def _choose(self, iteration: int) -> None:
+        """Look at one iteration; the newest is followed again only when that is asked for."""
+        newest = self._shown.records.newest
+        is_newest = newest is not None and iteration == newest.iteration
+        self.param.update(iteration=iteration, follows=self.follows and is_newest)
+        self._redraw()
+
+    @param.depends("follows", watch=True)
+    def _follow(self) -> None:
+        if self.follows:
+            self.iteration = 0
+            self._redraw()
+
+    def _redraw(self) -> None:
+        records = self._shown.records
+        self._shown = Shown(self._shown.view, records, self._row(records))
+        self._draw_head()
+        self._offer_iterations(records)
+        self._draw_tab()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel

@@ -1,0 +1,130 @@
+"""What can be done with a job: stop, continue, clone, and the steps that come next."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import panel as pn
+
+from compute.files.errors import InputError
+from db.words import State, StopRequest
+from webapp.pages.shown import Shown
+from webapp.store import Store, can_continue, can_stop
+
+NEXT_STEPS = {
+    "refine": (
+        ("Make a mask", "mask", {"map": "map"}),
+        ("Post-process", "postprocess", {"half1": "half map"}),
+        ("Refine again", "refine", {"particles": "particles", "reference": "map"}),
+    ),
+    "simulate": (("Refine these", "refine", {"particles": "particles"}),),
+    "extract": (("Refine these", "refine", {"particles": "particles"}),),
+    "select": (("Refine these", "refine", {"particles": "particles"}),),
+    "mask": (),
+}
+"""By job type: text, type of the next job, and which of its parameters take which output."""
+
+
+class Actions(pn.viewable.Viewer):
+    """Buttons, those that make sense in the job's present state."""
+
+    def __init__(self, store: Store, changed: Callable[[], None], **params: object) -> None:
+        super().__init__(**params)
+        self._store, self._changed = store, changed
+        self._shown: Shown | None = None
+        self._signature: tuple = ()
+        self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._buttons = pn.FlexBox()
+        self._confirm = pn.Row(visible=False)
+        self._panel = pn.Column(
+            self._buttons, self._confirm, self._problem, sizing_mode="stretch_width"
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Offer what this moment allows; buttons stay as they are where that is the same."""
+        self._shown = shown
+        stops = can_stop(shown.view)
+        continues = can_continue(shown.view, shown.records)
+        row = shown.row
+        after = row.iteration if row is not None and not row.is_final else None
+        signature = (shown.view.job.state, stops, continues, after)
+        if signature == self._signature:
+            return
+        self._signature = signature
+        self._confirm.visible = False
+        buttons: list[object] = []
+        if stops:
+            buttons.append(self._button("Stop …", self._ask_to_stop, "danger"))
+        if continues and after is not None:
+            buttons.append(
+                self._button(f"Continue after iteration {after}", self._continue, "primary")
+            )
+        if shown.view.can_edit:
+            buttons.append(_link("Clone", "new", {"from": shown.view.job.id}))
+        if shown.view.job.state == State.FINISHED:
+            buttons += [
+                _link(text, "new", _filled(shown, kind, takes))
+                for text, kind, takes in NEXT_STEPS.get(shown.view.job.type, ())
+                if kind in self._store.job_types
+            ]
+        self._buttons[:] = buttons
+
+    def _button(
+        self, text: str, action: Callable[[], None], kind: str = "default"
+    ) -> pn.widgets.Button:
+        button = pn.widgets.Button(label=text, button_type=kind)
+        button.on_click(lambda _: action())
+        return button
+
+    def _ask_to_stop(self) -> None:
+        self._confirm[:] = [
+            self._button(
+                "Stop after this iteration (keeps everything)",
+                lambda: self._stop(StopRequest.AFTER_ITERATION),
+            ),
+            self._button("Stop now", lambda: self._stop(StopRequest.NOW), "danger"),
+            self._button("Go on", lambda: setattr(self._confirm, "visible", False)),
+        ]
+        self._confirm.visible = True
+
+    def _stop(self, request: StopRequest) -> None:
+        self._confirm.visible = False
+        self._try(lambda shown: self._store.stop(shown.view.job.id, request))
+
+    def _continue(self) -> None:
+        def ask(shown: Shown) -> object:
+            assert shown.row is not None
+            return self._store.continue_job(shown.view.job.id, shown.row.iteration)
+
+        self._try(ask)
+
+    def _try(self, ask: Callable[[Shown], object]) -> None:
+        """Ask for a change; a refusal is told in its own sentence."""
+        if self._shown is None:
+            return
+        try:
+            ask(self._shown)
+            self._problem.object = ""
+        except InputError as error:
+            self._problem.object = f'<p class="notice bad" role="alert">{error}</p>'
+        self._signature = ()
+        self._changed()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel
+
+
+def _filled(shown: Shown, kind: str, takes: dict[str, str]) -> dict[str, object]:
+    """The address of a form whose inputs are this job's outputs."""
+    found: dict[str, object] = {"project": shown.view.project.id, "type": kind}
+    for parameter, content in takes.items():
+        path = next((node.path for node in shown.view.outputs if node.content == content), None)
+        if path is not None:
+            found[parameter] = path
+    return found
+
+
+def _link(text: str, page: str, query: dict[str, object]) -> pn.pane.HTML:
+    """A link that looks like a button."""
+    return pn.pane.HTML(
+        f'<a class="as-button" href="/{page}?{urlencode(query)}">{text}</a>', margin=(5, 5)
+    )

@@ -1,0 +1,184 @@
+"""The page of a project: its jobs as a table and as a chart, its files, and notes."""
+
+import html
+
+import panel as pn
+import param
+
+from compute.files.errors import InputError
+from db.models.projects import Project
+from db.repository.overview import JobLine
+from webapp.components.flow_chart import Station, flow_chart
+from webapp.components.headline import duration, status_word
+from webapp.components.look import Look
+from webapp.components.table import Table
+from webapp.pages.background import Background
+from webapp.pages.frame import card
+from webapp.store import Store
+
+POLL_MS = 2000
+TABS = ("jobs", "flow", "files", "notes")
+COLUMNS = [
+    {"key": "number", "label": "Job", "kind": "number", "link": "url"},
+    {"key": "title", "label": "Title", "link": "url"},
+    {"key": "type", "label": "Type"},
+    {"key": "state", "label": "State", "kind": "status"},
+    {"key": "resolution", "label": "Resolution", "unit": "Å", "kind": "number", "digits": 2},
+    {"key": "particles", "label": "Particles", "kind": "number"},
+    {"key": "iteration", "label": "It", "kind": "number"},
+    {"key": "time", "label": "Time"},
+    {"key": "author", "label": "By"},
+    {"key": "started", "label": "Started"},
+    {"key": "why", "label": "Why", "kind": "text"},
+]
+
+
+class ProjectPage(pn.viewable.Viewer):
+    """One project, live."""
+
+    tab = param.String(default="jobs")
+
+    def __init__(
+        self, store: Store, background: Background, look: Look, project_id: int, **params: object
+    ) -> None:
+        super().__init__(**params)
+        self._store, self._background = store, background
+        self.project, self._role = store.project(project_id)
+        self._jobs = Table(
+            columns=COLUMNS,
+            caption="jobs",
+            file_name=f"{self.project.name}_jobs",
+            empty="No jobs yet. A refinement needs particles (STAR) and a reference map (MRC).",
+            sizing_mode="stretch_width",
+        )
+        self._flow = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._files = Table(
+            columns=[
+                {"key": "path", "label": "File", "kind": "path"},
+                {"key": "content", "label": "What"},
+                {"key": "particles", "label": "Particles", "kind": "number"},
+                {"key": "box", "label": "Box", "unit": "px", "kind": "number"},
+                {"key": "pixel", "label": "Pixel", "unit": "Å", "kind": "number", "digits": 4},
+                {"key": "job", "label": "Made by", "link": "url"},
+            ],
+            caption="files that jobs hand on",
+            file_name=f"{self.project.name}_files",
+            empty="No job has made anything yet.",
+            sizing_mode="stretch_width",
+        )
+        self._notes = pn.widgets.TextAreaInput(
+            label="Notes", value=self.project.notes, rows=12, sizing_mode="stretch_width"
+        )
+        self._saved = pn.pane.HTML("")
+        self._tabs = self._layout()
+        if self.tab in TABS:
+            self._tabs.active = TABS.index(self.tab)
+        self._tabs.param.watch(self._switched, "active")
+        self._show(self._read())
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+
+    def _layout(self) -> pn.Tabs:
+        save = pn.widgets.Button(label="Save notes", button_type="primary")
+        save.on_click(lambda _: self._save())
+        return pn.Tabs(
+            ("Jobs", card("Jobs", self._jobs)),
+            ("Flow", card("Flow", self._flow)),
+            ("Files", card("Files", self._files)),
+            ("Notes", card("Notes", self._notes, pn.Row(save, self._saved))),
+            dynamic=True,
+            sizing_mode="stretch_width",
+        )
+
+    def _read(self) -> tuple:
+        project_id = self.project.id
+        return (
+            self._store.project_jobs(project_id),
+            self._store.project_tree(project_id),
+            self._store.project_files(project_id),
+        )
+
+    def _poll(self) -> None:
+        if not self._background.is_busy("project"):
+            self._background.run("project", self._read, self._show)
+
+    def _show(self, found: tuple) -> None:
+        lines, tree, files = found
+        rows = [job_row(line) for line in lines]
+        if rows != self._jobs.rows:
+            self._jobs.rows = rows
+        chart = flow_chart([station(line) for line in lines], tree.edges)
+        if chart != self._flow.object:
+            self._flow.object = chart
+        listed = [
+            {
+                "path": node.path,
+                "content": node.content,
+                "particles": node.particles,
+                "box": node.box_size,
+                "pixel": node.pixel_size_A,
+                "job": f"job {job.number}",
+                "url": f"/job?id={job.id}",
+            }
+            for node, job in files
+        ]
+        if listed != self._files.rows:
+            self._files.rows = listed
+
+    def _switched(self, event: param.parameterized.Event) -> None:
+        self.tab = TABS[event.new]
+
+    def _save(self) -> None:
+        try:
+            self.project = self._store.set_project_notes(
+                self.project.id, self._notes.value, self.project.notes
+            )
+            self._saved.object = '<span class="chip finished">saved</span>'
+        except InputError as error:
+            self._saved.object = f'<p class="notice bad">{html.escape(str(error))}</p>'
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(
+            pn.pane.HTML(_head(self.project), sizing_mode="stretch_width"),
+            self._tabs,
+            sizing_mode="stretch_width",
+        )
+
+
+def _head(project: Project) -> str:
+    return (
+        f'<div class="hero"><div><div class="title"><h1>{html.escape(project.name)}</h1></div>'
+        f'<div class="facts"><code>{html.escape(project.folder)}</code></div></div>'
+        f'<div><a class="as-button primary" href="/new?project={project.id}&type=refine">New refinement</a> '
+        f'<a class="as-button" href="/new?project={project.id}">Other job</a></div></div>'
+    )
+
+
+def job_row(line: JobLine) -> dict[str, object]:
+    """A job as a row of the table."""
+    job = line.job
+    seconds = None
+    if job.started_at is not None and job.ended_at is not None:
+        seconds = (job.ended_at - job.started_at).total_seconds()
+    return {
+        "number": job.number,
+        "url": f"/job?id={job.id}",
+        "title": job.title or job.alias or job.folder,
+        "type": job.type,
+        "state": status_word(job),
+        "resolution": job.resolution_A,
+        "particles": job.particles,
+        "iteration": job.last_iteration,
+        "time": duration(seconds) if seconds is not None else "",
+        "author": line.author,
+        "started": f"{job.started_at.astimezone():%Y-%m-%d %H:%M}" if job.started_at else "",
+        "why": job.reason if job.state in ("failed", "waiting", "stopping") else "",
+    }
+
+
+def station(line: JobLine) -> Station:
+    """A job as a box of the chart."""
+    job = line.job
+    return Station(
+        job.id, job.number, job.type, job.title or job.alias or "", str(job.state), job.resolution_A
+    )

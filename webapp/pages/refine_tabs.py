@@ -1,0 +1,280 @@
+"""The tabs of a refinement: overview, FSC, orientations, maps and particles, drawn for one iteration."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import panel as pn
+from bokeh.plotting import figure
+
+from compute.files.errors import InputError
+from webapp.components import fsc_plot, history_plots, particle_plots, spectra
+from webapp.components.iteration_table import iteration_rows, iteration_table
+from webapp.components.look import Data, Look
+from webapp.components.orientation_plot import OrientationView
+from webapp.components.slice_viewer import SliceViewer, halves_and_more
+from webapp.components.slices import sphere
+from webapp.components.table import Table
+from webapp.components.volume_viewer import VolumeViewer
+from webapp.pages.background import Background
+from webapp.pages.explain import explain_fsc
+from webapp.pages.frame import card
+from webapp.pages.shown import Shown
+from webapp.store import Store
+
+
+class Tab(Protocol):
+    """A part of a job's page that is drawn when it is looked at."""
+
+    @property
+    def panel(self) -> pn.viewable.Viewable:
+        """What is put on the page."""
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+
+
+def pane(plot: figure) -> pn.pane.Bokeh:
+    """A figure as wide as its place."""
+    return pn.pane.Bokeh(plot, sizing_mode="stretch_width")
+
+
+def row(*parts: object) -> pn.Row:
+    """Parts side by side."""
+    return pn.Row(*parts, sizing_mode="stretch_width")
+
+
+def columns(*parts: object) -> pn.Column:
+    """Parts below each other."""
+    return pn.Column(*parts, sizing_mode="stretch_width")
+
+
+class Overview:
+    """What matters on one sheet: resolution, FSC, accuracy, convergence and the table."""
+
+    def __init__(self, shown: Shown, look: Look, choose: Callable[[int], None]) -> None:
+        self._choose = choose
+        limits = shown.limits
+        history = history_plots.history_data(shown.records.iterations)
+        self._resolution = history_plots.resolution_plot(history, limits.nyquist_A, look)
+        self._accuracy = history_plots.accuracy_plot(history, look)
+        self._strip = history_plots.convergence_strip(history, look)
+        self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"))
+        self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
+        self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
+        self._table.param.watch(self._chosen, "chosen")
+        self.panel: pn.viewable.Viewable = columns(
+            row(
+                card("Resolution by iteration", pane(self._resolution.figures[0])),
+                card("Fourier shell correlation", pane(self._fsc.figures[0]), self._words),
+            ),
+            row(
+                card(
+                    "Accuracy, step and changes",
+                    *map(pane, self._accuracy.figures),
+                    help_text="The step must fall below 75 % of the estimated accuracy before the "
+                    "refinement may end. The dotted line is 10°: worse, and particles cannot be aligned.",
+                ),
+                card("Convergence", *_grid(self._strip.figures)),
+            ),
+            card("Iterations", self._table, sub="click a row to look at it"),
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+        rows = shown.records.iterations
+        history = history_plots.history_data(rows)
+        for plot in (self._resolution, self._accuracy, self._strip):
+            plot.draw(history)
+            history_plots.widen(plot, rows)
+        self._fsc.draw(_fsc_data(shown))
+        self._words.object = f"<p>{explain_fsc(shown.row, shown.limits)}</p>"
+        chosen = rows.index(shown.row) if shown.row in rows else -1
+        self._table.param.update(rows=iteration_rows(rows), chosen=chosen)
+
+    def _chosen(self, event: object) -> None:
+        index = self._table.chosen
+        if 0 <= index < len(self._table.rows):
+            self._choose(self._table.rows[index]["iteration"])
+
+
+def _grid(figures: list[figure]) -> list[pn.Row]:
+    """Small figures, two in a row."""
+    return [row(*map(pane, figures[n : n + 2])) for n in range(0, len(figures), 2)]
+
+
+def _fsc_data(shown: Shown) -> Data:
+    curves = fsc_plot.refinement_curves(shown.row) if shown.row else {}
+    return fsc_plot.fsc_data(curves, [one.fsc for one in shown.earlier], shown.limits)
+
+
+class FscTab:
+    """The curve in large, what it means, the spectra, and its values as a table."""
+
+    def __init__(self, shown: Shown, look: Look) -> None:
+        limits = shown.limits
+        self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"), 460)
+        self._spectra = spectra.spectra_plot(
+            spectra.spectra_data(shown.row), limits.nyquist_A, look
+        )
+        self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
+        self._table = Table(
+            columns=[
+                {"key": "shell", "label": "Shell", "kind": "number"},
+                {"key": "frequency", "label": "1/Å", "kind": "number", "digits": 5},
+                {"key": "resolution", "label": "Å", "kind": "number", "digits": 3},
+                {"key": "fsc", "label": "FSC", "kind": "number", "digits": 5},
+                {"key": "ssnr", "label": "Signal to noise", "kind": "number", "digits": 4},
+            ],
+            caption="FSC by shell",
+            file_name=shown.file_name("fsc"),
+            max_height=360,
+            sizing_mode="stretch_width",
+        )
+        self.panel: pn.viewable.Viewable = columns(
+            card("Fourier shell correlation", pane(self._fsc.figures[0]), self._words),
+            row(
+                card("Noise power", pane(self._spectra.figures[0]), sub="by optics group and half"),
+                card("Signal to noise", pane(self._spectra.figures[1]), sub="line at 1"),
+            ),
+            card("The curve as a table", self._table),
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+        self._fsc.draw(_fsc_data(shown))
+        self._spectra.draw(spectra.spectra_data(shown.row))
+        self._words.object = f"<p>{explain_fsc(shown.row, shown.limits)}</p>"
+        self._table.rows = _shell_rows(shown)
+
+
+def _shell_rows(shown: Shown) -> list[dict[str, object]]:
+    found, extent = shown.row, shown.limits.extent_A
+    if found is None:
+        return []
+    return [
+        {
+            "shell": n,
+            "frequency": n / extent,
+            "resolution": extent / n if n else None,
+            "fsc": found.fsc[n],
+            "ssnr": found.ssnr[n] if n < len(found.ssnr) else None,
+        }
+        for n in range(len(found.fsc))
+    ]
+
+
+class OrientationTab:
+    """Where the particles are seen from."""
+
+    def __init__(self, shown: Shown, look: Look) -> None:
+        start = shown.records.start
+        self._view = OrientationView((start.symmetry if start else None) or "C1", look)
+        self.panel: pn.viewable.Viewable = card(
+            "Viewing directions",
+            self._view,
+            help_text="Each particle counts at the direction of its most probable pose. Counts are on a "
+            "logarithmic scale. The efficiency compares how densely the views cover Fourier space in all "
+            "directions (harmonic over arithmetic mean; Baldwin &amp; Lyumkis 2020).",
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Draw this moment."""
+        self._view.draw(shown.row.orientations if shown.row else None)
+
+
+class MapTab:
+    """Slices of the half-maps, and the surface in 3D."""
+
+    def __init__(self, shown: Shown, look: Look, store: Store, background: Background) -> None:
+        self._store, self._background = store, background
+        self._slices = SliceViewer(look, shown.file_name("slices"))
+        self._volume = VolumeViewer(look, shown.file_name("map"))
+        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.panel: pn.viewable.Viewable = columns(
+            self._note,
+            card(
+                "Slices",
+                self._slices,
+                help_text="Greys span the same densities while a run goes on.",
+            ),
+            card(
+                "Surface",
+                self._volume,
+                help_text="Drag to turn, scroll to zoom, right-drag to move.",
+            ),
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Read the maps of this moment, then draw them."""
+        paths = shown.half_maps()
+        if paths is None:
+            self._note.object = "<p class='faint'>The first maps come with the first iteration.</p>"
+            return
+
+        def read() -> tuple:
+            try:
+                half1, half2 = (self._store.map(path) for path in paths)
+            except InputError as error:
+                return None, str(error)
+            return (half1, half2), ""
+
+        self._background.run("maps", read, lambda found: self._arrived(shown, *found))
+
+    def _arrived(self, shown: Shown, halves: tuple | None, problem: str) -> None:
+        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
+        paths = shown.half_maps()
+        if halves is None or paths is None:
+            return
+        half1, half2 = halves
+        start = shown.records.start
+        pixel_size_A = half1.pixel_size_A or (start.pixel_size_A if start else None) or 1.0
+        diameter = start.particle_diameter_A if start else None
+        box = half1.volume.shape[0]
+        mask = sphere(box, diameter / 2 / pixel_size_A) if diameter else None
+        self._slices.draw(halves_and_more(half1.volume, half2.volume), pixel_size_A, mask)
+        urls = {f"half {n}": shown.map_url(path) for n, path in enumerate(paths, start=1)}
+        final = shown.final_map()
+        if final is not None and final.exists():
+            urls = {"map": shown.map_url(final), **urls}
+        self._volume.draw(urls)
+
+
+class ParticleTab:
+    """Histograms of what was found for each particle, and those far from the others with their images."""
+
+    def __init__(self, shown: Shown, look: Look, background: Background) -> None:
+        self._background = background
+        self._plots = particle_plots.histogram_plots(particle_plots.histogram_data(None), look)
+        self._table = Table(
+            columns=particle_plots.OUTLIER_COLUMNS,
+            caption="particles far from the others",
+            file_name=shown.file_name("outliers"),
+            empty="No particle is more than five robust standard deviations from the others.",
+            max_height=380,
+            sizing_mode="stretch_width",
+        )
+        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.panel: pn.viewable.Viewable = columns(
+            self._note,
+            card("Particles", *_grid(self._plots.figures), sub="of the chosen iteration"),
+            card("Far from the others", self._table),
+        )
+
+    def draw(self, shown: Shown) -> None:
+        """Read the particle file of this moment, then draw it."""
+        files = shown.data_files()
+        if files is None:
+            return
+
+        def read() -> tuple:
+            try:
+                return particle_plots.read_figures(*files), ""
+            except InputError as error:
+                return None, str(error)
+
+        self._background.run("particles", read, lambda found: self._arrived(*found))
+
+    def _arrived(self, figures: particle_plots.ParticleFigures | None, problem: str) -> None:
+        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
+        self._plots.draw(particle_plots.histogram_data(figures))
+        self._table.rows = particle_plots.outliers(figures) if figures else []

@@ -1,0 +1,332 @@
+"""What pages read and what they ask for: the database, the records of jobs and the files in their folders.
+
+Everything is asked for in the name of one user, whose role in the project is checked each time.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from compute.files.errors import InputError
+from compute.files.events import Output
+from compute.files.mrc import MapFile, read_map
+from compute.params.option import JobParams
+from db.errors import NotFound
+from db.folders import make_shared
+from db.models.jobs import Attempt, Job, Node
+from db.models.projects import Project
+from db.models.queue import Machine
+from db.repository import (
+    attempts,
+    jobs,
+    machines,
+    members,
+    nodes,
+    overview,
+    presets,
+    projects,
+    queue,
+    states,
+)
+from db.repository.jobs import Needs
+from db.session import Database
+from db.words import ENDED, Role, State, StopRequest
+from webapp.launch import local
+from webapp.maps import MapCache
+from webapp.options import stem
+from webapp.records import JobRecords, RecordReader
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its page shows it."""
+
+    job: Job
+    project: Project
+    author: str
+    role: Role
+    attempts: Sequence[Attempt] = ()
+    inputs: Sequence[nodes.InputLine] = ()
+    outputs: Sequence[Node] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the job's files are."""
+        return Path(self.project.folder) / self.job.folder
+
+    @property
+    def root(self) -> Path:
+        """Folder and first part of the names of the job's files."""
+        return Path(self.project.folder) / str(self.job.parameters.get("output", ""))
+
+    @property
+    def title(self) -> str:
+        """What people call the job."""
+        words = self.job.title or self.job.alias or ""
+        return f"Job {self.job.number}" + (f" · {words}" if words else "")
+
+    @property
+    def can_edit(self) -> bool:
+        """Whether the user may change the job."""
+        return self.role in (Role.EDITOR, Role.OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """Who holds what, who waits and why."""
+
+    running: Sequence[overview.JobLine]
+    waiting: Sequence[overview.JobLine]
+    machines: Sequence[tuple[Machine, Sequence[machines.Held]]]
+    pause: str | None
+
+
+@dataclass(slots=True)
+class Store:
+    """The reading and asking of one user."""
+
+    database: Database
+    records: RecordReader
+    maps: MapCache
+    user_id: int
+    job_types: Mapping[str, tuple[type[JobParams], str]]
+    roots: tuple[Path, ...] = field(default_factory=tuple)
+
+    def model(self, job_type: str) -> type[JobParams] | None:
+        """The parameters of a job type; None for one that this program does not know."""
+        found = self.job_types.get(job_type)
+        return found[0] if found is not None else None
+
+    def home(self) -> overview.Home:
+        """What runs, waits, failed, and the projects to go on with."""
+        with self.database.reading() as session:
+            return overview.home(session, self.user_id)
+
+    def projects(self, text: str = "") -> list[overview.ProjectLine]:
+        """The projects that the user sees."""
+        with self.database.reading() as session:
+            return overview.projects(session, self.user_id, text=text)
+
+    def found_jobs(self, text: str) -> list[overview.JobLine]:
+        """The jobs of all projects that a search finds."""
+        with self.database.reading() as session:
+            return overview.jobs(session, self.user_id, wanted=overview.JobFilter(text=text))
+
+    def project(self, project_id: int) -> tuple[Project, Role]:
+        """A project and the user's role in it. Raises NotFound where the user may not see it."""
+        with self.database.reading() as session:
+            return projects.get(session, project_id), self._role(session, project_id)
+
+    def project_jobs(self, project_id: int) -> list[overview.JobLine]:
+        """The jobs of a project, newest first."""
+        with self.database.reading() as session:
+            self._role(session, project_id)
+            return overview.job_list(session, project_id, user_id=self.user_id)
+
+    def project_tree(self, project_id: int) -> nodes.Tree:
+        """Which jobs of a project read what others made."""
+        with self.database.reading() as session:
+            self._role(session, project_id)
+            return nodes.tree(session, project_id)
+
+    def job(self, job_id: int) -> JobView:
+        """A job with its attempts and files. Raises NotFound where the user may not see it."""
+        with self.database.reading() as session:
+            job = jobs.get(session, job_id)
+            role = self._role(session, job.project_id)
+            author = next(
+                (
+                    user.name
+                    for user, _ in members.members(session, job.project_id)
+                    if user.id == job.created_by
+                ),
+                "",
+            )
+            return JobView(
+                job=job,
+                project=projects.get(session, job.project_id),
+                author=author,
+                role=role,
+                attempts=attempts.of_job(session, job_id),
+                inputs=nodes.inputs(session, job_id),
+                outputs=nodes.outputs(session, job_id),
+            )
+
+    def job_records(self, view: JobView) -> JobRecords:
+        """What a job has reported so far, straight from its folder."""
+        return self.records.read(view.folder)
+
+    def map(self, path: Path) -> MapFile:
+        """A density map; one that was read lately is not read again. Raises InputError."""
+        return self.maps.get(path, read_map)
+
+    def queue(self) -> QueueView:
+        """The machines with what runs on them, and the jobs that wait."""
+        with self.database.reading() as session:
+            home = overview.home(session, self.user_id)
+            held = [(one, machines.held(session, one.name)) for one in machines.machines(session)]
+            return QueueView(home.running, home.waiting, held, queue.pause_sentence(session))
+
+    def project_files(self, project_id: int) -> list[tuple[Node, Job]]:
+        """The files that jobs of a project have made for others, newest first."""
+        with self.database.reading() as session:
+            self._role(session, project_id)
+            return nodes.choices(
+                session, project_id, get_args(Output.model_fields["content"].annotation)
+            )
+
+    def start_demo(self, simulate: Mapping[str, Any], refine: Mapping[str, Any]) -> Job:
+        """The refinement of a new demo project, in the queue behind the job that makes its particles."""
+        name, folder = "Demo", self.roots[0] / "demo"
+        number = 1
+        while folder.exists():
+            number += 1
+            name, folder = f"Demo {number}", self.roots[0] / f"demo{number}"
+        project = self.create_project(name, folder)
+        made = self.submit(project.id, "simulate", simulate, (), Needs(), "Simulated particles")
+        root = str(made.parameters["output"])
+        share = local.share(0, 0, local.cores())
+        files = {"particles": f"{root}.star", "reference": f"{root}_reference.mrc"}
+        return self.submit(
+            project.id,
+            "refine",
+            {**refine, **files, "mpi": share.ranks, "threads": share.threads},
+            [nodes.Input(parameter, path) for parameter, path in files.items()],
+            Needs(ranks=share.ranks, cores=min(local.cores(), share.ranks)),
+            "Demo refinement",
+        )
+
+    def create_project(self, name: str, folder: Path) -> Project:
+        """A new project of the user's, its folder made where it is missing. Raises InputError."""
+        if not folder.is_absolute():
+            raise InputError(f"the folder of a project is absolute, not '{folder}'")
+        if not any(folder.resolve().is_relative_to(root.resolve()) for root in self.roots):
+            names = ", ".join(str(root) for root in self.roots)
+            raise InputError(f"{folder} is outside the folders that are open here ({names})")
+        make_shared(folder)
+        with self.database.writing() as session:
+            return projects.create(session, name, folder, who=self.user_id)
+
+    def set_project_notes(self, project_id: int, notes: str, seen: str) -> Project:
+        """Replace a project's notes. Raises Conflict where somebody else has changed them meanwhile."""
+        with self.database.writing() as session:
+            self._check(session, project_id)
+            return projects.set_notes(session, project_id, notes, seen=seen, who=self.user_id)
+
+    def submit(
+        self,
+        project_id: int,
+        job_type: str,
+        parameters: Mapping[str, Any],
+        inputs: Sequence[nodes.Input],
+        needs: Needs,
+        title: str = "",
+    ) -> Job:
+        """A new job in the queue."""
+        with self.database.writing() as session:
+            self._check(session, project_id)
+            made = jobs.create(
+                session,
+                project_id,
+                job_type,
+                parameters,
+                who=self.user_id,
+                title=title,
+                inputs=inputs,
+                needs=needs,
+            )
+            return queue.submit(session, made.id, who=self.user_id)
+
+    def stop(self, job_id: int, request: StopRequest) -> Job:
+        """Ask a job to stop. Raises Refused where there is nothing to stop."""
+        with self.database.writing() as session:
+            self._check(session, jobs.get(session, job_id).project_id)
+            return states.request_stop(session, job_id, request, who=self.user_id)
+
+    def continue_job(self, job_id: int, after_iteration: int | None) -> Job:
+        """Put an ended job into the queue again. Raises Refused where that is not possible."""
+        with self.database.writing() as session:
+            self._check(session, jobs.get(session, job_id).project_id)
+            return queue.continue_job(
+                session, job_id, who=self.user_id, after_iteration=after_iteration
+            )
+
+    def rename(self, job_id: int, title: str) -> Job:
+        """Give a job another title."""
+        with self.database.writing() as session:
+            self._check(session, jobs.get(session, job_id).project_id)
+            return jobs.rename(session, job_id, title, who=self.user_id)
+
+    def presets(self, job_type: str) -> Mapping[str, Mapping[str, Any]]:
+        """The saved sets of parameters of a job type, by name."""
+        with self.database.reading() as session:
+            found = presets.presets(session, job_type, self.user_id)
+            return {one.name: one.parameters for one in found}
+
+    def save_preset(self, job_type: str, name: str, parameters: Mapping[str, Any]) -> None:
+        """Keep a set of parameters under a name, for the user."""
+        with self.database.writing() as session:
+            presets.save_preset(session, job_type, name, parameters, who=self.user_id)
+
+    def draft(self, project_id: int, job_type: str) -> Mapping[str, Any] | None:
+        """What the user has filled in and not yet run."""
+        with self.database.reading() as session:
+            found = presets.draft(session, self.user_id, project_id, job_type)
+            return found.values if found else None
+
+    def forget_draft(self, project_id: int, job_type: str) -> None:
+        """Drop a half-filled form, because it was run or given up."""
+        with self.database.writing() as session:
+            found = presets.draft(session, self.user_id, project_id, job_type)
+            if found is not None:
+                presets.remove_draft(session, found.id)
+
+    def save_draft(self, project_id: int, job_type: str, parameters: Mapping[str, Any]) -> None:
+        """Keep a half-filled form."""
+        with self.database.writing() as session:
+            self._check(session, project_id)
+            presets.save_draft(session, self.user_id, project_id, job_type, dict(parameters))
+
+    def _role(self, session: Any, project_id: int) -> Role:
+        role = members.role_of(session, project_id, self.user_id)
+        if role is None:
+            raise NotFound(f"there is no project {project_id}")
+        return role
+
+    def _check(self, session: Any, project_id: int) -> None:
+        members.check_role(session, project_id, self.user_id, Role.EDITOR)
+
+
+def can_stop(view: JobView) -> bool:
+    """Whether there is something to stop."""
+    return view.can_edit and view.job.state in (State.WAITING, State.STARTING, State.RUNNING)
+
+
+def can_continue(view: JobView, records: JobRecords) -> bool:
+    """Whether the job can go on after an iteration."""
+    newest = records.newest
+    has_rest = newest is not None and not newest.is_final
+    return view.can_edit and view.job.type == "refine" and view.job.state in ENDED and has_rest
+
+
+def command_line(job_type: str, parameters: Mapping[str, Any]) -> str:
+    """The command that asks for the same as a form."""
+    words = ["halfmap", job_type]
+    for name, value in parameters.items():
+        option = "--" + stem(name).replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else "--no-" + option.lstrip("-"))
+        elif value is not None:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def check_inside(folder: Path, name: str) -> Path:
+    """The real path of a file of a folder. Raises NotFound for one that is missing or leads out of it."""
+    base = folder.resolve()
+    path = (base / name).resolve()
+    if not path.is_relative_to(base) or not path.is_file():
+        raise NotFound(f"there is no file {name} in this job")
+    return path
