@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: setup demo test test-all
 
 setup: $(STAMP)
-	@bash .ci/system relion postgresql
+	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin
 
 demo: $(STAMP)
 	@$(BIN)/halfmap demo

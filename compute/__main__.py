@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNUSABLE = 2
-PLAIN_JOBS: tuple[str, ...] = ("rescale",)
+PLAIN_JOBS: tuple[str, ...] = ("importing", "extract", "postprocess", "rescale", "mask", "simulate")
 """Jobs of one process with a folder of their own: modules of this name in `compute.params` and `compute.jobs`."""
-TOOLS = ("simulate", "compare")
+TOOLS = ("compare",)
 """What runs without a job folder."""
 Params = TypeVar("Params", bound=BaseModel)
 

@@ -7,6 +7,7 @@ learnt of the other.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,6 +60,10 @@ class HalfTeam(ABC):
     def report(self, images: int) -> None:
         """Tell the leader that so many more images are done."""
 
+    @abstractmethod
+    def take(self) -> Any:
+        """The next thing that the leader offers to this half, each to one worker only; None when all are taken."""
+
 
 class Alone(HalfTeam):
     """A half held by a single worker in the leader's own process."""
@@ -77,6 +82,10 @@ class Alone(HalfTeam):
         """The worker's own value."""
         return value
 
+    def take(self) -> Any:
+        """Nothing: what a half has one worker for is never handed out."""
+        return None
+
 
 class Team(ABC):
     """The leader's view: methods of the workers, called by half."""
@@ -84,6 +93,7 @@ class Team(ABC):
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.on_progress: Callable[[int], None] = _ignore
+        self._offers: dict[int, deque[Any]] = {1: deque(), 2: deque()}
 
     @abstractmethod
     def seats(self) -> list[Seat]:
@@ -94,6 +104,14 @@ class Team(ABC):
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
     ) -> list[Any]:
         """Call the method on the workers in these seats, each with its half's arguments; replies in that order."""
+
+    def offer(self, things: "PerHalf") -> None:
+        """Let the workers of each half take the half's things, in this order, during the next call.
+
+        What an earlier call has left is forgotten.
+        """
+        self.messages += [Message(half, "offer", ("things",)) for half in (1, 2)]
+        self._offers = {half: deque(things.of(half)) for half in (1, 2)}
 
     def call(self, method: str, **arguments: Any) -> list[list[Any]]:
         """Call a method on all workers; replies as [half 1's, half 2's] lists.

@@ -16,7 +16,7 @@ from torch import Tensor
 from compute.parallel import HalfTeam, Seat, Team, Worker, seats_of
 
 POLL_S = 0.002
-CALL, REPLY, SLAB, PROGRESS, FAILURE = 11, 12, 13, 14, 15
+CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER = 11, 12, 13, 14, 15, 16, 17
 SLAB_BYTES = 64_000_000
 
 
@@ -62,6 +62,12 @@ class MpiHalfTeam(HalfTeam):
         wait_for(self._communicator, self._ranks[0], SLAB)
         return self._communicator.recv(source=self._ranks[0], tag=SLAB)
 
+    def take(self) -> Any:
+        """Ask the leader for it."""
+        self._communicator.send(None, dest=0, tag=REQUEST)
+        wait_for(self._communicator, 0, ANSWER)
+        return self._communicator.recv(source=0, tag=ANSWER)
+
 
 class MpiTeam(Team):
     """The leader on rank 0; odd ranks hold half 1, even ranks half 2."""
@@ -88,12 +94,23 @@ class MpiTeam(Team):
         for rank, _ in asked:
             while not self._communicator.iprobe(source=rank, tag=REPLY):
                 self._raise_failure()
-                if not self._take_progress():
+                if not (self._hand_out() or self._take_progress()):
                     time.sleep(POLL_S)
             replies.append(self._communicator.recv(source=rank, tag=REPLY))
         while self._take_progress():
             pass
         return replies
+
+    def _hand_out(self) -> bool:
+        """Answer one worker that asks for something to do, if there is one."""
+        status = MPI.Status()
+        if not self._communicator.iprobe(source=MPI.ANY_SOURCE, tag=REQUEST, status=status):
+            return False
+        rank = status.Get_source()
+        self._communicator.recv(source=rank, tag=REQUEST)
+        offers = self._offers[self._seats[rank - 1].half]
+        self._communicator.send(offers.popleft() if offers else None, dest=rank, tag=ANSWER)
+        return True
 
     def _raise_failure(self) -> None:
         """Raise the error that stopped a worker, if one was; the other workers may then wait for it forever."""

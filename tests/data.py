@@ -41,4 +41,4 @@ def particle_set(
 ) -> simulate.SimulatedSet:
     """The files of a small simulated set in `folder`: stack, STAR files, truth and start maps."""
     params = phantom_params(folder, particles=particles, box=box, **options)
-    return simulate.run(params, log=lambda line: None)
+    return simulate.make(params, log=lambda line: None)

@@ -6,33 +6,53 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compute.params.compare import CompareParams
+from compute.params.extract import ExtractParams
+from compute.params.importing import ImportingParams
+from compute.params.mask import MaskParams
 from compute.params.option import JobParams
+from compute.params.postprocess import PostprocessParams
 from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.simulate import SimulateParams
-from webapp import demo, doctor
+from webapp import demo, doctor, relion_project
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
 JOBS: dict[str, tuple[type[JobParams], str]] = {
+    "importing": (ImportingParams, "particles, micrographs and maps from outside"),
     "refine": (RefineParams, "the best map that particles and a rough map hold out"),
     "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
+    "mask": (MaskParams, "a soft mask of the molecule in a map, or of a shape"),
+    "extract": (ExtractParams, "particle images cut out of micrographs"),
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
+    "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
 }
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
     "doctor": (doctor.main, "look at the installation"),
+    "relion": (relion_project.main, "list the jobs of a RELION project"),
 }
+COMMANDS = {"importing": "import"}
+"""Jobs whose command is another word than their name."""
 EXAMPLES = {
+    "importing": 'halfmap import --i "Micrographs/*.mrc" --angpix 0.885 --kV 200 --Cs 1.4 --o Import/job001/\n'
+    "halfmap import --i ../other/Refine3D/job019/run_data.star --o Import/job002/\n"
+    "halfmap import --i J42/J42_particles.cs --passthrough J42/J42_passthrough_particles.cs --o Import/job003/",
     "refine": "halfmap refine --i particles.star --ref map.mrc --o Refine/run --sym D2 "
     "--particle_diameter 200 --ini_high 50 --faster --mpi 3\n\n"
     "The options of relion_refine_mpi --auto_refine can be pasted as they are.",
     "rescale": "halfmap rescale --i run_class001.mrc --match-particles particles.star --o Rescale/job020/rescaled",
+    "mask": "halfmap mask --i run_class001.mrc --lowpass 15 --extend 3 --soft-edge 6 --o MaskCreate/job021/mask",
+    "extract": "halfmap extract --i micrographs_ctf.star --reextract_data_star Select/job017/particles.star "
+    "--recenter --o Extract/job018/particles --extract_size 360 --scale 256\n\n"
+    "The options of relion_preprocess --extract can be pasted as they are.",
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
+    "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
+    "--o PostProcess/postprocess",
 }
-WITHOUT_FOLDER = {"simulate", "compare"}
+WITHOUT_FOLDER = {"compare"}
 """Jobs that leave no records of their own."""
 USAGE_ERROR = 2
 
@@ -50,6 +70,7 @@ def command(words: Sequence[str]) -> int:
         return 0 if words else USAGE_ERROR
     if name in TOOLS:
         return TOOLS[name][0](words[1:])
+    name = {word: job for job, word in COMMANDS.items()}.get(name, name)
     if name not in JOBS:
         print(f"halfmap: '{name}' is not a command\n\n{_overview()}", file=sys.stderr)
         return USAGE_ERROR
@@ -58,12 +79,12 @@ def command(words: Sequence[str]) -> int:
 
 def _overview() -> str:
     texts = {name: text for name, (_, text) in (*JOBS.items(), *TOOLS.items())}
-    rows = "\n".join(f"  {name:<10}{text}" for name, text in texts.items())
+    rows = "\n".join(f"  {COMMANDS.get(name, name):<10}{text}" for name, text in texts.items())
     return f"halfmap COMMAND [options]; 'halfmap COMMAND --help' lists them.\n\n{rows}"
 
 
 def _job(name: str, words: Sequence[str]) -> int:
-    model = JOBS[name][0]
+    model, word = JOBS[name][0], COMMANDS.get(name, name)
     try:
         parsed = parse(model, words)
         if parsed.wants_help or not words:
@@ -71,11 +92,11 @@ def _job(name: str, words: Sequence[str]) -> int:
             return 0 if words else USAGE_ERROR
         params = build(model, parsed)
         for note in parsed.notes:
-            print(f"halfmap {name}: {note}", flush=True)
+            print(f"halfmap {word}: {note}", flush=True)
         return start(name, params)
     except (OptionError, local.LaunchError) as error:
         for line in str(error).splitlines():
-            print(f"halfmap {name}: {line}", file=sys.stderr)
+            print(f"halfmap {word}: {line}", file=sys.stderr)
         return USAGE_ERROR
 
 

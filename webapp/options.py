@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from compute.params.option import JobParams, unit
 from webapp.relion_options import IGNORED, REFUSED
 
+RELION_PROGRAM = re.compile(r"\brelion_(refine|preprocess)(_mpi)?`?$")
+RELION_TASKS = {"auto_refine", "extract"}
+"""RELION's options that say what its program is to do: with them, absent options mean what they mean there."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -91,7 +94,7 @@ def parse(model: type[JobParams], words: Sequence[str]) -> Parsed:
     table = spellings(model)
     shorthands: dict[str, dict[str, Any]] = getattr(model, "SHORTHANDS", {})
     parsed = Parsed()
-    rest = _without_program(list(words), parsed) if "mpi" in model.model_fields else list(words)
+    rest = _without_program(list(words), model, parsed)
     while rest:
         word, equals, attached = rest.pop(0).partition("=")
         if not word.startswith("-") or NUMBER.fullmatch(word) or word in {"-", "--"}:
@@ -129,7 +132,10 @@ def help_text(model: type[JobParams]) -> str:
     for name, info in model.model_fields.items():
         groups.setdefault(details(info)["group"], []).append(_help_of(name, info))
     for word, values in getattr(model, "SHORTHANDS", {}).items():
-        meaning = " ".join("--" + stem(name).replace("_", "-") for name in values)
+        meaning = " ".join(
+            "--" + stem(name).replace("_", "-") + ("" if value is True else f" {value}")
+            for name, value in values.items()
+        )
         first = next(iter(values))
         group = details(model.model_fields[first])["group"]
         groups[group].append(f"  --{word}\n        The same as {meaning}.")
@@ -181,15 +187,17 @@ def _take_foreign(key: str, word: str, rest: list[str], parsed: Parsed) -> None:
     if key in REFUSED and value not in foreign.harmless:
         given = f"{word} {value}".strip()
         raise OptionError(f"{given} is not possible here: {foreign.reason}")
-    parsed.is_relion = parsed.is_relion or key == "auto_refine"
+    parsed.is_relion = parsed.is_relion or key in RELION_TASKS
     parsed.notes.append(f"{word} is not needed: {foreign.reason}.")
 
 
-def _without_program(words: list[str], parsed: Parsed) -> list[str]:
+def _without_program(words: list[str], model: type[JobParams], parsed: Parsed) -> list[str]:
     """The words behind RELION's program name, with the processes of its launcher taken over."""
-    ends = [n for n, word in enumerate(words) if re.search(r"\brelion_refine(_mpi)?`?$", word)]
+    ends = [n for n, word in enumerate(words) if RELION_PROGRAM.search(word)]
     if not ends:
         return words
+    if "mpi" not in model.model_fields:
+        return words[ends[0] + 1 :]
     for word, value in zip(words[: ends[0]], words[1 : ends[0]], strict=False):
         if word in {"-n", "-np"}:
             parsed.values["mpi"] = value

@@ -18,6 +18,9 @@ class Foreign:
 
 IGNORED: dict[str, Foreign] = {
     "auto_refine": Foreign(False, "every refinement here is one"),
+    "extract": Foreign(False, "every extraction is one"),
+    "only_do_unfinished": Foreign(False, "what was made with the same options is always kept"),
+    "max_mpi_nodes": Foreign(True, "threads of one process share the micrographs"),
     "split_random_halves": Foreign(False, "the halves are always independent"),
     "pool": Foreign(True, "batches are planned from the memory"),
     "dont_combine_weights_via_disc": Foreign(False, "sums never go through the disc"),

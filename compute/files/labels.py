@@ -21,6 +21,9 @@ class Label:
     kind: Kind
 
 
+REASON: Final = "halfmapReason"
+"""Our own label: why a row was left out."""
+
 _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "image_name": "rlnImageName",
@@ -61,6 +64,7 @@ _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "job_type_label": "rlnJobTypeLabel",
         "job_option_variable": "rlnJobOptionVariable",
         "job_option_value": "rlnJobOptionValue",
+        "cryosparc_uid": "cryosparcUid",
     }
 )
 

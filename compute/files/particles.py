@@ -1,6 +1,5 @@
 """Particle STAR files: into a `ParticleSet`, and back with the results of a refinement."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,8 @@ __all__ = [
     "ParticleResults",
     "ParticleSet",
     "check_particles",
+    "particle_tables",
+    "particles_of",
     "read_particles",
     "write_particles",
 ]
@@ -39,7 +40,14 @@ def read_particles(path: Path | str) -> ParticleSet:
     without particles, an undefined optics group, and half-sets given to some particles only.
     """
     path = Path(path)
-    optics_table, table = _tables(read_star(path), path)
+    return particles_of(*particle_tables(path), path)
+
+
+def particles_of(optics_table: Table, table: Table, path: Path) -> ParticleSet:
+    """The particles of two tables in the present layout; `path` is where their relative names begin.
+
+    Raises InputError as `read_particles` does.
+    """
     optics = optics_groups(optics_table, path)
     optics_index = _optics_index(table, optics, path)
     table = pixels_to_A(table, np.array([group.pixel_size_A for group in optics])[optics_index])
@@ -82,12 +90,17 @@ def read_particles(path: Path | str) -> ParticleSet:
     )
 
 
-def _tables(tables: Mapping[str, Table], path: Path) -> tuple[Table, Table]:
-    """The optics and the particle table, in the present layout."""
+def particle_tables(path: Path, needs_images: bool = True) -> tuple[Table, Table]:
+    """The optics and the particle table of a STAR file, in the present layout.
+
+    Raises InputError for a file without particles, without optics that can be told, and where
+    `needs_images`, without the names of their images.
+    """
+    tables = read_star(path)
     image = star_label("image_name")
-    table = tables.get("particles") or next(
-        (one for one in tables.values() if image in one.columns), None
-    )
+    table = tables.get("particles")
+    if table is None:
+        table = next((one for one in tables.values() if image in one.columns), None)
     others = [name for name in tables if name != "optics"]
     if table is None and others:
         raise InputError(
@@ -96,7 +109,7 @@ def _tables(tables: Mapping[str, Table], path: Path) -> tuple[Table, Table]:
         )
     if table is None or len(table) == 0:
         raise InputError(f"{path} contains no particles. Pick another file.")
-    if image not in table.columns:
+    if needs_images and image not in table.columns:
         raise InputError(f"{path}: data_{table.name} has no {image}, which says where images are.")
     if "optics" in tables:
         return tables["optics"], replace(table, name="particles")

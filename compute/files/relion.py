@@ -193,13 +193,20 @@ def supersede(root: Path | str, after_iteration: int, attempt: int = 1) -> list[
 def set_aside(folder: Path, paths: Sequence[Path], attempt: int = 1) -> list[Path]:
     """Move those of the files that exist to `superseded/attemptNN/` in the job folder, and name them there.
 
-    NN is the first number from `attempt` on that is not taken, so that nothing is overwritten.
+    NN is the first number from `attempt` on that is not taken, so that nothing is overwritten. A file keeps its place
+    below the folder.
     """
-    present = [path for path in paths if path.exists()]
+    present = [path for path in dict.fromkeys(paths) if path.exists()]
     if not present:
         return []
     target = _new_folder(folder / SUPERSEDED, attempt)
-    return [path.rename(target / path.name) for path in present]
+    moved = []
+    for path in present:
+        is_inside = path.is_relative_to(folder)
+        place = target / (path.relative_to(folder) if is_inside else path.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        moved.append(path.rename(place))
+    return moved
 
 
 def _new_folder(parent: Path, attempt: int) -> Path:

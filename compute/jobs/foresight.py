@@ -13,6 +13,7 @@ from compute.expectation.plan import RankForecast, Setting, Stage, forecast
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.particle_set import ParticleSet
+from compute.jobs.half_images import is_handed_out
 from compute.jobs.memory import BYTES_PER_GB, available_GB, give_back, resident_GB
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.voice import Voice
@@ -81,11 +82,18 @@ class Foresight:
         return None
 
 
-def keeps_images(params: RefineParams, particles: ParticleSet) -> bool:
+def keeps_images(params: RefineParams, particles: ParticleSet, team: Team) -> bool:
     """Whether workers keep their images in memory: as the user says, else where they fit easily."""
     if params.preread_images is not None:
         return params.preread_images
-    return image_GB(particles) < PRELOAD_SHARE * available_GB()
+    copies = image_copies(params, team)
+    return copies * image_GB(particles) < PRELOAD_SHARE * available_GB()
+
+
+def image_copies(params: RefineParams, team: Team) -> int:
+    """How often an image is kept: by every worker of its half where any of them may be handed it, else once."""
+    members = team.seats()[0].members
+    return members if is_handed_out(params, members) else 1
 
 
 def image_GB(particles: ParticleSet) -> float:
@@ -102,9 +110,9 @@ def foresee(
     group = parse_symmetry(params.symmetry)
     is_alone, workers = isinstance(team, SoloTeam), len(team.seats())
     found = [one for half in team.call("memory") for one in half]
-    images = (
-        image_GB(inputs.particles) * BYTES_PER_GB if keeps_images(params, inputs.particles) else 0
-    )
+    images = image_copies(params, team) * image_GB(inputs.particles) * BYTES_PER_GB
+    if not keeps_images(params, inputs.particles, team):
+        images = 0.0
     setting = Setting(
         box=inputs.box,
         padding=params.padding,

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from compute.expectation import step
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
 from compute.jobs.half_expectation import Expectation
-from compute.jobs.half_images import HalfImages
+from compute.jobs.half_images import HalfImages, is_handed_out
 from compute.jobs.half_measures import expected_errors, sampled_power
-from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, unchanged
+from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
 from compute.jobs.memory import give_back, peak_GB, resident_GB
 from compute.jobs.scratch import Scratch, ScratchError, copied
 from compute.jobs.searches import search_of
-from compute.jobs.workers import Workers
+from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
@@ -146,13 +148,14 @@ class Half:
         return expected_errors(self._images, projector, box, pixel_size_A, chosen, size)
 
     def rescan(self, order: SearchOrder) -> dict[str, np.ndarray]:
-        """Own images (positions in the half) that fit a pose of the order's shared grid clearly better than theirs.
+        """The images, of those that come to this worker, that fit a pose of a shared grid clearly better than theirs.
 
-        Returns their positions, rotations and offsets.
+        Returns their positions in the half, rotations and offsets.
         """
         images, search = self._images, self._search_of(order)
         projector = build_projector(self._volume, self._params.padding, order.size)
-        return rescan_images(images, order, search, projector, self._workers)
+        blocks = self._blocks(step.images_per_block(search, IMAGES_PER_BLOCK), [])
+        return rescan_images(images, blocks, order, search, projector, self._workers)
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.
@@ -174,9 +177,10 @@ class Half:
         return results
 
     def _search_images(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
-        """Search the own images and put them back; the projector and all tables are gone afterwards."""
+        """Search images and put them back; the projector and all tables are gone afterwards."""
         images, search, shells = self._images, self._search_of(order), self._box // 2 + 1
-        results = unchanged(images.own, images.parameters, search, len(images.imagings), shells)
+        mine = np.arange(len(images.rows)) if self._is_handed_out else images.own
+        results = unchanged(mine, images.parameters, search, len(images.imagings), shells)
         projector = build_projector(self._volume, self._params.padding, order.size)
         del self._volume  # until the next one is made
         give_back()
@@ -186,9 +190,30 @@ class Half:
         expectation = Expectation(
             images, order, search, projector, self._accumulator, ssnr, results
         )
-        blocks = images.blocks(images.own, expectation.images_per_block())
+        taken: list[np.ndarray] = []
+        blocks = self._blocks(expectation.images_per_block(), taken)
         expectation.run(blocks, self._workers, self._team.report)
-        return results
+        return only(results, np.concatenate([mine[:0], *taken]))
+
+    @property
+    def _is_handed_out(self) -> bool:
+        """Whether this worker's images are not known before the leader hands them out."""
+        return is_handed_out(self._params, self._seat.members)
+
+    def _blocks(self, size: int, taken: list[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """Optics group and positions of a few images at a time: the own ones, or as long as the leader has any.
+
+        `taken` gets the positions of all.
+        """
+        if not self._is_handed_out:
+            taken.append(self._images.own)
+            yield from self._images.blocks(self._images.own, size)
+            return
+        while (part := self._team.take()) is not None:
+            index, positions = part
+            taken.append(positions)
+            for start in range(0, len(positions), size):
+                yield index, positions[start : start + size]
 
     def _search_of(self, order: SearchOrder) -> Search:
         """Grids and rules of an iteration."""

@@ -19,10 +19,16 @@ from compute.signal.noise import coloured_noise
 from compute.signal.random import generator
 
 
+def is_handed_out(params: RefineParams, members: int) -> bool:
+    """Whether the images of a half with so many workers go to whoever is free, instead of being shared out before."""
+    return params.dynamic_handout and members > 1
+
+
 class HalfImages:
     """Reads and prepares images by their position in the half.
 
-    rows: rows of the particle set that make up the half; own: positions that this worker is responsible for.
+    rows: rows of the particle set that make up the half; own: positions that this worker is responsible for, and all
+    that it searches unless images are handed out to whoever is free.
     """
 
     def __init__(
@@ -43,7 +49,8 @@ class HalfImages:
         self._relaxed: SymmetryGroup | None = None
         if params.relax_symmetry:
             self._relaxed = parse_symmetry(params.relax_symmetry)
-        self.source = ImageSource(particles, preload, rows[self.own])
+        is_shared = is_handed_out(params, share[1])
+        self.source = ImageSource(particles, preload, rows if is_shared else rows[self.own])
         self.parameters: Parameters
 
     @property

@@ -1,5 +1,6 @@
 """What the leader and the workers of a refinement tell each other about a half-set."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,21 @@ class Parameters:
     noise_power: np.ndarray
     offset_sigma_A: float
     direction_weights: np.ndarray | None = None
+
+
+PER_IMAGE = (
+    "rotation",
+    "origin_A",
+    "maximum_probability",
+    "significant_samples",
+    "log_evidence",
+    "weight",
+    "residual_power",
+    "cross",
+    "model_power",
+    "offset_square_A2",
+)
+"""What the expectation step finds for every image."""
 
 
 @dataclass(slots=True)
@@ -100,6 +116,14 @@ def unchanged(
         seconds={},
         notes=[],
     )
+
+
+def only(results: ShardResults, rows: np.ndarray) -> ShardResults:
+    """The records of some images, given by their positions in the half, in any order; sums stay as they are."""
+    rows = np.sort(rows)
+    place = np.searchsorted(results.rows, rows)
+    columns = {name: getattr(results, name)[place] for name in PER_IMAGE}
+    return dataclasses.replace(results, rows=rows, **columns)
 
 
 def enter(

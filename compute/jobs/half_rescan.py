@@ -1,37 +1,41 @@
 """One worker's look beyond the neighbourhood of the present poses of its images."""
 
+from itertools import groupby
+
 import numpy as np
 import torch
 
-from compute.expectation import step
 from compute.expectation.rescan import Rescan, rescan_block
 from compute.expectation.search import Search, SharedTables, shared_tables
+from compute.jobs.half_expectation import Blocks
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder
-from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
+from compute.jobs.workers import Workers
 from compute.projection.reference import Projector
 
 
 def rescan_images(
-    images: HalfImages, order: SearchOrder, search: Search, projector: Projector, workers: Workers
+    images: HalfImages,
+    blocks: Blocks,
+    order: SearchOrder,
+    search: Search,
+    projector: Projector,
+    workers: Workers,
 ) -> dict[str, np.ndarray]:
-    """Positions, rotations and offsets of own images that fit another pose of the shared grid clearly better."""
+    """Positions, rotations and offsets of the images that fit another pose of the shared grid clearly better."""
     rows, rotations, offsets = [], [], []
-    for index in np.unique(images.particles.optics_index[images.rows[images.own]]):
+    for index, group in groupby(blocks, key=lambda block: block[0]):
         pixels = images.imagings[index].pixels
-        tables = shared_tables(search, projector, pixels, images.noise(int(index)))
-        own = images.own[images.particles.optics_index[images.rows[images.own]] == index]
+        tables = shared_tables(search, projector, pixels, images.noise(index))
 
         def scan_one(
-            block: np.ndarray, index: int = int(index), tables: SharedTables = tables
+            block: np.ndarray, index: int = index, tables: SharedTables = tables
         ) -> tuple[np.ndarray, Rescan]:
             present = torch.from_numpy(images.parameters.origin_A[block]).to(images.device)
             prepared = images.prepared(block, index, order.iteration)
             return block, rescan_block(prepared, present, search, tables)
 
-        size = step.images_per_block(search, IMAGES_PER_BLOCK)
-        blocks = (block for _, block in images.blocks(own, size))
-        for block, found in workers.in_order(scan_one, blocks):
+        for block, found in workers.in_order(scan_one, (block for _, block in group)):
             switched = found.is_switched.cpu().numpy()
             rows.append(block[switched])
             rotations.append(found.rotation.cpu().numpy()[switched])

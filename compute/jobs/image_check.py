@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.files.labels import star_label
+from compute.files.labels import REASON, star_label
 from compute.files.particles import ParticleSet
 from compute.files.star import write_star
 from compute.files.table import Table
@@ -76,6 +76,6 @@ def write_excluded(path: Path, particles: ParticleSet, report: ImageReport) -> N
     label = star_label("image_name")
     columns = {
         label: particles.table.columns[label][report.bad],
-        "halfmapReason": np.array(report.reasons),
+        REASON: np.array(report.reasons),
     }
     write_star(path, [Table("excluded", columns)])

@@ -39,7 +39,10 @@ _SAMPLED_IMAGES = 256
 
 @dataclass(frozen=True, slots=True)
 class Microscope:
-    """Everything that turns particle numbers into images; `defocus` is U, V, angle per particle."""
+    """Everything that turns particle numbers into images; `defocus` is U, V, angle per particle.
+
+    Without `has_ctf` the images show the specimen itself, for a CTF that is applied later.
+    """
 
     params: SimulateParams
     particles: SimulatedParticles
@@ -47,6 +50,7 @@ class Microscope:
     projector: Projector
     pixels: PixelList
     inside: Float32[Tensor, "y x"]
+    has_ctf: bool = True
 
     def projections(self, ids: np.ndarray) -> Float32[Tensor, "image y x"]:
         """Images of the specimen under the CTF, without noise, whatever the particles' kind."""
@@ -90,11 +94,13 @@ class Microscope:
         return images * norm[:, None, None]
 
     def _ctf(self, ids: np.ndarray) -> Float32[Tensor, "image pixel"]:
+        if not self.has_ctf:
+            return torch.ones(len(ids), len(self.pixels.row), device=self.inside.device)
         u, v, angle = torch.from_numpy(self.defocus[ids].T.copy()).to(self.inside.device)
         none = torch.zeros_like(u)
         b_factor = none + self.params.b_factor_A2
         x_A, y_A = self.pixels.frequency_A()
-        return ctf(x_A, y_A, _optics(self.params), u, v, angle, none, b_factor, none + 1.0)
+        return ctf(x_A, y_A, lens(self.params), u, v, angle, none, b_factor, none + 1.0)
 
 
 def build_microscope(
@@ -159,5 +165,6 @@ def _micrographs(params: SimulateParams) -> Float64[np.ndarray, "micrograph 3"]:
     return draw_micrographs(count, defocus_range_A, params.astigmatism_A, seed)
 
 
-def _optics(params: SimulateParams) -> Optics:
+def lens(params: SimulateParams) -> Optics:
+    """The microscope's lens."""
     return Optics(params.voltage_kV, params.spherical_aberration_mm, params.amplitude_contrast)

@@ -17,7 +17,7 @@ from compute.files import events
 from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
-from compute.files.relion import IterationFiles, supersede
+from compute.files.relion import IterationFiles, is_abort_requested, supersede
 from compute.jobs.foresight import foresee, record_peaks, say_foresight
 from compute.jobs.image_check import write_excluded
 from compute.jobs.memory import peak_GB
@@ -30,7 +30,7 @@ from compute.jobs.refine_load import load_images, scratch_folder
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_report import end_event, iteration_event, start_event
 from compute.jobs.scratch import cleaned_up
-from compute.jobs.voice import Voice, speaking
+from compute.jobs.voice import StopAsked, Voice, speaking
 from compute.parallel import SoloTeam, Team
 from compute.params.refine import RefineParams
 from compute.sampling.symmetry import parse_symmetry
@@ -88,7 +88,7 @@ def _refine(
     voice.progress.write(record)
     voice.progress.start_heartbeat()
     say_foresight(foresight, params, voice)
-    scratch = scratch_folder(params, inputs, job_id, voice)
+    scratch = scratch_folder(params, inputs, team, job_id, voice)
     with cleaned_up(scratch, team):
         inputs, report = load_images(params, inputs, team, voice, files.excluded(), scratch)
         _make_room(files, start_after, voice)
@@ -125,6 +125,12 @@ def _all_iterations(
     while not progress.state.is_finished:
         progress.maps = []  # written, and with the workers: nobody here needs them any more
         progress = _iterate(refinement, progress, writer, voice)
+        if is_abort_requested(writer.files.folder) and not progress.state.is_finished:
+            number = progress.state.iteration
+            raise StopAsked(
+                f"The job was stopped after iteration {number}, as asked. Go on with "
+                f"--continue {writer.files.optimiser(number)}."
+            )
     return progress
 
 

@@ -14,11 +14,12 @@ import torch
 from compute.convergence import schedule
 from compute.convergence.resolution import ssnr_from_fsc
 from compute.convergence.state import Settings, State
+from compute.jobs.half_images import is_handed_out
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves
-from compute.jobs.refine_orders import rescan_order, search_order
+from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
@@ -102,6 +103,7 @@ class Refinement:
         state, present = self._rescan(state, before.parameters)
         planned = time.perf_counter()
         ssnr = np.array(before.state.ssnr) if before.state.ssnr else None
+        self._offer_images()
         replies = self.team.call("expect", order=order, ssnr=ssnr)
         results = [merge(shards) for shards in replies]
         check_found(results, state.iteration)
@@ -138,6 +140,14 @@ class Refinement:
         }
         return progress
 
+    def _offer_images(self) -> None:
+        """Where images go to whichever worker is free: let the workers of each half take them during the next call."""
+        members = self.team.seats()[0].members
+        if is_handed_out(self.params, members):
+            optics = self.inputs.particles.optics_index
+            parts = [image_parts(optics[rows], members) for rows in self.inputs.rows]
+            self.team.offer(PerHalf(*parts))
+
     def _plan(self, before: State) -> tuple[State, list[np.ndarray]]:
         """Sizes, expected accuracy and sampling of the next iteration."""
         state = schedule.begin_iteration(before, self.settings)
@@ -170,6 +180,7 @@ class Refinement:
         if not schedule.needs_rescan(state, self.settings):
             return state, parameters
         order = rescan_order(state, self.settings, self.params, self.inputs.seed)
+        self._offer_images()
         replies = self.team.call("rescan", order=order)
         moved = []
         for old, shards in zip(parameters, replies, strict=True):

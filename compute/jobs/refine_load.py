@@ -16,11 +16,13 @@ from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
 
 
-def scratch_folder(params: RefineParams, inputs: Inputs, job_id: str, voice: Voice) -> Path | None:
+def scratch_folder(
+    params: RefineParams, inputs: Inputs, team: Team, job_id: str, voice: Voice
+) -> Path | None:
     """The job's folder on the scratch disk; None where none is wanted or no image will be read twice."""
     if not params.scratch_dir:
         return None
-    if keeps_images(params, inputs.particles):
+    if keeps_images(params, inputs.particles, team):
         voice.log.line(" The images are kept in memory, so that they are not copied to scratch.")
         return None
     return folder_of(params.scratch_dir, job_id)
@@ -49,7 +51,7 @@ def load_images(
         pixel_size_A=inputs.pixel_size_A,
         rows=PerHalf(*inputs.rows),
         solvent_mask=inputs.mask,
-        preload=keeps_images(params, inputs.particles),
+        preload=keeps_images(params, inputs.particles, team),
         seed=inputs.seed,
         scratch=copies,
     )

@@ -2,12 +2,17 @@
 
 import dataclasses
 
+import numpy as np
+
 from compute.convergence import schedule
 from compute.convergence.state import Settings, State
 from compute.jobs.half_records import SearchOrder
 from compute.params.refine import RefineParams
 from compute.sampling import perturbation
 from compute.signal.random import generator
+
+# Images are handed out a few at a time: each worker comes back about so often, but not for fewer images than this.
+PARTS_PER_WORKER, LEAST_IMAGES = 16, 16
 
 
 def search_order(state: State, params: RefineParams, seed: int) -> SearchOrder:
@@ -51,3 +56,17 @@ def rescan_order(state: State, settings: Settings, params: RefineParams, seed: i
         accumulation_size=size,
         oversample=True,
     )
+
+
+def image_parts(optics: np.ndarray, workers: int) -> list[tuple[int, np.ndarray]]:
+    """The images of a half in parts to hand out: optics group, and positions in the half.
+
+    All parts of a group follow one another, so that no worker comes back to a group that it has left. optics: group of
+    every image of the half; workers: how many share them.
+    """
+    size = max(LEAST_IMAGES, len(optics) // (workers * PARTS_PER_WORKER))
+    parts = []
+    for index in np.unique(optics):
+        group = np.flatnonzero(optics == index)
+        parts += [(int(index), group[start : start + size]) for start in range(0, len(group), size)]
+    return parts

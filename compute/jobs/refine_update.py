@@ -7,7 +7,7 @@ import torch
 
 from compute.files.errors import InputError
 from compute.files.particles import ParticleSet
-from compute.jobs.half_records import Parameters, ShardResults
+from compute.jobs.half_records import PER_IMAGE, Parameters, ShardResults
 from compute.maximisation import update
 from compute.params.refine import RefineParams
 from compute.sampling.orientations import direction_density
@@ -36,23 +36,15 @@ class HalfResults:
     notes: list[str]
 
 
-PER_IMAGE = (
-    "rotation",
-    "origin_A",
-    "maximum_probability",
-    "significant_samples",
-    "log_evidence",
-    "weight",
-    "residual_power",
-    "cross",
-    "model_power",
-    "offset_square_A2",
-)
-
-
 def merge(shards: list[ShardResults]) -> HalfResults:
-    """The shards of a half's workers as one record; sums are added in the order of the workers."""
-    order = np.argsort(np.concatenate([shard.rows for shard in shards]), kind="stable")
+    """The shards of a half's workers as one record; sums are added in the order of the workers.
+
+    Raises RuntimeError unless every image of the half is in exactly one shard.
+    """
+    rows = np.concatenate([shard.rows for shard in shards])
+    order = np.argsort(rows, kind="stable")
+    if not np.array_equal(rows[order], np.arange(len(rows))):
+        raise RuntimeError("an image was searched by no worker of its half, or by more than one")
     columns = {
         name: np.concatenate([getattr(shard, name) for shard in shards])[order]
         for name in PER_IMAGE

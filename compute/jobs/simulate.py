@@ -1,21 +1,32 @@
 """Simulated particle sets: a specimen, its images under the microscope, and the truth about them."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from compute.files.errors import InputError
-from compute.files.labels import star_label
-from compute.files.mrc import StackWriter, write_map
+from compute.files import events
+from compute.files.mrc import StackWriter
 from compute.files.star import write_star
 from compute.files.table import Table
 from compute.jobs.microscope import PIXELS_AT_ONCE, Microscope, build_microscope
-from compute.jobs.specimen import Specimen, read_specimen
+from compute.jobs.plain import Result
+from compute.jobs.simulate_micrographs import make_micrographs
+from compute.jobs.simulate_parts import (
+    Content,
+    beside,
+    device_of,
+    diameter_of,
+    named_table,
+    optics_table,
+    truth_columns,
+    write_maps,
+)
+from compute.jobs.specimen import read_specimen
+from compute.jobs.voice import Voice
 from compute.params.simulate import SimulateParams
-from compute.signal.fourier import lowpass
 from compute.signal.simulation import PARTICLE
 
 
@@ -32,7 +43,30 @@ class SimulatedSet:
     particle_diameter_A: float
 
 
-def run(params: SimulateParams, log: Callable[[str], object] = print) -> SimulatedSet:
+def run(params: SimulateParams, voice: Voice) -> Result:
+    """Make the set, or the micrographs, and say what was made for other jobs."""
+    voice.progress.enter("simulating")
+    if params.micrograph_size_px:
+        return _result(params, make_micrographs(params, voice.log.line).outputs)
+    made = make(params, voice.log.line)
+    return _result(params, {made.particles: "particles", made.reference: "map"})
+
+
+def _result(params: SimulateParams, made: Mapping[Path, Content]) -> Result:
+    outputs = [
+        events.Output(
+            path=os.path.relpath(path, Path(params.output).parent),
+            content=content,
+            particles=None if content == "map" else params.particles,
+            box_size=params.box if content in ("map", "particles") else None,
+            pixel_size_A=params.pixel_size_A,
+        )
+        for path, content in made.items()
+    ]
+    return Result(outputs=outputs)
+
+
+def make(params: SimulateParams, log: Callable[[str], object] = print) -> SimulatedSet:
     """The files of a simulated particle set, written beside each other under `params.output`.
 
     The stack or stacks, `.star` (CTF as a fit would give it, no poses), `_truth.star` (poses,
@@ -41,9 +75,9 @@ def run(params: SimulateParams, log: Callable[[str], object] = print) -> Simulat
     low-passed. Same parameters, same bytes.
     Raises InputError for input that cannot be used.
     """
-    device = _device(params.device)
+    device = device_of(params.device)
     specimen = read_specimen(params, device)
-    diameter_A = _diameter(params, specimen)
+    diameter_A = diameter_of(params, specimen)
     log(
         f" {specimen.description}: radius {specimen.radius_A:.1f} Å in a box of {params.box} pixels "
         f"of {params.pixel_size_A:g} Å; particle diameter {diameter_A:.1f} Å"
@@ -51,15 +85,12 @@ def run(params: SimulateParams, log: Callable[[str], object] = print) -> Simulat
     microscope, volume = build_microscope(params, specimen, diameter_A)
     root = Path(params.output)
     root.parent.mkdir(parents=True, exist_ok=True)
-    truth_map, reference = _beside(root, "_truth.mrc"), _beside(root, "_reference.mrc")
-    write_map(truth_map, volume.cpu().numpy(), params.pixel_size_A)
-    start = lowpass(volume, params.pixel_size_A, params.reference_resolution_A)
-    write_map(reference, start.cpu().numpy(), params.pixel_size_A)
+    truth_map, reference = write_maps(params, volume)
     stacks, names = _write_stacks(microscope, root, log)
     tables = _tables(microscope, names)
-    files = (_beside(root, ".star"), _beside(root, "_truth.star"))
+    files = (beside(root, ".star"), beside(root, "_truth.star"))
     for path, table in zip(files, tables, strict=True):
-        write_star(path, [_optics_table(params), table])
+        write_star(path, [optics_table(params), table])
     junk = int((microscope.particles.kind != PARTICLE).sum())
     log(f" {params.particles} particles ({junk} of them junk) written to {files[0]}")
     return SimulatedSet(stacks, *files, truth_map, reference, params.pixel_size_A, diameter_A)
@@ -76,7 +107,7 @@ def _write_stacks(
     for number, first in enumerate(range(0, params.particles, most), start=1):
         last = min(first + most, params.particles)
         only_one = params.particles <= most
-        path = _beside(root, ".mrcs" if only_one else f"_{number:04d}.mrcs")
+        path = beside(root, ".mrcs" if only_one else f"_{number:04d}.mrcs")
         stack = StackWriter(path, params.box, params.pixel_size_A, float16=params.float16)
         with stack as writer:
             for ids in _batches(params):
@@ -113,62 +144,5 @@ def _tables(microscope: Microscope, names: list[str]) -> tuple[Table, Table]:
         "defocus_angle_deg": defocus[:, 2],
         "phase_shift_deg": np.zeros(count),
     }
-    truth = known | {
-        "defocus_u_A": microscope.defocus[:, 0],
-        "defocus_v_A": microscope.defocus[:, 1],
-        "ctf_b_factor_A2": np.full(count, microscope.params.b_factor_A2),
-        "angle_rot_deg": particles.angles_deg[:, 0],
-        "angle_tilt_deg": particles.angles_deg[:, 1],
-        "angle_psi_deg": particles.angles_deg[:, 2],
-        "origin_x_A": particles.origin_A[:, 0],
-        "origin_y_A": particles.origin_A[:, 1],
-        "norm_correction": particles.norm,
-        "group_scale_correction": particles.scale,
-        "class_number": particles.kind,
-        "random_subset": particles.half,
-    }
-    return _table("particles", known), _table("particles", truth)
-
-
-def _optics_table(params: SimulateParams) -> Table:
-    """The one optics group of the set."""
-    columns = {
-        "optics_group_name": np.array(["opticsGroup1"]),
-        "optics_group": np.array([1]),
-        "micrograph_original_pixel_size_A": np.array([params.pixel_size_A]),
-        "voltage_kV": np.array([params.voltage_kV]),
-        "spherical_aberration_mm": np.array([params.spherical_aberration_mm]),
-        "amplitude_contrast": np.array([params.amplitude_contrast]),
-        "image_pixel_size_A": np.array([params.pixel_size_A]),
-        "image_size": np.array([params.box]),
-        "image_dimensionality": np.array([2]),
-    }
-    return _table("optics", columns)
-
-
-def _table(name: str, columns: dict[str, np.ndarray]) -> Table:
-    return Table(name, {star_label(key): values for key, values in columns.items()})
-
-
-def _diameter(params: SimulateParams, specimen: Specimen) -> float:
-    """The particle's diameter in Å, given or the specimen's own; leaves background in the box."""
-    diameter_A = params.particle_diameter_A or 2.0 * specimen.radius_A
-    largest = (params.box - 4) * params.pixel_size_A
-    if diameter_A > largest:
-        raise InputError(
-            f"the particle diameter is {diameter_A:.1f} Å but a box of {params.box} pixels of "
-            f"{params.pixel_size_A:g} Å leaves background for at most {largest:.1f} Å: "
-            "take a larger box, a larger pixel size or a smaller diameter"
-        )
-    return diameter_A
-
-
-def _device(name: str) -> torch.device:
-    """The device to compute on; InputError where this machine has none such."""
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"the device is '{name}' but PyTorch finds no CUDA device here: use cpu")
-    return torch.device(name)
-
-
-def _beside(root: Path, end: str) -> Path:
-    return root.with_name(root.name + end)
+    truth = known | truth_columns(microscope)
+    return named_table("particles", known), named_table("particles", truth)

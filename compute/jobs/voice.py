@@ -15,6 +15,14 @@ from compute.files.progress import ProgressWriter
 from compute.files.relion import JobFolder, clear_markers, write_exit_marker
 
 
+class StopAsked(SystemExit):
+    """Ends a job that was asked to stop at the next good moment, which has come; `sentence` says so."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(128 + signal.SIGTERM)
+        self.sentence = sentence
+
+
 @dataclass(slots=True)
 class Voice:
     """Where a running job speaks: run.out, run.err and progress.jsonl."""
@@ -54,19 +62,27 @@ def speaking(job: JobFolder) -> Iterator[Voice]:
 def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
     is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
-    sentence = "The job was stopped." if is_stopped else sentence_of(error)
-    if not is_stopped and not isinstance(error, InputError | OSError):
-        voice.log.detail("".join(traceback.format_exception(error)))
-    voice.log.error(sentence)
+    sentence = sentence_of(error)
+    # On a full disc each of these may fail, and the next may still work.
+    with contextlib.suppress(OSError):
+        if not is_stopped and not isinstance(error, InputError | OSError):
+            voice.log.detail("".join(traceback.format_exception(error)))
+        voice.log.error(sentence)
     reason: Literal["stopped", "failed"] = "stopped" if is_stopped else "failed"
-    voice.progress.write(
-        events.End(reason=reason, message=sentence, exit_status=exit_status(error))
-    )
-    write_exit_marker(job.path, "aborted" if is_stopped else "failure")
+    with contextlib.suppress(OSError):
+        voice.progress.write(
+            events.End(reason=reason, message=sentence, exit_status=exit_status(error))
+        )
+    with contextlib.suppress(OSError):
+        write_exit_marker(job.path, "aborted" if is_stopped else "failure")
 
 
 def sentence_of(error: BaseException) -> str:
     """What an error says to the user."""
+    if isinstance(error, StopAsked):
+        return error.sentence
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "The job was stopped."
     if isinstance(error, ValueError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy import ndimage
 from torch import Tensor
 
+from compute.signal.distance import SLAB_PLANES, distance_in_planes
 from compute.signal.fourier import lowpass
 from compute.signal.masks import sphere
 
@@ -19,8 +20,6 @@ THRESHOLD_SIGMAS = 3.0
 SMALLEST_PIECE = 0.05
 # Distance from the surface within which everything stays untouched.
 MARGIN_A = 10.0
-# Distances are computed for so many planes at a time: all at once take 60 bytes per voxel.
-SLAB_PLANES = 32
 # Scale from the median absolute deviation to the standard deviation of a Gaussian.
 _GAUSSIAN_MAD = 1.4826
 
@@ -53,21 +52,11 @@ def molecular_envelope(
     margin_px, edge_px = MARGIN_A / pixel_size_A, max(edge_px, 1e-6)
     for start in range(0, box, SLAB_PLANES):
         planes = slice(start, min(start + SLAB_PLANES, box))
-        distance = _distance(is_molecule, planes, math.ceil(margin_px + edge_px) + 1)
+        distance = distance_in_planes(is_molecule, planes, math.ceil(margin_px + edge_px) + 1)
         beyond = (torch.from_numpy(distance) - margin_px) / edge_px
         envelope = 0.5 + 0.5 * torch.cos(torch.pi * beyond.clamp(0.0, 1.0))
         ball[planes] = envelope.to(ball.device) * ball[planes]
     return ball
-
-
-def _distance(is_molecule: np.ndarray, planes: slice, reach: int) -> np.ndarray:
-    """Distance in voxels from the molecule for some planes; where it exceeds `reach`, some value beyond it."""
-    first = max(0, planes.start - reach)
-    near = is_molecule[first : planes.stop + reach]
-    if not near.any():
-        return np.full(is_molecule[planes].shape, np.inf, dtype=np.float32)
-    distance: np.ndarray = ndimage.distance_transform_edt(~near)
-    return distance[planes.start - first : planes.stop - first].astype(np.float32)
 
 
 def _relevant_pieces(is_dense: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ UNIT_OF_SUFFIX = {
     "kV": "kV",
     "mm": "mm",
     "GB": "GB",
+    "A3": "Å³",
+    "kDa": "kDa",
+    "percent": "%",
 }
 SYMMETRY = re.compile(r"(C|D)([1-9][0-9]?)|T|O|I[1-4]?")
 

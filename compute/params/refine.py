@@ -163,6 +163,10 @@ class RefineParams(JobParams):
         "--preread_images")] = None
     scratch_dir: Annotated[str, option(COMPUTE,
         "Copy the images to this fast disk first.", "--scratch_dir")] = ""
+    dynamic_handout: Annotated[bool, option(COMPUTE,
+        "Hand out images to whichever worker is free, where workers differ in speed; needs 5 processes "
+        "or more. A repeat then agrees within rounding, not bit for bit.",
+        advanced=True)] = False
     memory_limit_GB: Annotated[float | None, option(COMPUTE,
         "Memory that each process may use; without it, its share of the machine.",
         advanced=True, gt=0.0)] = None

@@ -83,6 +83,36 @@ class SimulateParams(JobParams):
     micrographs: Annotated[
         int, option(MICROSCOPE, "Micrographs that the images are shared out over.", ge=1)
     ] = 20
+    micrograph_size_px: Annotated[
+        int,
+        option(
+            MICROSCOPE,
+            "Side of whole micrographs, which are made with coordinates instead of a stack of images; "
+            "0 makes images.",
+            ge=0,
+            le=16384,
+        ),
+    ] = 0
+    spacing_A: Annotated[
+        float,
+        option(
+            MICROSCOPE,
+            "Smallest distance between particles of a micrograph; 0 takes their diameter, so that "
+            "they do not overlap.",
+            ge=0.0,
+            le=10000.0,
+        ),
+    ] = 0.0
+    ice_gradient: Annotated[
+        float,
+        option(
+            MICROSCOPE,
+            "Standard deviation of the smooth background of a micrograph, in that of the noise.",
+            ge=0.0,
+            le=100.0,
+            advanced=True,
+        ),
+    ] = 0.0
     ctf_table: Annotated[
         str,
         option(
@@ -180,4 +210,23 @@ class SimulateParams(JobParams):
                 f"the largest defocus, {self.defocus_maximum_A:g} Å, is below the smallest, "
                 f"{self.defocus_minimum_A:g} Å"
             )
+        if self.micrograph_size_px:
+            self._check_micrographs()
         return self
+
+    def _check_micrographs(self) -> None:
+        """Raise ValueError for what micrographs cannot have."""
+        if self.micrograph_size_px % 2 or self.micrograph_size_px < self.box:
+            raise ValueError(
+                f"micrographs of {self.micrograph_size_px} pixels: the side must be even and at least the "
+                f"box, {self.box}"
+            )
+        if self.particles < self.micrographs:
+            raise ValueError(
+                f"{self.particles} particles are fewer than {self.micrographs} micrographs: each needs one"
+            )
+        if self.defocus_jitter_A or self.norm_variation:
+            raise ValueError(
+                "the particles of a micrograph share its defocus and grey-scale: leave --defocus-jitter and "
+                "--norm-variation away"
+            )

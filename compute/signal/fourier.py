@@ -226,10 +226,22 @@ def _below(
     box = volume.shape[-1]
     if volume.shape != (box, box, box):
         raise ValueError(f"a map must be cubic but has shape {tuple(volume.shape)} (z, y, x)")
+    return lowpass_weight(box, pixel_size_A, resolution_A, width_shells, what, volume.device)
+
+
+def lowpass_weight(
+    box: int,
+    pixel_size_A: float,
+    resolution_A: float,
+    width_shells: float = 2.0,
+    what: str = "low-pass",
+    device: torch.device | str | None = None,
+) -> Float32[Tensor, "z y xhalf"]:
+    """What `lowpass` multiplies a transform with; ValueError unless the resolution (of `what`) is positive."""
     if resolution_A <= 0:
         raise ValueError(f"the {what} resolution is {resolution_A} Å but must be positive")
     centre = int(box * pixel_size_A / resolution_A + 0.5)
-    radius = radial_frequency(box, 3, volume.device)
+    radius = radial_frequency(box, 3, device)
     position = ((radius - (centre - width_shells / 2)) / max(width_shells, 1e-6)).clamp(0.0, 1.0)
     return 0.5 + 0.5 * torch.cos(torch.pi * position)
 

@@ -16,6 +16,8 @@ from compute.signal.fourier import radial_frequency
 from compute.signal.random import generator
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
+BOX_SHARE = 0.476  # close to pi/6, the share of the box that its inscribed sphere takes
+DENSITY_DA_PER_A3 = 0.81  # protein, 1.35 g/ml
 SHELLS_KEPT = 2  # shells beyond that one where the masked curve still stands
 
 
@@ -66,12 +68,14 @@ def corrected_fsc(
     pixel_size_A: float,
     seed: int,
     randomise_from_A: float | None = None,
+    randomise_below: float = RANDOMISE_BELOW,
 ) -> CorrectedFsc:
     """The FSC inside a mask without the part that the mask itself correlates.
 
     Phases of both maps are randomised (moduli kept) from the first shell with an unmasked FSC below
-    0.8, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps is what the
-    mask alone does. Raises ValueError for maps and masks of different boxes and for an empty mask.
+    `randomise_below`, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps
+    is what the mask alone does. Raises ValueError for maps and masks of different boxes and for an
+    empty mask.
     """
     _check(half1, half2, mask)
     box = half1.shape[0]
@@ -80,18 +84,18 @@ def corrected_fsc(
     unmasked = fsc(transforms[0], transforms[1], shells)
     masked = fsc(torch.fft.rfftn(half1 * mask), torch.fft.rfftn(half2 * mask), shells)
     first_shell = (
-        _first_below(unmasked, RANDOMISE_BELOW)
+        _first_below(unmasked, randomise_below)
         if randomise_from_A is None
         else min(shells, max(1, int(box * pixel_size_A / randomise_from_A)))
     )
     if first_shell >= shells:
         reason = (
-            f"the FSC without mask never drops below {RANDOMISE_BELOW}, so no phases were "
+            f"the FSC without mask never drops below {randomise_below:g}, so no phases were "
             "randomised: the half-maps are identical or limited by their box"
         )
         return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
     noise = [
-        torch.fft.rfftn(_randomised(transform, box, first_shell, seed, half) * mask)
+        torch.fft.rfftn(randomised_map(transform, box, first_shell, seed, half) * mask)
         for half, transform in enumerate(transforms, start=1)
     ]
     randomised = fsc(noise[0], noise[1], shells)
@@ -104,12 +108,15 @@ def corrected_curve(
     randomised: Float64[Tensor, "shell"],
     randomised_from_shell: int,
 ) -> Float64[Tensor, "shell"]:
-    """(masked - randomised) / (1 - randomised), and 0 where randomised maps correlate better.
+    """(masked - randomised) / (1 - randomised), not below -1; 0 where randomised maps correlate fully.
 
     The masked curve itself stands below two shells beyond the first randomised one, where
     neighbouring shells that still carry signal leak in through the mask.
     """
-    corrected = ((masked - randomised) / (1.0 - randomised).clamp(min=1e-12)).clamp(min=0.0)
+    left = 1.0 - randomised
+    has_some = left > 1e-6
+    corrected = torch.where(has_some, (masked - randomised) / left.where(has_some, 1.0), 0.0)
+    corrected = corrected.clamp(min=-1.0)
     first = randomised_from_shell + SHELLS_KEPT
     return torch.cat([masked[:first], corrected[first:]])
 
@@ -151,13 +158,39 @@ def fsc_weight(curve: Float64[Tensor, "shell"]) -> Float64[Tensor, "shell"]:
     return (2.0 * positive / (1.0 + positive)).sqrt()
 
 
+def mask_factor(mask: Float[Tensor, "z y x"]) -> float:
+    """0.476 over the share of the box in which the mask exceeds one half: the f of `partial_volume_fsc`.
+
+    Raises ValueError where it does so nowhere.
+    """
+    share = float((mask > 0.5).double().mean())
+    if share == 0:
+        raise ValueError("the mask exceeds 0.5 nowhere, so it encloses no volume")
+    return BOX_SHARE / share
+
+
+def molecular_weight_factor(box: int, pixel_size_A: float, weight_kDa: float) -> float:
+    """The f of `partial_volume_fsc` for a protein of this mass, at 0.81 Da per cubic Å."""
+    return BOX_SHARE * (box * pixel_size_A) ** 3 * DENSITY_DA_PER_A3 / (1000.0 * weight_kDa)
+
+
+def partial_volume_fsc(
+    unmasked: Float64[Tensor, "shell"], factor: float
+) -> Float64[Tensor, "shell"]:
+    """The FSC without mask as if the box held nothing but the particle: f FSC / (1 + (f - 1) FSC).
+
+    f FSC = f S / (S + N) with the noise N of the whole box reduced to the particle's share of it.
+    """
+    return factor * unmasked / (1.0 + (factor - 1.0) * unmasked)
+
+
 def _first_below(curve: Float64[Tensor, "shell"], threshold: float) -> int:
     """The first shell from 1 on that is below a threshold; the number of shells if none is."""
     below = torch.nonzero(~(curve[1:] >= threshold))
     return 1 + int(below[0]) if len(below) else len(curve)
 
 
-def _randomised(
+def randomised_map(
     transform: Complex[Tensor, "z y xhalf"], box: int, first_shell: int, seed: int, half: int
 ) -> Float[Tensor, "z y x"]:
     """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept.

@@ -19,6 +19,11 @@ from compute.signal.random import generator, uniforms
 PARTICLE, NOISE_ONLY, CONTAMINATION = 1, 2, 3
 """What an image shows; contamination is a heap of featureless blobs."""
 
+NOISE_CORNER, NOISE_PIXEL_A = 0.15, 3.54
+"""Where coloured noise falls, in 1/px at this pixel size."""
+CANDIDATES = 2000
+"""Places tried at once for the particles of a micrograph."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -103,16 +108,18 @@ def choose_micrographs(
     return chosen
 
 
-def noise_spectrum(box: int, is_coloured: bool) -> Float64[Tensor, "shell"]:
+def noise_spectrum(
+    box: int, is_coloured: bool, corner: float = NOISE_CORNER
+) -> Float64[Tensor, "shell"]:
     """Noise power per shell of images whose pixels have unit variance (1/N² convention).
 
-    White, or falling with frequency u (1/px) as 0.22 + 0.78 / (1 + (u/0.15)⁴), which fits what is
-    measured around the beta-galactosidase particles of EMPIAR-10204 at 3.54 Å per pixel.
+    White, or falling with frequency u (1/px) as 0.22 + 0.78 / (1 + (u/corner)⁴), which with 0.15 fits
+    what is measured around the beta-galactosidase particles of EMPIAR-10204 at 3.54 Å per pixel.
     """
     frequency = torch.arange(box // 2 + 1, dtype=torch.float64) / box
     power = torch.ones_like(frequency)
     if is_coloured:
-        power = 0.22 + 0.78 / (1.0 + (frequency / 0.15) ** 4)
+        power = 0.22 + 0.78 / (1.0 + (frequency / corner) ** 4)
     along = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64)
     shell = (torch.hypot(along[:, None], along) + 0.5).long().clamp(max=box // 2)
     return power / (2.0 * power[shell].sum())
@@ -148,6 +155,37 @@ def contamination(
         size = share[:, blob, None] * falloff
         total += torch.polar(size, -2.0 * torch.pi * turns)
     return total.to(torch.complex64)
+
+
+def place_particles(
+    count: int, side: int, margin: float, spacing: float, seed: int, micrograph: int
+) -> Int64[np.ndarray, "particle 2"]:
+    """Pixels (x, y) of particles in a square micrograph: at random, `spacing` apart, `margin` from the edge.
+
+    Random sequential placement: places are tried one after the other and kept where they are free.
+    Raises ValueError with the number that fitted, where a whole batch of tries finds no place more.
+    """
+    chosen = np.empty((0, 2))
+    for batch in range(count + 1):
+        if len(chosen) >= count:
+            break
+        before = len(chosen)
+        random = generator(seed, "place", micrograph, batch)
+        for place in random.uniform(margin, side - margin, (CANDIDATES, 2)).round():
+            if ((chosen - place) ** 2).sum(axis=1).min(initial=np.inf) >= spacing**2:
+                chosen = np.append(chosen, place[None], axis=0)
+        if len(chosen) == before:
+            raise ValueError(f"{before} of {count}")
+    return chosen[:count].astype(np.int64)
+
+
+def ice(side: int, deviation: float, seed: int, micrograph: int) -> Float32[Tensor, "y x"]:
+    """A smooth background of a micrograph: a slope and a bowl at random, of this standard deviation."""
+    slope_x, slope_y, bowl = generator(seed, "ice", micrograph).normal(size=3)
+    along = torch.linspace(-1.0, 1.0, side)
+    field = slope_x * along + slope_y * along[:, None] + bowl * (along**2 + along[:, None] ** 2)
+    field = field - field.mean()
+    return field * (deviation / field.std())
 
 
 def _normals(

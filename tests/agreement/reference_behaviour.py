@@ -62,3 +62,15 @@ def nearest_searched_deg(
     )
     searched = euler_to_matrix(angles)
     return float(angle_between(searched, np.broadcast_to(truth, searched.shape), operators).min())
+
+
+def window_centre(coordinate: float) -> int:
+    """The pixel at the middle of an extracted box: cut off towards zero (jobs and files, §3.1)."""
+    return int(coordinate)
+
+
+def rank_blocks(micrographs: int, ranks: int) -> list[range]:
+    """The micrographs of each MPI rank of an extraction: contiguous, the first ranks one more (§2.2)."""
+    share, more = divmod(micrographs, ranks)
+    starts = [rank * share + min(rank, more) for rank in range(ranks + 1)]
+    return [range(first, last) for first, last in zip(starts, starts[1:], strict=False)]

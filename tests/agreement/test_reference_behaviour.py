@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from compute.expectation import search
+from compute.jobs.extract_geometry import box_centres
 from compute.sampling.healpix import direction_count, step_deg
 from compute.sampling.orientations import direction_density, local_grid
 from compute.sampling.perturbation import draw
@@ -93,3 +94,18 @@ def test_neighbours_across_the_border_of_the_asymmetric_unit_are_searched(
     found = grid.coarse.astype(np.float64) @ euler_to_matrix(current[None])[0]
     ours = float(angle_between(found, np.broadcast_to(truth, found.shape), operators).min())
     assert ours < 0.8 * step
+
+
+def test_a_box_lies_where_its_coordinate_says_on_both_sides_of_the_edge() -> None:
+    """Particles that move by whole pixels have boxes that move alike; cutting towards zero loses one at the edge."""
+    coordinates = np.array([2.4, 1.4, 0.4, -0.6, -1.6])
+    ours = box_centres(np.stack([coordinates, coordinates], axis=1))[:, 0]
+    theirs = [reference.window_centre(x) for x in coordinates]
+    assert theirs == [2, 1, 0, 0, -1]
+    assert ours.tolist() == [2, 1, 0, -1, -2]
+
+
+def test_the_reference_ranks_have_contiguous_blocks() -> None:
+    """Our threads take the next micrograph when they are free; the files do not depend on that (test_extract)."""
+    blocks = [(block[0], block[-1]) for block in reference.rank_blocks(24, 5)]
+    assert blocks == [(0, 4), (5, 9), (10, 14), (15, 19), (20, 23)]

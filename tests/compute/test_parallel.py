@@ -127,3 +127,10 @@ def test_a_lone_worker_keeps_its_sums_and_its_map() -> None:
     team.reduce(sums)
     assert sums.tolist() == [1.0, 2.0]
     assert team.share("map") == "map"
+    assert team.take() is None
+
+
+def test_what_each_half_is_offered_is_written_down() -> None:
+    team = SoloTeam(Echo, 1)
+    team.offer(PerHalf(["image 1"], ["image 2"]))
+    assert team.messages == [Message(1, "offer", ("things",)), Message(2, "offer", ("things",))]

@@ -49,6 +49,19 @@ class Worker:
             self.team.report(1)
         return images
 
+    def take(self):
+        taken = []
+        while (thing := self.team.take()) is not None:
+            taken.append(thing)
+            self.team.report(1)
+        return taken
+
+    def take_slowly(self):
+        # The first worker of a half is busy with one thing until all others have found nothing more.
+        taken = [self.team.take()] if self.seat.member == 0 else self.take()
+        self.team.reduce(torch.zeros(1))
+        return taken + self.take() if self.seat.member == 0 else taken
+
     def fail(self):
         if self.seat == parallel.Seat(2, self.seat.members - 1, self.seat.members):
             raise RuntimeError("image 7 cannot be read")
@@ -67,6 +80,10 @@ else:
         "share": team.call("share", value=parallel.PerHalf("one", "two")),
         "work": team.call("work", images=50),
         "heads": team.call_heads("work", images=3),
+        "nothing": team.call("take"),
+        "taken": (team.offer(parallel.PerHalf(range(100), range(1000, 1050))), team.call("take"))[1],
+        "all": team.call("take"),
+        "slow": (team.offer(parallel.PerHalf(range(100), range(1000, 1050))), team.call("take_slowly"))[1],
         "messages": team.messages,
     }}
     results["done"] = sum(done)
@@ -129,7 +146,7 @@ def test_sums_are_added_in_the_order_of_the_members() -> None:
 
 @pytest.mark.parametrize("ranks", [3, 5])
 def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
-    """Sums in the order of ranks to the last bit, shared values, progress, and what was told."""
+    """Sums in the order of ranks to the last bit, shared values, progress, things handed out, and what was told."""
     run = launch(tmp_path, ranks)
     assert run.returncode == 0, run.stderr
     results = pickle.loads((tmp_path / "results").read_bytes())
@@ -144,9 +161,27 @@ def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
     assert results["share"] == [[("one", 0)] * members, [("two", 0)] * members]
     assert results["work"] == [[50] * members] * 2
     assert results["heads"] == [3, 3]
-    assert results["done"] == 50 * (ranks - 1) + 6
+    assert results["nothing"] == results["all"] == [[[]] * members] * 2
+    for half, offered in enumerate((range(100), range(1000, 1050))):
+        taken, slow = results["taken"][half], results["slow"][half]
+        assert sorted(sum(taken, [])) == sorted(sum(slow, [])) == list(offered)
+        assert all(one == sorted(one) for one in taken)
+        assert members == 1 or len(slow[0]) == 1
+    # A report for every piece of work, and one for everything taken but the busy workers' first things.
+    assert results["done"] == 50 * (ranks - 1) + 6 + 150 + 148
     methods = [(message.half, message.method) for message in results["messages"]]
-    names = ("add", "share", "work", "work")
+    names = (
+        "add",
+        "share",
+        "work",
+        "work",
+        "take",
+        "offer",
+        "take",
+        "take",
+        "offer",
+        "take_slowly",
+    )
     assert methods == [(half, name) for name in names for half in (1, 2)]
 
 

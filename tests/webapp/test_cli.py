@@ -58,6 +58,8 @@ def test_one_process_is_started_plainly(started: Started) -> None:
         ("refine --i p.star --ref m.mrc --o O/run --helix", "helices"),
         ("refine --i p.star --ref m.mrc --o O/run --ini_hig 3", "did you mean --ini_high"),
         ("simulate --o O/set", "--phantom"),
+        ("extract --i m.star --coord_list c.star --o O/p --extract_size 361", "use 360 or 362"),
+        ("extract --i m.star --o O/p --extract_size 360", "(--coord_list)"),
         ("compare --i a.mrc", "--ref"),
         ("refin", "'refin' is not a command"),
         ("demo --fast", "takes no options"),
@@ -73,7 +75,43 @@ def test_wrong_words_start_nothing(
     assert not Path("O").exists()
 
 
-@pytest.mark.parametrize("name", ["refine", "simulate", "compare"])
+CHAPTER = (
+    "`which relion_preprocess_mpi` --i CtfFind/job003/micrographs_ctf.star --reextract_data_star "
+    "Select/job017/particles.star --recenter --recenter_x 0 --recenter_y 0 --recenter_z 0 --part_star "
+    "Extract/job018/particles.star --pick_star Extract/job018/extractpick.star --part_dir Extract/job018/ --extract "
+    "--extract_size 360 --float16 --scale 256 --norm --bg_radius 96 --white_dust -1 --black_dust -1 "
+    "--invert_contrast --pipeline_control Extract/job018/"
+)
+
+
+def test_the_command_of_relions_extraction_can_be_pasted(started: Started) -> None:
+    assert cli.command(["extract", *CHAPTER.split()[1:]]) == 5
+    params = json.loads(Path("Extract/job018/job.json").read_text())["params"]
+    assert cli.ExtractParams(**params) == cli.ExtractParams(
+        micrographs="CtfFind/job003/micrographs_ctf.star",
+        particles="Select/job017/particles.star",
+        output="Extract/job018/particles",
+        part_dir="Extract/job018/",
+        pick_star="Extract/job018/extractpick.star",
+        recenter=True,
+        box=360,
+        rescale_box=256,
+        float16=True,
+        background_radius_px=96,
+        invert_contrast=True,
+    )
+
+
+def test_what_relions_extraction_leaves_away_is_off(started: Started) -> None:
+    words = (
+        "extract --i m.star --coord_list c.star --part_star E/p.star --extract --extract_size 64"
+    )
+    assert cli.command(words.split()) == 5
+    params = cli.ExtractParams(**json.loads(Path("E/job.json").read_text())["params"])
+    assert not (params.float16 or params.normalise or params.invert_contrast)
+
+
+@pytest.mark.parametrize("name", ["refine", "extract", "simulate", "compare", "postprocess"])
 def test_help_of_each_job(name: str, started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.command([name, "--help"]) == 0
     text = capsys.readouterr().out

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from webapp.launch import local
@@ -47,14 +48,14 @@ def test_gpus_asked_for(text: str | None, present: int, count: int) -> None:
 
 def test_one_process_needs_no_launcher() -> None:
     words = local.command(Path("O/job.json"), 1)
-    assert words == [sys.executable, "-m", "compute", "O/job.json"]
+    assert words == [sys.executable, "-P", "-m", "compute", "O/job.json"]
 
 
 def test_several_processes_use_the_launcher_of_this_environment() -> None:
     words = local.command(Path("O/job.json"), 5)
     assert Path(words[0]).parent == Path(sys.executable).parent
     assert words[1:5] == ["-launcher", "fork", "-n", "5"]
-    assert words[5:] == [sys.executable, "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
+    assert words[5:] == [sys.executable, "-P", "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
 
 
 def test_a_missing_launcher_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -93,6 +94,29 @@ def test_exit_status_is_passed_through() -> None:
     assert local.run([sys.executable, "-c", "raise SystemExit(7)"], dict(os.environ)) == 7
     killed = "import os; os.kill(os.getpid(), 9)"
     assert local.run([sys.executable, "-c", killed], dict(os.environ)) == 128 + signal.SIGKILL
+
+
+def test_a_failed_command_leaves_no_process_of_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one in a session of its own; a job that ends well may leave what it likes."""
+    monkeypatch.setattr(local, "PATIENCE_S", 0.1)
+    left = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
+    job = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {left!r}], start_new_session=True)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+        "sys.exit(int(sys.argv[1]))\n"
+    )
+    found = []
+    for status, job_id in ((0, "well"), (1, "badly")):
+        variables = local.environment(dict(os.environ), job_id, 1)
+        assert local.run([sys.executable, "-c", job, str(status)], variables) == status
+        pid = int((tmp_path / "pid").read_text())
+        found.append(psutil.pid_exists(pid))
+        if found[-1]:
+            os.kill(pid, signal.SIGKILL)
+    assert found == [True, False]
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -14,11 +14,14 @@ from types import FrameType
 
 from compute.files.atomic import write_whole
 from compute.params.launched import launched_as
+from webapp.launch import processes
 
 LARGEST_DEFAULT_WORKERS = 8
 """More processes each hold a map of their own; further cores are used as their threads."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: the signal that a process gets when its parent dies."""
+PATIENCE_S, LIMIT_S = 3.0, 10.0
+"""What is left of a job whose command has failed may end by itself for so long, and must be gone after so long."""
 
 
 class LaunchError(RuntimeError):
@@ -116,35 +119,51 @@ def new_job_id() -> str:
     return str(uuid.uuid4())
 
 
-def command(job_file: Path, ranks: int) -> list[str]:
-    """The words that start a job: one plain process, or this environment's own mpiexec."""
+def command(job_file: Path, ranks: int, python: str = "") -> list[str]:
+    """The words that start a job: one plain process, or the mpiexec of its own environment.
+
+    `-launcher fork`, because a scheduler then counts the memory of the processes as the job's.
+    """
+    python = python or sys.executable
     if ranks == 1:
-        return [sys.executable, "-m", "compute", str(job_file)]
-    mpiexec = Path(sys.executable).parent / "mpiexec"
-    if not mpiexec.exists():
+        return rank_command(job_file, ranks, python)
+    mpiexec = Path(python).parent / "mpiexec"
+    if python == sys.executable and not mpiexec.exists():
         raise LaunchError(
-            f"there is no mpiexec beside {sys.executable}: install Halfmap with its extra "
-            "mpi-runtime, or use --mpi 1"
+            f"there is no mpiexec beside {python}: install Halfmap with its extra mpi-runtime, name the "
+            "site's MPI in a profile, or use --mpi 1"
         )
     start = [str(mpiexec), "-launcher", "fork", "-n", str(ranks)]
-    return [*start, sys.executable, "-m", "mpi4py.run", "-m", "compute", str(job_file)]
+    return [*start, *rank_command(job_file, ranks, python)]
+
+
+def rank_command(job_file: Path, ranks: int, python: str) -> list[str]:
+    """The words that one process of a job runs; several must be started by MPI.
+
+    `-P`, because folders of a project may be called like our packages.
+    """
+    module = ["-m", "mpi4py.run"] if ranks > 1 else []
+    return [python, "-P", *module, "-m", "compute", str(job_file)]
 
 
 def environment(base: dict[str, str], job_id: str, threads: int) -> dict[str, str]:
     """The variables of a job's processes: their threads and the job's name."""
     limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return {**base, **dict.fromkeys(limits, str(threads)), "HALFMAP_JOB_ID": job_id}
+    return {**base, **dict.fromkeys(limits, str(threads)), processes.VARIABLE: job_id}
 
 
 def run(words: list[str], variables: dict[str, str]) -> int:
     """Exit status of a command that shares our terminal; stop signals are handed on to it.
 
-    A command that a signal ended gives 128 plus the signal's number, as in a shell.
+    A command that a signal ended gives 128 plus the signal's number, as in a shell. After a failure none of the job's
+    processes is left: what they would still do nobody would wait for.
     """
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl, ours = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
 
     def die_with_parent() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != ours:  # gone before the kernel knew
+            os.kill(os.getpid(), signal.SIGTERM)
 
     # Its own session, so that a Ctrl-C reaches it once: from us.
     child = subprocess.Popen(
@@ -165,4 +184,6 @@ def run(words: list[str], variables: dict[str, str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if status and processes.VARIABLE in variables:
+        processes.end_rest(variables[processes.VARIABLE], PATIENCE_S, LIMIT_S)
     return status if status >= 0 else 128 - status

@@ -4,6 +4,7 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -26,10 +27,12 @@ STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 class Watch:
     """Looks at the records of a refinement from its start on; made before the job is started."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, start: int | None = None) -> None:
+        """`start` is the size that the job's progress file had then; without it, what it has now."""
         self._files = IterationFiles(root)
         progress = self._files.job.progress
-        self._start = progress.stat().st_size if progress.exists() else 0
+        present = progress.stat().st_size if progress.exists() else 0
+        self._start = present if start is None else start
 
     def settle(self, status: int) -> int:
         """The job's exit status as a shell has it; a job that left no last record gets one, and its marker."""
@@ -42,15 +45,22 @@ class Watch:
             return status
         is_stopped = number in STOPS
         sentence = "The job was stopped." if is_stopped else self._sentence(status, number, events)
+        self.close(sentence, "stopped" if is_stopped else "failed", status)
+        return status
+
+    def close(self, sentence: str, reason: Literal["stopped", "failed"], status: int) -> None:
+        """Leave the last record and the marker of a job that cannot do it itself."""
         with (
             ProgressWriter(self._files.job.progress) as progress,
             Log(self._files.job.run_out, self._files.job.run_err, progress, sys.stderr) as log,
         ):
             log.error(sentence)
-            reason = "stopped" if is_stopped else "failed"
             progress.write(End(reason=reason, message=sentence, exit_status=status))
-        write_exit_marker(self._files.folder, "aborted" if is_stopped else "failure")
-        return status
+        write_exit_marker(self._files.folder, "aborted" if reason == "stopped" else "failure")
+
+    def advice(self, is_memory: bool = False) -> str:
+        """How to go on, for a sentence."""
+        return self._advice(self._events(), is_memory)
 
     def _events(self) -> list[AnyEvent]:
         """The records that the job has written."""

@@ -2,17 +2,23 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
+from compute.files import events
 from compute.files.mrc import read_map
+from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles
 from compute.files.star import read_star
 from compute.jobs import refine
@@ -28,7 +34,9 @@ from tests.data import particle_set
 from webapp.launch import local
 
 # What says when and by which command it was written, and so never repeats.
-DATED = ("run.out", "run.err", "progress.jsonl", "job.json")
+DATED = re.compile(r"run\.out|run\.err|progress\.jsonl|job(_\d+)?\.json")
+ITERATIONS = 5
+"""Of a short refinement, the final one included."""
 LABELS = ("AngleRot", "AngleTilt", "AnglePsi")
 
 
@@ -73,6 +81,18 @@ def options_of(made: SimulatedSet, **options: Any) -> dict[str, Any]:
         "random_seed": 1,
         "threads": 1,
     } | options
+
+
+def short_options(made: SimulatedSet) -> dict[str, Any]:
+    """A refinement of a small set that soon searches locally and is cut off."""
+    return options_of(
+        made,
+        symmetry="D2",
+        maximum_iterations=ITERATIONS,
+        local_search_order=2,
+        healpix_order=1,
+        initial_lowpass_A=25.0,
+    )
 
 
 def refine_here(
@@ -128,7 +148,7 @@ def processes_of(job_id: str) -> list[int]:
 def result_files(folder: Path) -> dict[str, Path]:
     """The files of a job folder that hold results, by name."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    return {path.name: path for path in paths if path.name not in DATED}
+    return {path.name: path for path in paths if not DATED.fullmatch(path.name)}
 
 
 def content(path: Path) -> bytes:
@@ -176,3 +196,41 @@ def pose_errors(found: Path, truth: Path, symmetry: str = "D2") -> tuple[np.ndar
     names = ("OriginXAngst", "OriginYAngst")
     moved = np.hypot(*(one[name] - other[name] for name in names))
     return turned, moved
+
+
+def check_close(first: Path, second: Path, map_part: float = 4e-4, angle_deg: float = 0.01) -> None:
+    """Equal halves, and maps and poses within ten times the measured rounding."""
+    files = [IterationFiles(folder / "out" / "run") for folder in (first, second)]
+    halves = [particle_columns(one.data(None))["RandomSubset"] for one in files]
+    assert np.array_equal(*halves)
+    maps = [read_map(one.joined_map()).volume for one in files]
+    assert np.abs(maps[0] - maps[1]).max() < map_part * maps[0].std()
+    turned, moved = pose_errors(*(one.data(None) for one in files))
+    assert turned.max() < angle_deg
+    assert moved.max() < 7e-4
+
+
+def wait_until(is_reached: Callable[[], bool], process: subprocess.Popen, limit_s: float) -> bool:
+    """Whether a condition came true in time; looks twenty times a second."""
+    end_s = time.monotonic() + limit_s
+    while not is_reached():
+        if time.monotonic() > end_s:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
+            return is_reached()
+    return True
+
+
+def iterations_in(folder: Path) -> list[int]:
+    """The iterations that a running job has finished."""
+    path = folder / "out" / "progress.jsonl"
+    told = read_progress(path) if path.exists() else []
+    return [one.iteration for one in told if isinstance(one, events.Iteration)]
+
+
+def wait_until_gone(job_id: str) -> bool:
+    """Whether no process of the job is left within five seconds."""
+    left = [psutil.Process(pid) for pid in processes_of(job_id) if psutil.pid_exists(pid)]
+    psutil.wait_procs(left, timeout=5.0)
+    return not processes_of(job_id)

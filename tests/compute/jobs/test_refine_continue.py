@@ -1,11 +1,7 @@
 """Repeated, stopped and continued refinements give the same files, alone and under MPI."""
 
-import contextlib
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +10,27 @@ import pytest
 
 from compute.files import events
 from compute.files.errors import InputError
-from compute.files.mrc import read_map
 from compute.files.progress import read_progress
-from compute.files.relion import FINAL_NAMES, IterationFiles, read_exit_marker
+from compute.files.relion import FINAL_NAMES, read_exit_marker
 from compute.jobs.simulate import SimulatedSet
 from tests.compute.jobs.refining import (
+    ITERATIONS,
     Run,
+    check_close,
     copy_inputs,
     differing,
-    options_of,
+    iterations_in,
     particle_columns,
-    pose_errors,
     processes_of,
     refine_here,
     refine_ranks,
+    short_options,
     start_ranks,
+    wait_until,
+    wait_until_gone,
 )
 
 Tiny = tuple[Path, SimulatedSet]
-ITERATIONS = 5
-
-
-def options(tiny: Tiny) -> dict[str, Any]:
-    """A refinement of the tiny set that soon searches locally and is cut off."""
-    return options_of(
-        tiny[1],
-        symmetry="D2",
-        maximum_iterations=ITERATIONS,
-        local_search_order=2,
-        healpix_order=1,
-        initial_lowpass_A=25.0,
-    )
-
-
-@pytest.fixture(scope="module")
-def alone(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """An uninterrupted refinement by one process."""
-    folder = copy_inputs(tiny[0], tmp_path_factory.mktemp("alone") / "job")
-    return refine_here(folder, options(tiny))
-
-
-@pytest.fixture(scope="module")
-def three(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an uninterrupted refinement by three processes."""
-    folder = copy_inputs(tiny[0], tmp_path_factory.mktemp("three") / "job")
-    refine_ranks(folder, options(tiny), 3)
-    return folder
 
 
 # ---- the same seed twice
@@ -70,13 +41,15 @@ def test_the_same_seed_gives_the_same_files(
     alone: Run, tiny: Tiny, tmp_path: Path, threads: int
 ) -> None:
     """Bit for bit, also where the halves and their images are shared out over threads."""
-    again = refine_here(copy_inputs(tiny[0], tmp_path / "job"), options(tiny), threads)
+    again = refine_here(copy_inputs(tiny[0], tmp_path / "job"), short_options(tiny[1]), threads)
     assert differing(alone.files.folder, again.files.folder) == []
 
 
 def test_another_seed_gives_other_halves(alone: Run, tiny: Tiny, tmp_path: Path) -> None:
     folder = copy_inputs(tiny[0], tmp_path / "job")
-    other = refine_here(folder, options(tiny) | {"random_seed": 2, "maximum_iterations": 1})
+    other = refine_here(
+        folder, short_options(tiny[1]) | {"random_seed": 2, "maximum_iterations": 1}
+    )
     first, second = (
         particle_columns(run.files.data(None))["RandomSubset"] for run in (alone, other)
     )
@@ -85,7 +58,7 @@ def test_another_seed_gives_other_halves(alone: Run, tiny: Tiny, tmp_path: Path)
 
 def test_three_processes_repeat_themselves(three: Path, tiny: Tiny, tmp_path: Path) -> None:
     folder = copy_inputs(tiny[0], tmp_path / "job")
-    refine_ranks(folder, options(tiny), 3)
+    refine_ranks(folder, short_options(tiny[1]), 3)
     assert differing(three / "out", folder / "out") == []
 
 
@@ -101,7 +74,7 @@ def test_the_start_record_names_every_process(three: Path) -> None:
 def test_five_processes_repeat_themselves(tiny: Tiny, tmp_path: Path) -> None:
     folders = [copy_inputs(tiny[0], tmp_path / name) for name in ("one", "two")]
     for folder in folders:
-        refine_ranks(folder, options(tiny), 5)
+        refine_ranks(folder, short_options(tiny[1]), 5)
     assert differing(folders[0] / "out", folders[1] / "out") == []
 
 
@@ -120,7 +93,7 @@ def test_the_number_of_workers_changes_rounding_only(
     0.0009 degrees and 7e-5 Å. Ten times that is allowed.
     """
     folder = copy_inputs(tiny[0], tmp_path / "job")
-    refine_ranks(folder, options(tiny), 5)
+    refine_ranks(folder, short_options(tiny[1]), 5)
     check_close(three, folder)
 
 
@@ -138,18 +111,6 @@ def test_a_whole_refinement_does_not_depend_on_the_number_of_workers(
     refine_ranks(folder, finished.params.model_dump(exclude_unset=True), ranks)
     assert iterations_in(folder) == iterations_in(finished.folder)
     check_close(finished.folder, folder, map_part=2e-3, angle_deg=0.04)
-
-
-def check_close(first: Path, second: Path, map_part: float = 4e-4, angle_deg: float = 0.01) -> None:
-    """Equal halves, and maps and poses within ten times the measured rounding."""
-    files = [IterationFiles(folder / "out" / "run") for folder in (first, second)]
-    halves = [particle_columns(one.data(None))["RandomSubset"] for one in files]
-    assert np.array_equal(*halves)
-    maps = [read_map(one.joined_map()).volume for one in files]
-    assert np.abs(maps[0] - maps[1]).max() < map_part * maps[0].std()
-    turned, moved = pose_errors(*(one.data(None) for one in files))
-    assert turned.max() < angle_deg
-    assert moved.max() < 7e-4
 
 
 # ---- stop and continue
@@ -230,30 +191,11 @@ def test_a_finished_result_cannot_be_continued(alone: Run, tmp_path: Path) -> No
 # ---- stopped processes
 
 
-def wait_until(is_reached: Callable[[], bool], process: subprocess.Popen, limit_s: float) -> bool:
-    """Whether a condition came true in time; looks twenty times a second."""
-    end_s = time.monotonic() + limit_s
-    while not is_reached():
-        if time.monotonic() > end_s:
-            return False
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.05)
-            return is_reached()
-    return True
-
-
-def iterations_in(folder: Path) -> list[int]:
-    """The iterations that a running job has finished."""
-    path = folder / "out" / "progress.jsonl"
-    told = read_progress(path) if path.exists() else []
-    return [one.iteration for one in told if isinstance(one, events.Iteration)]
-
-
 def test_a_stopped_job_goes_on_as_if_nothing_had_been(
     three: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
     folder = copy_inputs(tiny[0], tmp_path / "job")
-    process, job_id = start_ranks(folder, options(tiny), 3)
+    process, job_id = start_ranks(folder, short_options(tiny[1]), 3)
     assert wait_until(lambda: len(iterations_in(folder)) >= 2, process, 120.0)
     assert len(processes_of(job_id)) >= 4
     process.send_signal(signal.SIGTERM)
@@ -268,20 +210,3 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_been(
     path = f"out/run_it{done:03d}_optimiser.star"
     refine_ranks(folder, {"continue_from": path, "threads": 1}, 3)
     assert differing(three / "out", folder / "out") == []
-
-
-def test_the_processes_die_with_their_launcher(tiny: Tiny, tmp_path: Path) -> None:
-    folder = copy_inputs(tiny[0], tmp_path / "job")
-    process, job_id = start_ranks(folder, options(tiny), 3)
-    assert wait_until(lambda: len(iterations_in(folder)) >= 1, process, 120.0)
-    process.kill()
-    process.wait(timeout=10)
-    assert wait_until_gone(job_id)
-
-
-def wait_until_gone(job_id: str) -> bool:
-    """Whether no process of the job is left within five seconds."""
-    end_s = time.monotonic() + 5.0
-    while processes_of(job_id) and time.monotonic() < end_s:
-        pass
-    return not processes_of(job_id)

@@ -81,7 +81,7 @@ def test_the_mask_alone_correlates_and_is_taken_out() -> None:
     assert float(result.unmasked[result.randomised_from_shell]) < 0.8
     assert bool((result.unmasked[1 : result.randomised_from_shell] >= 0.8).all())
     shells = slice(limit + 4, limit + 7)
-    assert float(result.corrected[limit + 4 :].mean().abs()) < 0.05
+    assert float(result.corrected[limit + 4 :].mean().abs()) < 0.1
     assert float(result.masked[limit - 2]) > float(result.unmasked[limit - 2])
     assert torch.isfinite(result.corrected[shells]).all()
 
@@ -134,9 +134,11 @@ def test_the_corrected_curve() -> None:
     randomised = curve_of(1.0, 0.05, 0.05, 0.05, 0.05, 0.05)
     corrected = corrected_curve(masked, randomised, 1)
     assert corrected[:3].tolist() == masked[:3].tolist()
-    assert corrected[3:].tolist() == pytest.approx([0.263158, 0.263158, 0.0], abs=1e-6)
+    assert corrected[3:].tolist() == pytest.approx([0.263158, 0.263158, -0.010526], abs=1e-6)
     same = corrected_curve(torch.ones(4).double(), torch.ones(4).double(), 1)
-    assert torch.isfinite(same).all()
+    assert same.tolist() == [1.0, 1.0, 1.0, 0.0]
+    wild = corrected_curve(curve_of(1, 1, 1, -1.0), curve_of(1, 1, 1, 0.9), 1)
+    assert wild.tolist() == [1.0, 1.0, 1.0, -1.0]
 
 
 def test_crossings() -> None:

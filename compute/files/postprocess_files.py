@@ -1,0 +1,125 @@
+"""The STAR file of post-processing, and the MTF table that it reads."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from compute.files.errors import InputError
+from compute.files.fsc_files import FscCurves, fsc_table
+from compute.files.labels import star_label
+from compute.files.own_tables import Value, list_table, loop_table
+from compute.files.star import read_star, write_star
+from compute.files.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class GuinierTable:
+    """Logarithms of the mean amplitude of each shell through the steps of sharpening; None: no such step."""
+
+    original: Float64[np.ndarray, "shell"]
+    mtf_corrected: Float64[np.ndarray, "shell"] | None
+    weighted: Float64[np.ndarray, "shell"] | None
+    sharpened: Float64[np.ndarray, "shell"]
+    intercept: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostprocessRecord:
+    """What the STAR file of post-processing says, names of files as they were given."""
+
+    resolution_A: float
+    b_factor_A2: float
+    half_maps: tuple[str, str]
+    map_file: str
+    masked_map_file: str | None
+    mask_file: str | None
+    mask_factor: float | None
+    molecular_weight_kDa: float | None
+    molecular_weight_factor: float | None
+    randomised_from_A: float | None
+    fit: tuple[float, float, float] | None
+    curves: FscCurves
+    molecular_weight_curve: Float64[np.ndarray, "shell"] | None
+    guinier: GuinierTable
+
+
+def write_postprocess(path: Path | str, record: PostprocessRecord, comments: list[str]) -> None:
+    """Write the blocks general, fsc and guinier, with the labels and the order of RELION's file."""
+    tables = [_general(record), _fsc(record), _guinier(record)]
+    write_star(path, [replace(table, version=None) for table in tables], comments)
+
+
+def read_mtf(path: Path | str) -> tuple[Float64[np.ndarray, "row"], Float64[np.ndarray, "row"]]:
+    """Frequencies (1/pixel) and values of a detector's MTF; InputError where the file has no such table."""
+    labels = star_label("resolution_inverse_pixel"), star_label("mtf_value")
+    for table in read_star(path).values():
+        if all(label in table.columns for label in labels):
+            frequency, value = (table.columns[label].astype(np.float64) for label in labels)
+            if len(value) < 2 or np.any(np.diff(frequency) <= 0):
+                raise InputError(
+                    f"{path}: the frequencies ({labels[0]}) must rise from row to row, in two rows "
+                    "or more"
+                )
+            if np.any(value < 1e-10):
+                row = int(np.argmax(value < 1e-10))
+                raise InputError(
+                    f"{path}, row {row + 1}: the MTF is {value[row]:g} but must be positive"
+                )
+            return frequency, value
+    raise InputError(f"{path} has no table with {labels[0]} and {labels[1]}: is it an MTF?")
+
+
+def _general(record: PostprocessRecord) -> Table:
+    values: dict[str, Value | None] = {
+        "final_resolution_A": record.resolution_A,
+        "b_factor_used_for_sharpening_A2": record.b_factor_A2,
+        "unfiltered_map_half1": record.half_maps[0],
+        "unfiltered_map_half2": record.half_maps[1],
+        "postprocessed_map": record.map_file,
+        "molecular_weight": record.molecular_weight_kDa,
+        "particle_box_fraction_molecular_weight": record.molecular_weight_factor,
+        "particle_box_fraction_solvent_mask": record.mask_factor,
+        "mask_name": record.mask_file,
+        "randomise_from_A": record.randomised_from_A,
+        "postprocessed_map_masked": record.masked_map_file,
+    }
+    if record.fit is not None:
+        names = ("fitted_slope", "fitted_intercept", "correlation_fit")
+        values |= {
+            f"{name}_guinier_plot": value for name, value in zip(names, record.fit, strict=True)
+        }
+    return list_table("general", {key: one for key, one in values.items() if one is not None})
+
+
+def _fsc(record: PostprocessRecord) -> Table:
+    """The curves, with that of the molecular weight behind the one of the mask's share."""
+    table = fsc_table(record.curves)
+    if record.molecular_weight_curve is None:
+        return table
+    own = loop_table(
+        "fsc", {"fourier_shell_correlation_particle_mol_weight": record.molecular_weight_curve}
+    )
+    columns = {}
+    for label, column in table.columns.items():
+        columns[label] = column
+        if label == star_label("fourier_shell_correlation_particle_mask_fraction"):
+            columns |= own.columns
+    return replace(table, columns=columns)
+
+
+def _guinier(record: PostprocessRecord) -> Table:
+    steps = record.guinier
+    count = len(steps.original)
+    columns: dict[str, np.ndarray | None] = {
+        "resolution_squared_per_A2": (np.arange(count) / record.curves.extent_A) ** 2,
+        "log_amplitudes_original": steps.original,
+        "log_amplitudes_mtf_corrected": steps.mtf_corrected,
+        "log_amplitudes_weighted": steps.weighted,
+        "log_amplitudes_sharpened": steps.sharpened,
+        "log_amplitudes_intercept": (
+            None if steps.intercept is None else np.full(count, steps.intercept)
+        ),
+    }
+    return loop_table("guinier", {key: one for key, one in columns.items() if one is not None})

@@ -1,0 +1,160 @@
+"""What an installation is told: database, data folders, launcher profiles, notices, and the served app.
+
+This is the one place that reads settings from the environment: a TOML file and the variables HALFMAP_….
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from compute.files.errors import InputError
+from webapp.launch.profiles import Profile
+
+CONFIG = "HALFMAP_CONFIG"
+DATABASE = "HALFMAP_DATABASE"
+DATA_ROOTS = "HALFMAP_DATA_ROOTS"
+ORIGINS = "HALFMAP_ORIGINS"
+SYSTEM_FILE = Path("/etc/halfmap/halfmap.toml")
+NAME = "halfmap.toml"
+
+
+class Section(BaseModel):
+    """A part of the settings: fixed, and refusing names that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    """Where the web application listens, and which addresses browsers may use for it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5006, ge=1, le=65535)
+    origins: list[str] = []
+    """`host:port` as browsers see it, where that differs: behind a proxy or a tunnel."""
+
+
+class Webhook(Section):
+    """An address that is told when a job has ended."""
+
+    url: str = Field(pattern=r"^https?://")
+    style: Literal["ntfy", "slack", "mattermost"] = "ntfy"
+
+
+class Mail(Section):
+    """Mail about jobs that have ended, through a mail server nearby."""
+
+    to: list[str]
+    sender: str = "halfmap@localhost"
+    host: str = "localhost"
+    port: int = Field(25, ge=1, le=65535)
+
+
+class Notices(Section):
+    """Who is told when jobs end; `address` is the web application's own, for links."""
+
+    webhooks: list[Webhook] = []
+    mail: Mail | None = None
+    on: list[Literal["finished", "stopped", "failed"]] = ["finished", "failed"]
+    address: str = ""
+
+
+class Settings(Section):
+    """Everything that an installation is told."""
+
+    database: str
+    data_roots: list[Path] = [Path("/")]
+    """Folders below which projects and their inputs may lie."""
+    projects: Path
+    """Where new projects get their folders."""
+    profiles: dict[str, Profile] = {}
+    default_profile: str = ""
+    server: Server = Server()
+    notices: Notices = Notices()
+    source: Path | None = None
+    """The file that was read."""
+
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _named(cls, profiles: Any) -> Any:
+        """Each profile under its own name."""
+        if not isinstance(profiles, dict):
+            return profiles
+        named = {
+            name: {"name": name, **one} if isinstance(one, dict) else one
+            for name, one in profiles.items()
+        }
+        return {"local": Profile(), **named}
+
+    @model_validator(mode="after")
+    def _default_is_known(self) -> "Settings":
+        if self.default_profile and self.default_profile not in self.profiles:
+            known = ", ".join(self.profiles)
+            raise ValueError(f"default_profile '{self.default_profile}' is none of: {known}")
+        return self
+
+    def profile(self, name: str = "") -> Profile:
+        """The profile of a name, or the default one. Raises InputError with the known names."""
+        wanted = name or self.default_profile or "local"
+        if wanted not in self.profiles:
+            raise InputError(
+                f"there is no launcher profile '{wanted}': use {' or '.join(self.profiles)}"
+            )
+        return self.profiles[wanted]
+
+    @property
+    def database_folder(self) -> Path | None:
+        """The folder of a SQLite database; None for a server."""
+        name, separator, path = self.database.partition("://")
+        if separator and not name.startswith("sqlite"):
+            return None
+        return Path(path.removeprefix("/") if separator else name).expanduser().parent
+
+
+def read_settings(variables: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises InputError naming the file and the entry that is wrong.
+
+    The file is that of HALFMAP_CONFIG, else halfmap.toml in ~/.config/halfmap or /etc/halfmap; a variable
+    HALFMAP_DATABASE, HALFMAP_DATA_ROOTS (with : between folders) or HALFMAP_ORIGINS (with ,) comes before it.
+    """
+    variables = os.environ if variables is None else variables
+    home = Path(variables.get("HOME") or "/")
+    path = _file(variables, home)
+    values = _read(path) if path else {}
+    if variables.get(DATABASE):
+        values["database"] = variables[DATABASE]
+    if variables.get(DATA_ROOTS):
+        values["data_roots"] = variables[DATA_ROOTS].split(":")
+    if variables.get(ORIGINS):
+        server = values.get("server", {})
+        values["server"] = {**server, "origins": variables[ORIGINS].split(",")}
+    data = Path(variables.get("XDG_DATA_HOME") or home / ".local" / "share") / "halfmap"
+    values.setdefault("database", str(data / "halfmap.db"))
+    values.setdefault("projects", home / "halfmap")
+    values.setdefault("profiles", {})
+    try:
+        return Settings(**values, source=path)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        said = str(problem["msg"]).removeprefix("Value error, ")
+        raise InputError(f"{path or 'the settings'}: {where}: {said}".replace(": :", ":")) from None
+
+
+def _file(variables: Mapping[str, str], home: Path) -> Path | None:
+    if variables.get(CONFIG):
+        return Path(variables[CONFIG])
+    user = Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "halfmap" / NAME
+    return next((path for path in (user, SYSTEM_FILE) if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"the settings {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"the settings {path} are not TOML: {error}") from None
