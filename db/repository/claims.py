@@ -72,7 +72,7 @@ def claim_next(
     paused = queue.pause_sentence(session)
     if paused is not None:
         for job in candidates:
-            states.set_reason(session, job.id, paused)
+            _tell(session, job, paused)
         return None
     blocked = _blocked(session, [job.id for job in candidates])
     room = _free_room(session, site) if site is not None else None
@@ -80,18 +80,18 @@ def claim_next(
     first: Job | None = None
     for job in candidates:
         if reason := blocked.get(job.id):
-            states.set_reason(session, job.id, reason)
+            _tell(session, job, reason)
         elif room is None or site is None:
             if claim := _take(session, job, None, ()):
                 return claim
         elif short := _whole(site).lacks(job):
             words = f"needs {' and '.join(short)}, which {site.name} does not have"
-            states.set_reason(session, job.id, words)
+            _tell(session, job, words)
         elif room.fits(job):
             if claim := _take(session, job, site, room.gpus[: job.gpus]):
                 return claim
         else:
-            states.set_reason(session, job.id, _waits_for(job, room, holders, first))
+            _tell(session, job, _waits_for(job, room, holders, first))
             room, first = room.without(job), first or job
     return None
 
@@ -115,6 +115,12 @@ def _take(session: Session, job: Job, site: Machine | None, gpus: tuple[int, ...
         session.add_all(GpuHold(machine=site.name, gpu=gpu, job_id=job.id) for gpu in gpus)
     session.flush()
     return Claim(job, gpus)
+
+
+def _tell(session: Session, job: Job, reason: str) -> None:
+    """Say why a job waits, where that is news."""
+    if job.reason != reason:
+        states.set_reason(session, job.id, reason)
 
 
 def _site(session: Session, name: str) -> Machine:

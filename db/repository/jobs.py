@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound, Refused
@@ -237,3 +237,9 @@ def _check_alias(session: Session, job: Job, alias: str) -> None:
     )
     if other := session.scalars(taken.limit(1)).first():
         raise Conflict(f"{other.name} already has the alias '{alias}'")
+
+
+def count(session: Session, *states: State) -> int:
+    """How many jobs are in these states."""
+    query = select(func.count()).select_from(Job).where(Job.state.in_(states))
+    return session.scalar(query) or 0

@@ -3,8 +3,10 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +14,18 @@ from pathlib import Path
 import psycopg
 
 MISSING = "PostgreSQL is not installed"
-SETTINGS = (
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "listen_addresses=",
-    "max_connections=60",
-    "shared_buffers=64MB",
-    "timezone=Asia/Tokyo",
-)
+SETTINGS = [
+    f"--{one}"
+    for one in (
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "listen_addresses=",
+        "max_connections=60",
+        "shared_buffers=64MB",
+        "timezone=Asia/Tokyo",
+    )
+]
 """Quick instead of safe; and a time zone in which a moment stored without its zone shows."""
 ACCOUNT = "postgres"
 
@@ -40,6 +45,7 @@ def server() -> Iterator[str]:
     binaries = programs()
     assert binaries is not None, MISSING
     folder = Path(tempfile.mkdtemp(prefix="halfmap-postgres-"))
+    url = f"postgresql://halfmap@/?host={folder}&dbname="
     try:
         if os.geteuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
@@ -47,13 +53,13 @@ def server() -> Iterator[str]:
         data = folder / "data"
         make = [binaries / "initdb", "-D", data, "-U", "halfmap", "-A", "trust", "-N"]
         _as_account([*make, "-E", "UTF8", "--locale=C"])
-        options = " ".join(f"-c {one}" for one in SETTINGS) + f" -k {folder}"
-        control = [binaries / "pg_ctl", "-D", data, "-w", "-t", "60"]
-        _as_account([*control, "-l", folder / "log", "-o", options, "start"])
+        process = _started([binaries / "postgres", "-D", data, "-k", folder, *SETTINGS])
         try:
-            yield f"postgresql://halfmap@/?host={folder}&dbname="
+            _wait_until_it_answers(process, url)
+            yield url
         finally:
-            _as_account([*control, "-m", "immediate", "stop"])
+            process.send_signal(signal.SIGQUIT)
+            process.wait(timeout=60)
     finally:
         shutil.rmtree(folder)
 
@@ -64,15 +70,24 @@ def run_in(url: str, statement: str) -> None:
         connection.execute(statement)
 
 
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    while process.poll() is None:
+        try:
+            psycopg.connect(url + "postgres").close()
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"the server ended with status {process.returncode}")
+
+
 def _as_account(command: list[Path | str]) -> None:
     """Run one of the server's programs, which refuse the rights of root."""
-    is_root = os.geteuid() == 0
-    subprocess.run(
-        [str(word) for word in command],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        cwd="/",
-        user=ACCOUNT if is_root else None,
-        group=pwd.getpwnam(ACCOUNT).pw_gid if is_root else None,
-        extra_groups=[] if is_root else None,
-    )
+    assert _started(command).wait(timeout=120) == 0, command
+
+
+def _started(command: list[Path | str]) -> subprocess.Popen[bytes]:
+    """Start one of the server's programs; it ends when this process does, however that happens."""
+    account = ["--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups"] if os.geteuid() == 0 else []
+    words = ["setpriv", *account, "--pdeathsig", "QUIT", *(str(word) for word in command)]
+    return subprocess.Popen(words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
