@@ -89,9 +89,11 @@ def open_database(url: str, clock: Clock = utc_now, busy_s: float = BUSY_S) -> D
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":
         return Database(_sqlite(parsed, busy_s), clock)
-    limits: dict[str, Any] = {"connect_timeout": max(2, round(busy_s))}
-    if "options" not in parsed.query:
-        limits["options"] = f"-c lock_timeout={round(busy_s * 1000)}"
+    given = parsed.query.get("options", "")
+    limits = {
+        "connect_timeout": max(2, round(busy_s)),
+        "options": f"-c lock_timeout={round(busy_s * 1000)} {given}",
+    }
     return Database(create_engine(parsed, pool_pre_ping=True, connect_args=limits), clock)
 
 

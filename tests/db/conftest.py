@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from db import migrate
+from db.models.all import METADATA
 from db.session import Database, open_database
 from tests.db import postgres
 
@@ -45,11 +47,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    """The name of a PostgreSQL database that is up to date and empty."""
-    postgres.run_in(postgres_server, "CREATE DATABASE empty")
-    migrate.upgrade(f"{postgres_server}empty")
-    return "empty"
+def postgres_filled(postgres_server: str) -> str:
+    """The URL of a PostgreSQL database that is up to date."""
+    url = new_schema(postgres_server)
+    migrate.upgrade(url)
+    return url
+
+
+def new_schema(server: str) -> str:
+    """The URL of a place in the server's database `postgres` that is empty, as a database of its own would be."""
+    name = f"test{next(COUNTER)}"
+    postgres.run_in(server, f"CREATE SCHEMA {name}")
+    return f"{server}postgres&options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,10 +71,7 @@ def bare_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without any tables."""
     if kind == "sqlite":
         return f"sqlite:///{tmp_path / 'bare.db'}"
-    server: str = request.getfixturevalue("postgres_server")
-    name = f"test{next(COUNTER)}"
-    postgres.run_in(server, f"CREATE DATABASE {name}")
-    return server + name
+    return new_schema(request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture
@@ -75,11 +81,13 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path = tmp_path / "halfmap.db"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
-    server: str = request.getfixturevalue("postgres_server")
-    template: str = request.getfixturevalue("postgres_template")
-    name = f"test{next(COUNTER)}"
-    postgres.run_in(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    return server + name
+    filled: str = request.getfixturevalue("postgres_filled")
+    database = open_database(filled)
+    with database.writing() as session:
+        for table in reversed(METADATA.sorted_tables):
+            session.execute(delete(table))
+    database.close()
+    return filled
 
 
 @pytest.fixture
