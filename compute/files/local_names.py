@@ -4,8 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from compute.files.errors import InputError
-
 
 def local_name(path: Path) -> str:
     """The name of a file relative to the current folder (the project), where it lies inside; else its full path.
@@ -14,17 +12,6 @@ def local_name(path: Path) -> str:
     """
     here, full = Path.cwd(), Path(os.path.abspath(path))
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
-
-
-def path_pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """The pairs of `OLD=NEW,OLD=NEW`. Raises InputError for a part without `=` or without old beginning."""
-    pairs = []
-    for part in filter(None, text.split(",")):
-        old, equals, new = part.partition("=")
-        if not equals or not old:
-            raise InputError(f"'{part}' is no change of paths; write OLD=NEW.")
-        pairs.append((old, new))
-    return tuple(pairs)
 
 
 def mapped_path(name: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -8,7 +8,7 @@ The conventions of cryoSPARC are those that public converters have established w
 - `alignments3D/shift` is the shift in pixels of `alignments3D/psize_A` that centres the particle when it is
   applied, as our origin.
 - Defocus is in Å and positive for underfocus, `df_angle_rad` runs from x towards y, phase shifts are radians.
-- `ctf/tilt_A` is Cs times the sine of the beam tilt, in Å.
+- `ctf/tilt_A` is Cs times the sine of the beam tilt, in Å, with the signs of RELION's beam tilt.
 - `alignments3D/split` is 0 or 1, `class` counts from 0, `blob/idx` from 0.
 - `location/center_*_frac` are fractions of the micrograph, y counted from the other end of the array.
 

@@ -10,7 +10,8 @@ from compute.files.cryosparc import read_cryosparc
 from compute.files.errors import InputError
 from compute.files.events import Output
 from compute.files.labels import star_label
-from compute.files.local_names import local_name, mapped_path, path_pairs
+from compute.files.local_names import local_name, mapped_path
+from compute.files.micrograph_names import parse_map
 from compute.files.optics import find_file, has
 from compute.files.particle_checks import check_particles
 from compute.files.particle_set import ParticleSet
@@ -44,7 +45,7 @@ def import_particles(params: ImportingParams, target: Path, voice: Voice) -> Res
     voice.progress.enter("reading particles", total=1)
     optics, table, remarks = _read(params)
     source = Path(params.files)
-    pairs = path_pairs(params.path_map)
+    pairs = parse_map(params.path_map, "--path-map")
     particles = particles_of(optics, _mapped(table, pairs), source)
     optics = _renamed_optics(particles, params.particles_optics_group_name)
     for remark in (*remarks, *check_particles(particles, needs_ctf=False)):

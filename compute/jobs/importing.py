@@ -7,6 +7,7 @@ from typing import Final, Literal
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.mrc import read_layout
+from compute.jobs.import_lists import import_coordinates, import_micrograph_list
 from compute.jobs.import_maps import import_maps, is_half, partner
 from compute.jobs.import_micrographs import TIFF, import_micrographs, matching_files
 from compute.jobs.import_particles import import_particles
@@ -37,8 +38,10 @@ def run(params: ImportingParams, voice: Voice) -> Result:
         return import_micrographs(params, target, voice)
     if kind == "particles":
         return import_particles(params, target, voice)
-    if kind == "micrographs" or kind == "coordinates":
-        raise InputError(f"{params.files} holds {_WORDS[kind]}, which cannot be imported.")
+    if kind == "micrographs":
+        return import_micrograph_list(params, target, voice)
+    if kind == "coordinates":
+        return import_coordinates(params, target, voice)
     targets = [target]
     if kind == "halfmaps":
         targets.append(target.with_name(partner(Path(params.files)).with_suffix(".mrc").name))

@@ -313,7 +313,7 @@ def test_a_changed_beginning_of_paths_is_followed(project: Path) -> None:
     )
     names = read_star("Import/job002/particles.star")["particles"].columns["rlnImageName"]
     assert names[0] == "000001@here/set.mrcs"
-    with pytest.raises(InputError, match="'x' is no change of paths; write OLD=NEW"):
+    with pytest.raises(InputError, match="--path-map is 'x' but must be OLD=NEW"):
         finish("importing", files="moved.star", output="Import/job003/import", path_map="x")
 
 
