@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNUSABLE = 2
-PLAIN_JOBS: tuple[str, ...] = ("importing", "extract", "postprocess", "rescale", "mask", "simulate")
+PLAIN_JOBS: tuple[str, ...] = (
+    "importing",
+    "extract",
+    "postprocess",
+    "rescale",
+    "mask",
+    "select",
+    "simulate",
+)
 """Jobs of one process with a folder of their own: modules of this name in `compute.params` and `compute.jobs`."""
 TOOLS = ("compare",)
 """What runs without a job folder."""

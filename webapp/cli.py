@@ -13,6 +13,7 @@ from compute.params.option import JobParams
 from compute.params.postprocess import PostprocessParams
 from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
+from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
 from webapp import demo, doctor, relion_project
 from webapp.launch import local, outcome
@@ -24,6 +25,7 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
     "mask": (MaskParams, "a soft mask of the molecule in a map, or of a shape"),
     "extract": (ExtractParams, "particle images cut out of micrographs"),
+    "select": (SelectParams, "particles or micrographs by value, class, image or distance"),
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
     "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
@@ -47,6 +49,7 @@ EXAMPLES = {
     "extract": "halfmap extract --i micrographs_ctf.star --reextract_data_star Select/job017/particles.star "
     "--recenter --o Extract/job018/particles --extract_size 360 --scale 256\n\n"
     "The options of relion_preprocess --extract can be pasted as they are.",
+    "select": "halfmap select --i run_it025_data.star --classes 1,3 --o Select/job017/particles",
     "simulate": "halfmap simulate --phantom --sym D2 --o Simulated/set --particles 1000",
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
     "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "

@@ -22,6 +22,7 @@ __all__ = [
     "ParticleResults",
     "ParticleSet",
     "check_particles",
+    "image_places",
     "particle_tables",
     "particles_of",
     "read_particles",
@@ -51,7 +52,7 @@ def particles_of(optics_table: Table, table: Table, path: Path) -> ParticleSet:
     optics = optics_groups(optics_table, path)
     optics_index = _optics_index(table, optics, path)
     table = pixels_to_A(table, np.array([group.pixel_size_A for group in optics])[optics_index])
-    names, stack_index, slice_index = _images(table, path)
+    names, stack_index, slice_index = image_places(table, path)
     stacks = tuple(find_file(name, path) for name in names)
     sizes = _image_sizes(optics, optics_index, stacks, stack_index)
     micrograph, _ = _factorized(table, "micrograph_name", names, stack_index)
@@ -140,7 +141,7 @@ def _optics_index(table: Table, optics: tuple[OpticsGroup, ...], path: Path) -> 
     return order[np.searchsorted(numbers[order], used)]
 
 
-def _images(table: Table, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+def image_places(table: Table, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The names of the stacks, and each image's stack and number in it, from `000012@stack`."""
     names = table.columns[star_label("image_name")].tolist()
     parts = [name.partition("@") if "@" in name else ("1", "@", name) for name in names]
