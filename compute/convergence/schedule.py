@@ -186,6 +186,25 @@ def after_fsc(state: State, settings: Settings, fsc: Curve) -> State:
     return _count_gain(known)
 
 
+def after_final_maps(state: State, settings: Settings, fsc: Curve) -> State:
+    """The finished state with the curve and the resolutions of the half-maps that are written.
+
+    `fsc` is that of the unfiltered half-maps, which every later program sees: made before the join, without a mask. The
+    sums that regularise the joined map agree up to a shell or two further, because their padded lattice is averaged
+    over neighbours. Raises ValueError for a short or undefined curve.
+    """
+    curve = checked_curve(fsc, settings.box // 2)
+    last, lowest = settings.last_shell, settings.minimum_shell
+    second = rises_again_shell(curve, 0.5, last, lowest)
+    return replace(
+        state,
+        resolution_A=reported_A(curve, 0.5, settings, lowest),
+        resolution_0143_A=reported_A(curve, 0.143, settings),
+        rises_again_A=None if second is None else settings.extent_A / second,
+        fsc=tuple(curve.tolist()),
+    )
+
+
 def join_shell(state_before: State, settings: Settings) -> int:
     """The last shell up to which the two halves are averaged; 0 if they are not.
 

@@ -1,5 +1,6 @@
 """The FSC curves of a result: as a STAR table and as the XML file that EMDB takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from jaxtyping import Float64
 
 from compute.files.atomic import write_whole
 from compute.files.model_star import shell_columns
-from compute.files.own_tables import UNKNOWN, loop_table
+from compute.files.own_tables import UNKNOWN, Value, list_table, loop_table
 from compute.files.star import write_tables
 from compute.files.table import Table
 
@@ -54,9 +55,17 @@ def fsc_table(curves: FscCurves) -> Table:
     return loop_table("fsc", columns)
 
 
-def write_fsc_star(path: Path | str, curves: FscCurves) -> None:
-    """Write the block `fsc` with the columns of a post-processing file."""
-    write_tables(path, [fsc_table(curves)])
+def write_fsc_star(
+    path: Path | str, curves: FscCurves, resolution_A: float, half_maps: Sequence[str]
+) -> None:
+    """Write the blocks `general` and `fsc` of a post-processing file: the resolution, of which maps, and curves."""
+    first, second = half_maps
+    general: dict[str, Value] = {
+        "final_resolution_A": resolution_A,
+        "unfiltered_map_half1": first,
+        "unfiltered_map_half2": second,
+    }
+    write_tables(path, [list_table("general", general), fsc_table(curves)])
 
 
 def write_fsc_xml(path: Path | str, curves: FscCurves) -> None:

@@ -79,7 +79,9 @@ class Writer:
         self._common(progress, None)
         self._optimiser(progress, None)
         curves = fsc_curves(progress, self.inputs.box * pixel)
-        write_fsc_star(self.files.fsc_star(), curves)
+        halves = [str(self.files.half_map_unfiltered(None, half)) for half in (1, 2)]
+        resolution_A = progress.state.resolution_0143_A
+        write_fsc_star(self.files.fsc_star(), curves, resolution_A, halves)
         write_fsc_xml(self.files.fsc_xml(), curves)
         names = [self.files.joined_map(), self.files.data(None), self.files.fsc_star()]
         names += [self.files.half_map_unfiltered(None, half) for half in (1, 2)]
@@ -146,6 +148,7 @@ class Writer:
     def _model(self, progress: Progress, half: int, number: int | None) -> None:
         """The model file of a half, or the final one: half 1's noise and scales, and the joined map's spectra."""
         state, parameters = progress.state, progress.parameters[half - 1]
+        resolution_A = state.resolution_0143_A if number is None else state.resolution_A
         shells = self.inputs.box // 2 + 1
         spectra = progress.spectra[half - 1] if progress.spectra else {}
         if number is None:
@@ -165,8 +168,8 @@ class Writer:
             box_size=self.inputs.box,
             pixel_size_A=self.inputs.pixel_size_A,
             current_size=state.current_size or self.inputs.box,
-            resolution_A=state.resolution_0143_A if number is None else state.resolution_A,
-            estimated_resolution_A=state.resolution_A,
+            resolution_A=resolution_A,
+            estimated_resolution_A=resolution_A,
             padding=self.params.padding,
             regularisation=1.0,
             mean_norm_correction=parameters.mean_norm,

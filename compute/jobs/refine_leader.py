@@ -18,7 +18,7 @@ from compute.jobs.half_images import is_handed_out
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves
+from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves, unmasked_curve
 from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
@@ -29,7 +29,6 @@ from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator
 from compute.sampling.rotations import changes_in_angle
 from compute.sampling.symmetry import parse_symmetry
-from compute.signal.fsc import fsc
 from compute.signal.random import uniforms
 
 ACCURACY_IMAGES = 100
@@ -126,6 +125,7 @@ class Refinement:
         self._new_maps(progress)
         joined: Accumulator | None = None
         if progress.state.has_converged:
+            self._judge_final_maps(progress)
             joined = joined_sums(self.team, self.params.padding, self.inputs.box)
         self.team.call("release")
         if joined is not None:
@@ -232,19 +232,13 @@ class Refinement:
             self.team.call_heads("join", average=(first + second) / 2)
 
     def _compare_halves(self, progress: Progress) -> None:
-        """The FSC of the two halves, and what the schedule makes of it.
-
-        The curve that goes with the final half-maps is that of these maps, which know nothing of the join.
-        """
+        """The FSC of the two halves, and what the schedule makes of it."""
         shells = self.inputs.box // 2 + 1
         first, second = (
             torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
         )
         curve = fsc_of_halves(first, second, shells).numpy()
         progress.curves = {"unmasked": curve}
-        if progress.state.has_converged:
-            one, other = (torch.fft.rfftn(torch.from_numpy(map_)) for map_ in progress.unfiltered)
-            progress.curves["unmasked"] = fsc(one, other, shells).numpy()
         if self.params.solvent_correct_fsc and self.inputs.mask is not None:
             progress.unfiltered = progress.unfiltered or self.team.call_heads("unfiltered_map")
             mask, shells = self.inputs.mask, progress.state.accumulation_size // 2 + 1
@@ -255,6 +249,17 @@ class Refinement:
         curve = self.exchange.fsc(iteration, curve)
         state = schedule.after_fsc(progress.state, self.settings, curve)
         progress.state = self.exchange.state(iteration, "fsc", state)
+
+    def _judge_final_maps(self, progress: Progress) -> None:
+        """What is reported at the end: the FSC of the half-maps that are written, which know nothing of the join.
+
+        A curve corrected for a mask is that of these maps already.
+        """
+        progress.curves["unmasked"] = unmasked_curve(progress.unfiltered)
+        if "corrected" not in progress.curves:
+            curve = progress.curves["unmasked"]
+            state = schedule.after_final_maps(progress.state, self.settings, curve)
+            progress.state = self.exchange.state(state.iteration, "final maps", state)
 
     def _new_maps(self, progress: Progress) -> None:
         """Each half's next reference, or in the final iteration its filtered half-map."""

@@ -8,7 +8,7 @@ from compute.maximisation import prior
 from compute.maximisation.reconstruct import reconstruct
 from compute.parallel import Team
 from compute.projection.slices import Accumulator, empty_accumulator
-from compute.signal.fsc import corrected_fsc
+from compute.signal.fsc import corrected_fsc, fsc
 
 # Planes of the halves' sums that travel at once.
 SLAB_PLANES = 32
@@ -32,6 +32,12 @@ def joined_map(
     volume = reconstruct(joined, box, signal, minimum_shell).numpy()
     coverage = prior.fourier_coverage(joined, signal).numpy()
     return volume, {"noise": noise.numpy(), "signal": signal.numpy(), "coverage": coverage}
+
+
+def unmasked_curve(maps: list[np.ndarray]) -> np.ndarray:
+    """FSC per shell of the half-maps as they are."""
+    first, second = (torch.fft.rfftn(torch.from_numpy(one)) for one in maps)
+    return fsc(first, second, len(maps[0]) // 2 + 1).numpy()
 
 
 def masked_curves(

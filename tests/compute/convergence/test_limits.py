@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from compute.convergence.limits import SHARED_REACH, reported_A, shared_limit_A
-from compute.convergence.schedule import after_fsc, begin_iteration, initial_state
+from compute.convergence.schedule import (
+    after_final_maps,
+    after_fsc,
+    begin_iteration,
+    initial_state,
+)
 from compute.convergence.state import Settings
 
 SETTINGS = Settings(box=64, pixel_size_A=3.54, particle_diameter_A=200.0, initial_lowpass_A=50.0)
@@ -66,3 +71,28 @@ def test_the_curves_of_refined_noise_report_the_join(tail: list[float]) -> None:
     state = begin_iteration(initial_state(SETTINGS), SETTINGS)
     state = after_fsc(replace(state, is_correlation=False), SETTINGS, noise)
     assert (state.resolution_A, state.resolution_0143_A) == (40.0, 40.0)
+
+
+def test_the_written_half_maps_have_the_last_word() -> None:
+    """Their curve and resolutions replace those of the joined sums; what regularises the joined map stays."""
+    sums, maps = step_down(24, 0.1), step_down(22, 0.3)
+    maps[25:] = 0.05
+    state = begin_iteration(initial_state(SETTINGS), SETTINGS, finish_now=True)
+    state = after_fsc(replace(state, is_correlation=False), SETTINGS, sums)
+    final = after_final_maps(state, SETTINGS, maps)
+    assert (final.resolution_A, final.resolution_0143_A) == (226.56 / 22, 226.56 / 24)
+    assert final.fsc == tuple(maps)
+    assert final.ssnr == state.ssnr
+    changed = {"resolution_A": 226.56 / 22, "resolution_0143_A": 226.56 / 24, "fsc": tuple(maps)}
+    assert final == replace(state, **changed)
+
+
+def test_half_maps_of_noise_are_worth_what_they_share() -> None:
+    state = begin_iteration(initial_state(SETTINGS), SETTINGS, finish_now=True)
+    state = after_fsc(replace(state, is_correlation=False), SETTINGS, step_down(24, 0.1))
+    leaking = step_down(LAST_JOINED, 0.4)
+    leaking[LAST_JOINED + SHARED_REACH + 1 :] = 0.0
+    final = after_final_maps(state, SETTINGS, leaking)
+    assert (final.resolution_A, final.resolution_0143_A) == (40.0, 40.0)
+    with pytest.raises(ValueError, match="shells"):
+        after_final_maps(state, SETTINGS, leaking[:10])

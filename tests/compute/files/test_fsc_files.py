@@ -17,6 +17,7 @@ COLUMNS = """
     rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps
 """.split()
 CURVES = FscCurves(extent_A=226.56, unmasked=np.array([1.0, 0.98765432, 0.5, -0.0123456]))
+MADE = (113.28, ["run_half1_class001_unfil.mrc", "run_half2_class001_unfil.mrc"])
 MASKED = FscCurves(
     extent_A=226.56,
     unmasked=np.array([1.0, 0.9, 0.5, 0.1]),
@@ -29,7 +30,7 @@ MASKED = FscCurves(
 
 def test_table_has_the_columns_of_post_processing(tmp_path: Path) -> None:
     path = tmp_path / "run_fsc.star"
-    write_fsc_star(path, MASKED)
+    write_fsc_star(path, MASKED, *MADE)
     table = read_star(path)["fsc"]
     assert list(table.columns) == COLUMNS
     expected = (MASKED.corrected, MASKED.partial_volume, MASKED.unmasked, MASKED.masked)
@@ -38,8 +39,19 @@ def test_table_has_the_columns_of_post_processing(tmp_path: Path) -> None:
         np.testing.assert_allclose(table.columns[label], curve)
 
 
+def test_the_file_says_the_resolution_and_of_which_maps(tmp_path: Path) -> None:
+    write_fsc_star(tmp_path / "run_fsc.star", CURVES, *MADE)
+    general = read_star(tmp_path / "run_fsc.star")["general"]
+    assert general.is_list
+    assert {label: column[0] for label, column in general.columns.items()} == {
+        "rlnFinalResolution": 113.28,
+        "rlnUnfilteredMapHalf1": "run_half1_class001_unfil.mrc",
+        "rlnUnfilteredMapHalf2": "run_half2_class001_unfil.mrc",
+    }
+
+
 def test_first_row_stands_at_999(tmp_path: Path) -> None:
-    write_fsc_star(tmp_path / "run_fsc.star", CURVES)
+    write_fsc_star(tmp_path / "run_fsc.star", CURVES, *MADE)
     rows = read_tables(tmp_path / "run_fsc.star")["fsc"]
     assert rows["rlnAngstromResolution"][0] == 999.0
     assert rows["rlnResolution"][0] == pytest.approx(0.001001, abs=5e-7)
@@ -48,7 +60,7 @@ def test_first_row_stands_at_999(tmp_path: Path) -> None:
 
 
 def test_without_a_mask_the_unmasked_curve_stands_for_all(tmp_path: Path) -> None:
-    write_fsc_star(tmp_path / "run_fsc.star", CURVES)
+    write_fsc_star(tmp_path / "run_fsc.star", CURVES, *MADE)
     columns = read_star(tmp_path / "run_fsc.star")["fsc"].columns
     for label in COLUMNS[3:7]:
         np.testing.assert_allclose(columns[label], CURVES.unmasked, rtol=1e-8)
@@ -83,5 +95,5 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nan"):
         write_fsc_xml(tmp_path / "run_fsc.xml", broken)
     with pytest.raises(ValueError, match="nan"):
-        write_fsc_star(tmp_path / "run_fsc.star", broken)
+        write_fsc_star(tmp_path / "run_fsc.star", broken, *MADE)
     assert not list(tmp_path.iterdir())

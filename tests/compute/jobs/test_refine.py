@@ -226,6 +226,8 @@ def test_a_mask_corrects_the_fsc(tiny: Tiny, folder: Path) -> None:
     assert outside.std() < 1e-6 * np.abs(read_map(run.files.half_map(2, 1)).volume).max()
     end = read_progress(run.files.job.progress)[-1]
     assert "masked" in end.resolution_criterion
+    general = read_tables(run.files.fsc_star())["general"]
+    assert general["rlnFinalResolution"] == pytest.approx(end.resolution_A)
 
 
 def test_solvent_correction_without_a_mask_is_refused() -> None:

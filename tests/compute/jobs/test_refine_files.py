@@ -17,7 +17,7 @@ from compute.files.progress import read_progress
 from compute.files.relion import FINAL_NAMES, read_exit_marker
 from compute.files.sampling_star import read_sampling
 from compute.files.star import read_star, read_tables
-from tests.compute.jobs.refining import Run, curve, particle_columns
+from tests.compute.jobs.refining import Run, curve, particle_columns, shells_above
 
 RESULT_COLUMNS = {
     "AngleRot",
@@ -119,6 +119,37 @@ def test_fsc_files_hold_the_curve_of_the_half_maps_beside_them(finished: Run) ->
     text = finished.files.fsc_xml().read_text()
     values = [float(value) for value in re.findall(r"<y>(.*?)</y>", text)]
     assert values == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_every_record_says_the_resolution_of_the_half_maps_that_are_written(finished: Run) -> None:
+    """One figure, which a program that is given the two maps finds too, and one curve; the join has no part in them."""
+    files = finished.files
+    halves = [read_map(files.half_map_unfiltered(None, half)).volume for half in (1, 2)]
+    expected = curve(*halves)
+    said_A = 140.0 / shells_above(expected, 0.143)
+    model, fsc = read_model(files.final_model()), read_tables(files.fsc_star())
+    told = read_progress(files.job.progress)
+    last = [one for one in told if isinstance(one, events.Iteration)][-1]
+    printed = re.findall(r"Final resolution.*: ([0-9.]+)", files.job.run_out.read_text())
+    figures = {
+        "state": finished.progress.state.resolution_0143_A,
+        "model": model["model_general"]["rlnCurrentResolution"],
+        "class": float(model["model_classes"]["rlnEstimatedResolution"].iloc[0]),
+        "FSC file": fsc["general"]["rlnFinalResolution"],
+        "iteration": last.resolution_fsc0143_A,
+        "end": told[-1].resolution_A,
+        "printed": float(printed[-1]),
+    }
+    assert figures == {name: pytest.approx(said_A, rel=1e-5) for name in figures}
+    assert last.is_final and last.resolution_fsc05_A == 140.0 / shells_above(expected, 0.5)
+    for found in (
+        model["model_class_1"]["rlnGoldStandardFsc"].to_numpy(),
+        fsc["fsc"]["rlnFourierShellCorrelationUnmaskedMaps"].to_numpy(),
+        np.array(last.fsc),
+    ):
+        assert found == pytest.approx(expected, abs=1e-4)
+    names = [fsc["general"][f"rlnUnfilteredMapHalf{half}"] for half in (1, 2)]
+    assert names == [f"out/run_half{half}_class001_unfil.mrc" for half in (1, 2)]
 
 
 @pytest.mark.parametrize("half", [1, 2])
