@@ -1,4 +1,4 @@
-"""`python -m compute job.json`: runs one job, on one process or on every rank of an MPI launch."""
+"""`python -m compute job.json`: one job, on one process or on every rank of an MPI launch; or `preview`, the worker."""
 
 import ctypes
 import importlib
@@ -37,8 +37,12 @@ Params = TypeVar("Params", bound=BaseModel)
 
 def main(arguments: list[str]) -> int:
     """The exit status of the job that a file describes: 0 done, 1 failed, 2 unusable input, 128 + n stopped by n."""
+    if arguments[:1] == ["preview"]:
+        from compute import preview
+
+        return preview.main(arguments[1:])
     if len(arguments) != 1:
-        print("usage: python -m compute job.json", file=sys.stderr)
+        print("usage: python -m compute job.json, or python -m compute preview", file=sys.stderr)
         return UNUSABLE
     die_with_parent()
     for number in STOPS:

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from compute.signal.fourier import radial_frequency
 from compute.signal.random import generator
+from compute.signal.shell_sums import products_compiled, products_torch
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
+COMPILED_FROM_BOX = 160  # smaller transforms are summed before the compiled sums are loaded
 BOX_SHARE = 0.476  # close to pi/6, the share of the box that its inscribed sphere takes
 DENSITY_DA_PER_A3 = 0.81  # protein, 1.35 g/ml
 SHELLS_KEPT = 2  # shells beyond that one where the masked curve still stands
@@ -45,17 +47,9 @@ def fsc(
     The transforms are in rfft layout and share one normalisation. Shell 0 is 1; a shell in which
     one map is empty is 0.
     """
-    radius = radial_frequency(first.shape[0], 3, first.device)
-    shell = (radius + 0.5).long().clamp_(max=shells).flatten()
-
-    def summed(values: Float[Tensor, "z y xhalf"]) -> Float64[Tensor, "shell"]:
-        return torch.bincount(shell, values.double().flatten(), minlength=shells + 1)[:shells]
-
-    product = summed(first.real * second.real + first.imag * second.imag)
-    power = (
-        summed(first.real.square() + first.imag.square()).sqrt()
-        * summed(second.real.square() + second.imag.square()).sqrt()
-    )
+    is_large = first.device.type == "cpu" and first.shape[0] > COMPILED_FROM_BOX
+    sums = (products_compiled if is_large else products_torch)(first, second, shells)
+    product, power = sums[0], sums[1].sqrt() * sums[2].sqrt()
     curve = torch.where(power > 0, product / power.where(power > 0, 1.0), 0.0)
     curve[0] = 1.0
     return curve
@@ -163,7 +157,7 @@ def mask_factor(mask: Float[Tensor, "z y x"]) -> float:
 
     Raises ValueError where it does so nowhere.
     """
-    share = float((mask > 0.5).double().mean())
+    share = int(torch.count_nonzero(mask > 0.5)) / mask.numel()
     if share == 0:
         raise ValueError("the mask exceeds 0.5 nowhere, so it encloses no volume")
     return BOX_SHARE / share

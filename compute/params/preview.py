@@ -1,0 +1,113 @@
+"""What can be asked of the preview worker (`python -m compute preview`)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from compute.params.option import JobParams
+
+Axis = Literal["x", "y", "z"]
+
+
+class SliceChoice(JobParams):
+    """Which slices of a map: voxel index along each axis (None: the centre), and their contrast.
+
+    Slices are grey values 0 to 255 between two densities: `low` and `high` where given, else the
+    percentiles of the map. `axes` x, y, z are the slices at one x (rows z, columns y), at one y (z, x)
+    and at one z (y, x).
+    """
+
+    axes: tuple[Axis, ...] = ("x", "y", "z")
+    x: Annotated[int | None, Field(ge=0)] = None
+    y: Annotated[int | None, Field(ge=0)] = None
+    z: Annotated[int | None, Field(ge=0)] = None
+    low: float | None = None
+    high: float | None = None
+    low_percentile: Annotated[float, Field(ge=0.0, le=100.0)] = 0.5
+    high_percentile: Annotated[float, Field(ge=0.0, le=100.0)] = 99.8
+
+    def index(self, axis: Axis, box: int) -> int:
+        """The voxel index along an axis; ValueError where the box does not reach so far."""
+        chosen = {"x": self.x, "y": self.y, "z": self.z}[axis]
+        if chosen is not None and chosen >= box:
+            raise ValueError(f"slice {chosen} along {axis} is outside the box of {box} voxels")
+        return box // 2 if chosen is None else chosen
+
+
+class SlicesRequest(SliceChoice):
+    """Slices of a map."""
+
+    what: Literal["slices"] = "slices"
+    map: str
+
+
+class HistogramRequest(JobParams):
+    """How often densities occur in a map."""
+
+    what: Literal["histogram"] = "histogram"
+    map: str
+    bins: Annotated[int, Field(ge=2, le=10_000)] = 256
+
+
+class MaskRecipe(JobParams):
+    """A mask from a threshold: low-pass filter, threshold (inclusive), extension, soft edge."""
+
+    map: str
+    threshold: float
+    lowpass_A: Annotated[float, Field(ge=0.0)] = 0.0
+    extend_px: Annotated[float, Field(ge=-50.0, le=50.0)] = 3.0
+    soft_edge_px: Annotated[float, Field(ge=0.0, le=50.0)] = 3.0
+    pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class MaskRequest(SliceChoice):
+    """Slices of a mask that would be made from a map (255 is 1), what it encloses, and, with
+    `volume_box`, the whole mask on so many voxels."""
+
+    what: Literal["mask"] = "mask"
+    mask: MaskRecipe
+    volume_box: Annotated[int, Field(ge=0, le=256)] = 0
+
+
+class SharpenedRequest(SliceChoice):
+    """Slices of a map, or of the mean of two half-maps, after FSC weight, B-factor and low-pass.
+
+    `fsc` is the curve to weight by, one value for each shell; empty: no weight.
+    """
+
+    what: Literal["sharpened"] = "sharpened"
+    map: str
+    second_map: str = ""
+    b_factor_A2: Annotated[float, Field(ge=-10_000.0, le=10_000.0)] = 0.0
+    lowpass_A: Annotated[float, Field(ge=0.0)] = 0.0
+    fsc: tuple[float, ...] = ()
+
+
+class FscRequest(JobParams):
+    """FSC curves of two half-maps, inside a mask (a file, or one that is made) if there is one.
+
+    Without `random_phases` only the unmasked and the masked curves are made, which takes half the time.
+    """
+
+    what: Literal["fsc"] = "fsc"
+    half1: str
+    half2: str
+    mask: str = ""
+    made_mask: MaskRecipe | None = None
+    random_phases: bool = True
+    random_seed: Annotated[int, Field(ge=0)] = 0
+    pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class VolumeRequest(JobParams):
+    """A map on at most `box` voxels, for display in three dimensions."""
+
+    what: Literal["volume"] = "volume"
+    map: str
+    box: Annotated[int, Field(ge=8, le=256)] = 128
+
+
+PreviewRequest = Annotated[
+    SlicesRequest | HistogramRequest | MaskRequest | SharpenedRequest | FscRequest | VolumeRequest,
+    Field(discriminator="what"),
+]
