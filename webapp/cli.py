@@ -16,6 +16,7 @@ from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
 from webapp import demo, doctor, relion_project
+from webapp.commands import acts, jobs, project, service, submit
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
@@ -33,6 +34,21 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
     "doctor": (doctor.main, "look at the installation"),
+    "project": (project.main, "make, list, show and import projects"),
+    "submit": (
+        lambda words: submit.main(words, queued()),
+        "let a job wait for its turn in a project",
+    ),
+    "jobs": (jobs.main_jobs, "list jobs"),
+    "status": (jobs.main_status, "show a job and how far it is"),
+    "log": (jobs.main_log, "show what a job has said; -f goes on"),
+    "stop": (acts.main_stop, "stop a job after its iteration, or at once"),
+    "continue": (acts.main_continue, "let an ended job go on"),
+    "clone": (acts.main_clone, "ask for the same again in a new job"),
+    "delete": (acts.main_delete, "put a job into the bin, or take it out"),
+    "clean": (acts.main_clean, "make room: files of intermediate iterations"),
+    "supervisor": (service.main_supervisor, "start the jobs that wait and look after them"),
+    "migrate": (service.main_migrate, "bring the database up to date"),
     "relion": (relion_project.main, "list the jobs of a RELION project"),
 }
 COMMANDS = {"importing": "import"}
@@ -58,6 +74,11 @@ EXAMPLES = {
 WITHOUT_FOLDER = {"compare"}
 """Jobs that leave no records of their own."""
 USAGE_ERROR = 2
+
+
+def queued() -> dict[str, type[JobParams]]:
+    """The types of jobs that the queue takes: those that leave records."""
+    return {name: model for name, (model, _) in JOBS.items() if name not in WITHOUT_FOLDER}
 
 
 def main() -> None:

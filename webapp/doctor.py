@@ -6,12 +6,15 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
+from webapp import doctor_site
+from webapp.commands.output import parser, show_json
+from webapp.doctor_site import Finding
 from webapp.launch import local
 
 PACKAGES = ("halfmap", "torch", "numpy", "numba", "mpi4py", "mpich", "pydantic", "sqlalchemy")
@@ -31,21 +34,37 @@ TIMEOUT_S = 120.0
 
 def main(words: Sequence[str]) -> int:
     """0 if everything that a refinement needs is there and fits together, else 1."""
-    if words:
-        print("halfmap doctor takes no options", file=sys.stderr)
-        return 0 if words[0] in {"--help", "-h"} else 2
-    print(f"Python      {platform.python_version()}, {sys.executable}")
-    for name in PACKAGES:
-        print(f"{name:<12}{_version(name)}")
-    memory = psutil.virtual_memory()
-    print(f"cores       {local.cores()}")
-    print(f"memory      {memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free")
-    print(f"disk here   {shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB free")
-    problems = [*_look_at_gpus(), *_look_at_mpi()]
+    made = parser(
+        "doctor", "Look at the installation: what is there, and whether it fits together."
+    )
+    asked = made.parse_args(list(words))
+    found: list[Finding] = []
+    for one in _everything():
+        found.append(one)
+        if not asked.json and one[1]:
+            print(f"{one[0]:<11} {one[1]}", flush=True)
+    problems = [wrong for _, _, wrong in found if wrong]
+    if asked.json:
+        rows = [{"of": of, "is": text, "problem": wrong or None} for of, text, wrong in found]
+        show_json({"findings": rows, "problems": problems})
+        return 1 if problems else 0
     for problem in problems:
         print(f"PROBLEM: {problem}")
     print("Everything fits together." if not problems else f"{len(problems)} to mend.")
     return 1 if problems else 0
+
+
+def _everything() -> Iterator[Finding]:
+    yield "Python", f"{platform.python_version()}, {sys.executable}", ""
+    for name in PACKAGES:
+        yield name, _version(name), ""
+    memory = psutil.virtual_memory()
+    yield "cores", str(local.cores()), ""
+    yield "memory", f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free", ""
+    yield "disk here", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB free", ""
+    yield from _look_at_gpus()
+    yield from _look_at_mpi()
+    yield from doctor_site.findings()
 
 
 def mpi_problems(size: int, library: str, asked: int) -> list[str]:
@@ -79,30 +98,34 @@ def _output(words: list[str]) -> tuple[str, str]:
     return lines[0], ""
 
 
-def _look_at_gpus() -> list[str]:
+def _look_at_gpus() -> Iterator[Finding]:
     line, failure = _output([sys.executable, "-c", TORCH])
     if failure:
-        return [f"torch does not start: {failure}"]
+        yield "torch", "", f"torch does not start: {failure}"
+        return
     for number, (name, memory) in enumerate(json.loads(line)):
-        print(f"GPU {number}       {name}, {memory / 1e9:.1f} GB")
+        yield f"GPU {number}", f"{name}, {memory / 1e9:.1f} GB", ""
     driver = local.gpus_present()
     seen = len(json.loads(line))
     if not seen:
-        print("GPUs        none that torch can use; the CPU is used")
+        yield "GPUs", "none that torch can use; the CPU is used", ""
     if driver > seen and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        return [f"the machine has {driver} GPUs but torch can use {seen}: is it a CPU build?"]
-    return []
+        said = f"the machine has {driver} GPUs but torch can use {seen}: is it a CPU build?"
+        yield "GPUs", "", said
 
 
-def _look_at_mpi() -> list[str]:
+def _look_at_mpi() -> Iterator[Finding]:
     mpiexec = Path(sys.executable).parent / "mpiexec"
     if not mpiexec.exists():
-        return [f"there is no mpiexec beside {sys.executable}: install the extra mpi-runtime"]
+        said = f"there is no mpiexec beside {sys.executable}: install the extra mpi-runtime"
+        yield "MPI", "", said
+        return
     asked = 2
     start = [str(mpiexec), "-launcher", "fork", "-n", str(asked)]
     line, failure = _output([*start, sys.executable, "-c", MPI])
     if failure:
-        return [f"mpiexec does not work: {failure}"]
+        yield "MPI", "", f"mpiexec does not work: {failure}"
+        return
     size, library = json.loads(line)
-    print(f"MPI         {library}; {asked} processes count {size}")
-    return mpi_problems(size, library, asked)
+    problems = mpi_problems(size, library, asked)
+    yield "MPI", f"{library}; {asked} processes count {size}", "; ".join(problems)
