@@ -93,7 +93,10 @@ def command(words: Sequence[str]) -> int:
         print(_overview())
         return 0 if words else USAGE_ERROR
     if name in TOOLS:
-        return TOOLS[name][0](words[1:])
+        try:
+            return TOOLS[name][0](words[1:])
+        except SystemExit as ended:  # said by the parser of the command's options
+            return ended.code if isinstance(ended.code, int) else 0
     name = {word: job for job, word in COMMANDS.items()}.get(name, name)
     if name not in JOBS:
         print(f"halfmap: '{name}' is not a command\n\n{_overview()}", file=sys.stderr)

@@ -63,7 +63,7 @@ def test_one_process_is_started_plainly(started: Started) -> None:
         ("compare --i a.mrc", "--ref"),
         ("refin", "'refin' is not a command"),
         ("demo --fast", "takes no options"),
-        ("doctor --fast", "takes no options"),
+        ("doctor --fast", "unrecognized arguments: --fast"),
     ],
 )
 def test_wrong_words_start_nothing(
