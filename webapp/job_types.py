@@ -90,9 +90,17 @@ def inputs_of(values: Mapping[str, Any], project: Path) -> list[Input]:
     for name, value in values.items():
         if name == "output" or not isinstance(value, str) or not value:
             continue
-        path = project / value
-        is_file = path.is_file()
-        if is_file or IN_A_JOB.fullmatch(value):
-            waits = not (is_file and OF_AN_ITERATION.search(value))
-            found.append(Input(name, value, waits=waits))
+        for one in files_named(value, project):
+            path = project / one
+            is_file = path.is_file()
+            if is_file or IN_A_JOB.fullmatch(one):
+                waits = not (is_file and OF_AN_ITERATION.search(one))
+                found.append(Input(name, one, waits=waits))
     return found
+
+
+def files_named(value: str, project: Path) -> list[str]:
+    """The file that a value names, or each of several with commas between them."""
+    if "," not in value or (project / value).is_file():
+        return [value]
+    return [part.strip() for part in value.split(",") if part.strip()]

@@ -41,7 +41,7 @@ def sentences(params: MaskParams, made: Made) -> list[str]:
         inside_A3 = float(region.is_inside.sum()) * pixel_size_A**3
         told.append(
             f"Threshold {region.threshold:.4g}, {region.reason}: {inside_A3:.0f} Å³ inside, which "
-            f"{mass_kDa(inside_A3):.3g} kDa of protein fill at {DALTON_PER_A3} Da/Å³."
+            f"{_kDa(inside_A3)} kDa of protein fill at {DALTON_PER_A3} Da/Å³."
         )
     if region.dust is not None and region.dust.removed_pieces:
         volume_A3 = region.dust.removed_voxels * pixel_size_A**3
@@ -60,7 +60,7 @@ def summary(made: Made) -> str:
     share = inside_A3 / (len(made.values) * made.pixel_size_A) ** 3
     graded = f" Grade: {made.grade.grade}." if made.grade else ""
     return (
-        f"The mask encloses {inside_A3:.0f} Å³, {share:.1%} of the box, which {mass_kDa(inside_A3):.3g} kDa of protein "
+        f"The mask encloses {inside_A3:.0f} Å³, {share:.1%} of the box, which {_kDa(inside_A3)} kDa of protein "
         f"would fill.{graded}"
     )
 
@@ -95,6 +95,12 @@ def report_text(params: MaskParams, made: Made) -> str:
         figures["levels"] = asdict(made.density.levels)
         figures["histogram"] = histogram(made.density.values, pixel_size_A)
     return json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+
+
+def _kDa(inside_A3: float) -> str:
+    """The mass of protein that fills a volume, as it is said."""
+    mass = mass_kDa(inside_A3)
+    return f"{mass:.0f}" if mass >= 10 else f"{mass:.2g}"
 
 
 def histogram(values: Float32[np.ndarray, "z y x"], pixel_size_A: float) -> dict[str, list]:

@@ -181,7 +181,7 @@ def _rescale(task: Task, params: RescaleParams, voice: Voice) -> events.Output:
     voice.log.line(
         f" {task.source}: {task.old} -> {task.target}: {task.new} "
         f"(values {float(volume.min()):.4g} to {float(volume.max()):.4g}, deviation {float(volume.std()):.4g}); "
-        f"it can hold detail to {2 * task.new.pixel_size_A:.3f} Å."
+        f"it can hold detail to {2 * max(task.old.pixel_size_A, task.new.pixel_size_A):.3f} Å."
     )
     is_half = any(half in task.source.name for half in ("half1", "half2"))
     return events.Output(
