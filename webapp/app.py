@@ -13,7 +13,7 @@ from compute.files.errors import InputError
 from webapp.components.sheet import STATIC_FOLDER
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
-from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor
+from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor, use_sheet
 from webapp.pages.job import JobPage
 from webapp.pages.project import ProjectPage
 from webapp.pages.projects import ProjectsPage
@@ -102,6 +102,7 @@ class App:
 def make_server(app: App, link: OneTimeLink, address: str, port: int, secret: str) -> Server:
     """The server, not yet started; it answers only to its own address."""
     pn.extension(notifications=True, reconnect=True, exception_handler=callback_failed)
+    use_sheet()
     handed = {"store": app.store, "threads": app.threads}
     return get_server(
         dict(app.pages()),

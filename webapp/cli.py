@@ -15,7 +15,7 @@ from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
-from webapp import demo, doctor, relion_project
+from webapp import demo, doctor, relion_project, serve
 from webapp.commands import acts, jobs, project, service, submit
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
@@ -32,6 +32,10 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
 }
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "serve": (
+        lambda words: serve.main(words, {name: JOBS[name] for name in queued()}),
+        "open the dashboard in a browser",
+    ),
     "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
     "doctor": (doctor.main, "look at the installation"),
     "project": (project.main, "make, list, show and import projects"),

@@ -5,16 +5,14 @@ Everything is asked for in the name of one user, whose role in the project is ch
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from compute.files.errors import InputError
 from compute.files.events import Output
 from compute.files.mrc import MapFile, read_map
 from compute.params.option import JobParams
 from db.errors import NotFound
-from db.folders import make_shared
 from db.models.jobs import Attempt, Job, Node
 from db.models.projects import Project
 from db.models.queue import Machine
@@ -28,15 +26,14 @@ from db.repository import (
     presets,
     projects,
     queue,
-    states,
 )
-from db.repository.jobs import Needs
 from db.session import Database
-from db.words import ENDED, Role, State, StopRequest
-from webapp.launch import local
+from db.words import ENDED, Role, State
+from webapp import actions
 from webapp.maps import MapCache
 from webapp.options import stem
 from webapp.records import JobRecords, RecordReader
+from webapp.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +85,16 @@ class Store:
     """The reading and asking of one user."""
 
     database: Database
+    settings: Settings
     records: RecordReader
     maps: MapCache
     user_id: int
     job_types: Mapping[str, tuple[type[JobParams], str]]
-    roots: tuple[Path, ...] = field(default_factory=tuple)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders below which projects and inputs may lie."""
+        return tuple(self.settings.data_roots)
 
     def model(self, job_type: str) -> type[JobParams] | None:
         """The parameters of a job type; None for one that this program does not know."""
@@ -179,35 +181,19 @@ class Store:
 
     def start_demo(self, simulate: Mapping[str, Any], refine: Mapping[str, Any]) -> Job:
         """The refinement of a new demo project, in the queue behind the job that makes its particles."""
-        name, folder = "Demo", self.roots[0] / "demo"
-        number = 1
-        while folder.exists():
-            number += 1
-            name, folder = f"Demo {number}", self.roots[0] / f"demo{number}"
-        project = self.create_project(name, folder)
-        made = self.submit(project.id, "simulate", simulate, (), Needs(), "Simulated particles")
+        place = self.settings.projects
+        number = next(n for n in range(1, 10_000) if not (place / _demo_folder(n)).exists())
+        name = "Demo" if number == 1 else f"Demo {number}"
+        project = self.create_project(name, place / _demo_folder(number))
+        made = self.submit(project.id, "simulate", simulate, title="Simulated particles")
         root = str(made.parameters["output"])
-        share = local.share(0, 0, local.cores())
         files = {"particles": f"{root}.star", "reference": f"{root}_reference.mrc"}
-        return self.submit(
-            project.id,
-            "refine",
-            {**refine, **files, "mpi": share.ranks, "threads": share.threads},
-            [nodes.Input(parameter, path) for parameter, path in files.items()],
-            Needs(ranks=share.ranks, cores=min(local.cores(), share.ranks)),
-            "Demo refinement",
-        )
+        return self.submit(project.id, "refine", refine, title="Demo refinement", after=files)
 
-    def create_project(self, name: str, folder: Path) -> Project:
+    def create_project(self, name: str, folder: Path | None) -> Project:
         """A new project of the user's, its folder made where it is missing. Raises InputError."""
-        if not folder.is_absolute():
-            raise InputError(f"the folder of a project is absolute, not '{folder}'")
-        if not any(folder.resolve().is_relative_to(root.resolve()) for root in self.roots):
-            names = ", ".join(str(root) for root in self.roots)
-            raise InputError(f"{folder} is outside the folders that are open here ({names})")
-        make_shared(folder)
         with self.database.writing() as session:
-            return projects.create(session, name, folder, who=self.user_id)
+            return actions.create_project(session, self.settings, name, folder, who=self.user_id)
 
     def set_project_notes(self, project_id: int, notes: str, seen: str) -> Project:
         """Replace a project's notes. Raises Conflict where somebody else has changed them meanwhile."""
@@ -219,38 +205,41 @@ class Store:
         self,
         project_id: int,
         job_type: str,
-        parameters: Mapping[str, Any],
-        inputs: Sequence[nodes.Input],
-        needs: Needs,
+        values: Mapping[str, Any],
+        *,
         title: str = "",
+        after: Mapping[str, str] | None = None,
     ) -> Job:
-        """A new job in the queue."""
+        """A new job in the queue; `after` are inputs that another job is still to make. Raises InputError."""
         with self.database.writing() as session:
             self._check(session, project_id)
-            made = jobs.create(
+            return actions.submit(
                 session,
+                self.settings,
                 project_id,
                 job_type,
-                parameters,
+                values,
                 who=self.user_id,
                 title=title,
-                inputs=inputs,
-                needs=needs,
+                after=after,
             )
-            return queue.submit(session, made.id, who=self.user_id)
 
-    def stop(self, job_id: int, request: StopRequest) -> Job:
+    def stop(self, job_id: int, at_once: bool) -> Job:
         """Ask a job to stop. Raises Refused where there is nothing to stop."""
         with self.database.writing() as session:
             self._check(session, jobs.get(session, job_id).project_id)
-            return states.request_stop(session, job_id, request, who=self.user_id)
+            return actions.stop(session, job_id, who=self.user_id, at_once=at_once)
 
     def continue_job(self, job_id: int, after_iteration: int | None) -> Job:
         """Put an ended job into the queue again. Raises Refused where that is not possible."""
         with self.database.writing() as session:
             self._check(session, jobs.get(session, job_id).project_id)
-            return queue.continue_job(
-                session, job_id, who=self.user_id, after_iteration=after_iteration
+            return actions.continue_job(
+                session,
+                self.settings,
+                job_id,
+                who=self.user_id,
+                after_iteration=after_iteration,
             )
 
     def rename(self, job_id: int, title: str) -> Job:
@@ -297,6 +286,10 @@ class Store:
 
     def _check(self, session: Any, project_id: int) -> None:
         members.check_role(session, project_id, self.user_id, Role.EDITOR)
+
+
+def _demo_folder(number: int) -> str:
+    return "demo" if number == 1 else f"demo{number}"
 
 
 def can_stop(view: JobView) -> bool:

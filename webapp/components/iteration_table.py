@@ -94,7 +94,7 @@ def iteration_table(rows: Sequence[Iteration], file_name: str) -> Table:
         caption="iterations",
         file_name=file_name,
         empty="No iteration has finished yet.",
-        max_height=420,
+        scroll_height=420,
         sizing_mode="stretch_width",
     )
 

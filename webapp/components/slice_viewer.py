@@ -21,7 +21,7 @@ from webapp.components.slices import (
     slice_of,
 )
 
-MAPS = ("mean", "half 1", "half 2", "difference")
+MAPS = ("map", "mean", "half 1", "half 2", "difference")
 CONTRAST = (20, 235)
 
 
@@ -36,6 +36,7 @@ class SliceViewer(pn.viewable.Viewer):
 
     def __init__(self, look: Look, name: str = "slices", **params: object) -> None:
         super().__init__(**params)
+        self.param.shown.objects = list(MAPS[1:])
         self._look = look
         self._volumes: dict[str, np.ndarray] = {}
         self._mask: np.ndarray | None = None
@@ -121,10 +122,11 @@ class SliceViewer(pn.viewable.Viewer):
         is_new_box = not self._volumes or next(iter(self._volumes.values())).shape[0] != box
         self._volumes, self._mask = dict(volumes), mask
         self._pixel_size_A = pixel_size_A
+        had_map = "map" in self.param.shown.objects
         present = [name for name in MAPS if name in volumes]
         with param.parameterized.discard_events(self):
             self.param.shown.objects = present
-        if self.shown not in present:
+        if self.shown not in present or ("map" in present and not had_map and self.shown == "mean"):
             self.shown = present[0]
         if is_new_box:
             self._scales = {}

@@ -98,7 +98,7 @@ export function render({ model, el }) {
     }
     const scroll = document.createElement('div')
     scroll.className = 'table-scroll'
-    if (model.max_height) scroll.style.maxHeight = `${model.max_height}px`
+    if (model.scroll_height) scroll.style.maxHeight = `${model.scroll_height}px`
     const table = document.createElement('table')
     if (model.caption) table.setAttribute('aria-label', model.caption)
     const head = table.createTHead().insertRow()

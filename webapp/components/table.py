@@ -24,7 +24,7 @@ class Table(JSComponent):
     caption = param.String(default="")
     file_name = param.String(default="table")
     empty = param.String(default="Nothing here yet.")
-    max_height = param.Integer(default=0)
+    scroll_height = param.Integer(default=0)
 
     _esm = Path(__file__).parent / "table.js"
     _stylesheets = [APP_SHEET]

@@ -55,7 +55,7 @@ export function render({ model, el }) {
     try {
       await script(model.script)
       if (!stage) {
-        stage = new window.NGL.Stage(box, { backgroundColor: model.background, quality: 'medium' })
+        stage = new window.NGL.Stage(box, { backgroundColor: model.backdrop, quality: 'medium' })
         const look = new ResizeObserver(() => stage && stage.handleResize())
         look.observe(box)
         model.on('remove', () => { look.disconnect(); stage.dispose(); stage = null })
@@ -85,7 +85,7 @@ export function render({ model, el }) {
 
   model.on('maps', load)
   model.on('level', () => surfaces.forEach(({ surface }) => surface.setParameters({ isolevel: model.level })))
-  model.on('background', () => stage && stage.setParameters({ backgroundColor: model.background }))
+  model.on('backdrop', () => stage && stage.setParameters({ backgroundColor: model.backdrop }))
   model.on('spin', () => stage && stage.setSpin(model.spin))
   model.on('center', () => stage && stage.autoView(400))
   model.on('snapshot', async () => {

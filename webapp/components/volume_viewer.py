@@ -29,7 +29,7 @@ class Surface(JSComponent):
 
     maps = param.List(default=[], item_type=dict)
     level = param.Number(default=DEFAULT_LEVEL_SIGMA)
-    background = param.String(default="#ffffff")
+    backdrop = param.String(default="#ffffff")
     script = param.String(default=NGL_SCRIPT)
     spin = param.Boolean(default=False)
     snapshot = param.Integer(default=0)
@@ -53,9 +53,7 @@ class VolumeViewer(pn.viewable.Viewer):
         super().__init__(**params)
         self._look = look
         self._urls: dict[str, str] = {}
-        self.surface = Surface(
-            background=look.card, file_name=file_name, sizing_mode="stretch_width"
-        )
+        self.surface = Surface(backdrop=look.card, file_name=file_name, sizing_mode="stretch_width")
         self._panel = self._layout()
 
     def _layout(self) -> pn.viewable.Viewable:

@@ -98,7 +98,7 @@ class FileBrowser(pn.viewable.Viewer):
             ],
             can_choose=True,
             has_tools=False,
-            max_height=320,
+            scroll_height=320,
             empty="No fitting file here.",
             sizing_mode="stretch_width",
         )

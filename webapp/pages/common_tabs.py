@@ -156,7 +156,7 @@ class FileTab:
                 {"key": "time", "label": "Written"},
             ],
             file_name=shown.file_name("files"),
-            max_height=560,
+            scroll_height=560,
             sizing_mode="stretch_width",
         )
         self.panel: pn.viewable.Viewable = card("Files", self._table, sub=str(shown.view.folder))

@@ -10,10 +10,7 @@ import panel as pn
 import psutil
 
 from compute.files.errors import InputError
-from compute.params.refine import RefineParams
 from db.folders import output_root
-from db.repository.jobs import Needs
-from db.repository.nodes import Input
 from webapp.components.derived import Machine, is_matching, refine_facts
 from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
 from webapp.components.look import Look
@@ -197,7 +194,7 @@ class FormPage(pn.viewable.Viewer):
             name = self._preset_name.value or ""
             self._store.save_preset(self._type, name, self._form.given())
         except InputError as error:
-            self._summary.object = f'<p class="notice bad" role="alert">{error}</p>'
+            self._complain(str(error))
             return
         self._presets.options = list(self._preset_values())
 
@@ -338,13 +335,12 @@ class FormPage(pn.viewable.Viewer):
         """Put a job that rescales the reference into the queue, and take what it will make."""
         values = self._form.values()
         asked = {"maps": values["reference"], "match_particles": values["particles"]}
-        inputs = [Input(name, str(path), waits=False) for name, path in asked.items()]
         try:
             made = self._store.submit(
-                self._project.value, "rescale", asked, inputs, Needs(), "Reference to match"
+                self._project.value, "rescale", asked, title="Reference to match"
             )
         except InputError as error:
-            self._summary.object = f'<p class="notice bad" role="alert">{error}</p>'
+            self._complain(str(error))
             return
         self._waits.add("reference")
         self._headers.pop("reference", None)
@@ -355,32 +351,15 @@ class FormPage(pn.viewable.Viewer):
         self._draw()
         if self._checked is None or self._form.errors() or self._project.value is None:
             return
-        given = self._form.given()
-        needs = Needs()
-        if isinstance(self._checked, RefineParams):
-            share = self._share() or local.Share(1, 1)
-            given |= {"mpi": share.ranks, "threads": share.threads}
-            workers = max(1, share.ranks - 1)
-            gpus = local.gpus_asked(self._checked.gpu, local.gpus_present())
-            needs = Needs(
-                ranks=share.ranks, cores=min(local.cores(), workers * share.threads), gpus=gpus
-            )
-        inputs = [
-            Input(
-                name, str(given[name]), waits=name in self._waits or self._is_made_here(given[name])
-            )
-            for name in FILES
-            if given.get(name)
-        ]
+        given, project = self._form.given(), self._project.value
+        after = {name: str(given[name]) for name in self._waits if given.get(name)}
         try:
             made = self._store.submit(
-                self._project.value, self._type, given, inputs, needs, self._title.value or ""
+                project, self._type, given, title=self._title.value or "", after=after
             )
-            self._store.forget_draft(self._project.value, self._type)
+            self._store.forget_draft(project, self._type)
         except InputError as error:
-            self._summary.object = (
-                f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
-            )
+            self._complain(str(error))
             return
         self._run.disabled = True
         self._summary.object = (
@@ -390,9 +369,8 @@ class FormPage(pn.viewable.Viewer):
         if pn.state.location is not None:
             pn.state.location.param.update(pathname="/job", search=f"?id={made.id}", reload=True)
 
-    def _is_made_here(self, path: object) -> bool:
-        """Whether a path leads into the project, where a job of it may make the file."""
-        return not Path(str(path)).is_absolute()
+    def _complain(self, sentence: str) -> None:
+        self._summary.object = f'<p class="notice bad" role="alert">{html.escape(sentence)}</p>'
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel

@@ -7,9 +7,8 @@ import uuid
 from collections.abc import Callable, Sequence
 
 import panel as pn
-from panel.theme.base import Inherit
 from panel.theme.native import Native
-from panel.viewable import Viewable
+from panel.viewable import Layoutable
 
 from compute.files.errors import InputError
 from webapp.components.look import DARK, LIGHT, Look
@@ -54,10 +53,12 @@ TEMPLATE = """
 """
 
 
-class PageDesign(Native):
-    """Panel's plain design with our sheet in every component."""
+def use_sheet() -> None:
+    """Let every component that is made from now on in this process wear our style sheet.
 
-    modifiers = {Viewable: {"stylesheets": [Inherit, APP_SHEET]}}
+    Panel's own way, a design, reaches only what is on a page when it is opened.
+    """
+    Layoutable.param.stylesheets.default = [APP_SHEET]
 
 
 def look_of_visitor() -> Look:
@@ -69,7 +70,7 @@ def framed(
     content: object, title: str, address: str = "", crumbs: Sequence[Crumb] = ()
 ) -> pn.Template:
     """A whole page around its content."""
-    template = pn.Template(TEMPLATE, design=PageDesign)
+    template = pn.Template(TEMPLATE, design=Native)
     template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
     template.add_variable("page_title", f"{title} · Halfmap")
     template.add_variable("theme_word", look_of_visitor().name)

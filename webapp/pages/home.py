@@ -1,9 +1,12 @@
 """The first page: what runs, what needs attention, where to go on; for a first visit, where to begin."""
 
 import html
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import panel as pn
+import psutil
 
 from db.repository.overview import Home, JobLine, ProjectLine
 from db.words import State
@@ -29,18 +32,22 @@ class HomePage(pn.viewable.Viewer):
             card("Begin here", pn.pane.HTML(_FIRST_STEPS, sizing_mode="stretch_width"), self._demo)
         ]
         self._panel = pn.Column(self._first, self._content, sizing_mode="stretch_width")
-        self._show(store.home())
+        self._show(self._read())
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.add_periodic_callback(self._poll, period=POLL_MS)
 
     def _poll(self) -> None:
         if not self._background.is_busy("home"):
-            self._background.run("home", self._store.home, self._show)
+            self._background.run("home", self._read, self._show)
 
-    def _show(self, found: Home) -> None:
+    def _read(self) -> tuple[Home, str]:
+        return self._store.home(), machine_html(self._store.settings.projects)
+
+    def _show(self, answer: tuple[Home, str]) -> None:
+        found, machine = answer
         is_new_here = not (found.recent or found.running)
         self._first.visible = is_new_here or not found.recent
-        text = home_html(found)
+        text = machine + home_html(found)
         if text != self._content.object:
             self._content.object = text
 
@@ -57,6 +64,34 @@ map (MRC).</p></a>
 <a class="tile" href="/help"><b>Learn the words</b><p class="faint">FSC, Nyquist, Pmax: one sentence each.</p></a>
 </div>
 """
+
+
+def machine_html(folder: Path) -> str:
+    """What this machine has and how busy it is, with the ways to begin."""
+    memory = psutil.virtual_memory()
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    free_GB = shutil.disk_usage(place).free / 1e9
+    busy = psutil.cpu_percent() / 100
+    meters = (
+        ("Cores", f"{busy:.0%} of {psutil.cpu_count()}", busy),
+        ("Memory", f"{memory.used / 1e9:.0f} of {memory.total / 1e9:.0f} GB", memory.percent / 100),
+        ("Disk", f"{free_GB:.0f} GB free", None),
+    )
+    drawn = "".join(
+        f'<div><span class="faint">{name}</span> {words}'
+        + (
+            f'<div class="bar"><span style="width:{share:.0%}"></span></div>'
+            if share is not None
+            else ""
+        )
+        + "</div>"
+        for name, words, share in meters
+    )
+    return (
+        f'<div class="strip"><div class="meters">{drawn}</div>'
+        '<div><a class="as-button primary" href="/new?type=refine">New refinement</a> '
+        '<a class="as-button" href="/projects">New project</a></div></div>'
+    )
 
 
 def home_html(found: Home) -> str:

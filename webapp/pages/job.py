@@ -18,6 +18,9 @@ from webapp.records import JobRecords
 from webapp.store import JobView, Store
 
 POLL_MS = 1000
+PLOTS = frozenset({"overview", "fsc", "orientations", "map", "particles", "resources"})
+"""The tabs that have nothing to show before the first iteration."""
+NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
 
 
 class JobPage(pn.viewable.Viewer):
@@ -172,7 +175,7 @@ class JobPage(pn.viewable.Viewer):
         numbers = [one.iteration for one in records.iterations] or [0]
         row = self._shown.row
         wanted = row.iteration if row is not None else numbers[-1]
-        self._slider.disabled = len(numbers) < 2
+        self._slider.visible = len(numbers) > 1
         if self._slider.options != numbers:
             with param.parameterized.discard_events(self._slider):
                 self._slider.value = wanted
@@ -190,14 +193,16 @@ class JobPage(pn.viewable.Viewer):
     def _draw_tab(self) -> None:
         """Make the open tab where it is new, and draw it."""
         name = self._active()
+        if name in PLOTS and not self._shown.records.iterations:
+            self._places[name][:] = [pn.pane.HTML(NOTHING_YET, sizing_mode="stretch_width")]
+            return
         try:
             if name not in self._tabs:
                 self._tabs[name] = self._makers[name][1]()
                 self._tabs[name].draw(self._shown)
                 self._places[name][:] = [self._tabs[name].panel]
             else:
-                with pn.io.hold():
-                    self._tabs[name].draw(self._shown)
+                self._tabs[name].draw(self._shown)
         except Exception:  # a tab that cannot be drawn must not take the page with it
             self._places[name][:] = [failure_card(record_failure(f"tab {name}"))]
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import panel as pn
 
 from compute.files.errors import InputError
-from db.words import State, StopRequest
+from db.words import State
 from webapp.pages.shown import Shown
 from webapp.store import Store, can_continue, can_stop
 
@@ -79,16 +79,16 @@ class Actions(pn.viewable.Viewer):
         self._confirm[:] = [
             self._button(
                 "Stop after this iteration (keeps everything)",
-                lambda: self._stop(StopRequest.AFTER_ITERATION),
+                lambda: self._stop(at_once=False),
             ),
-            self._button("Stop now", lambda: self._stop(StopRequest.NOW), "danger"),
+            self._button("Stop now", lambda: self._stop(at_once=True), "danger"),
             self._button("Go on", lambda: setattr(self._confirm, "visible", False)),
         ]
         self._confirm.visible = True
 
-    def _stop(self, request: StopRequest) -> None:
+    def _stop(self, at_once: bool) -> None:
         self._confirm.visible = False
-        self._try(lambda shown: self._store.stop(shown.view.job.id, request))
+        self._try(lambda shown: self._store.stop(shown.view.job.id, at_once))
 
     def _continue(self) -> None:
         def ask(shown: Shown) -> object:

@@ -1,11 +1,13 @@
 """All projects of a user, jobs found by a search, and the making of a project."""
 
+import html
 from pathlib import Path
 
 import panel as pn
 
 from compute.files.errors import InputError
 from webapp.components.table import Table
+from webapp.pages.demo_start import DemoStarter
 from webapp.pages.frame import card
 from webapp.store import Store
 
@@ -19,7 +21,7 @@ class ProjectsPage(pn.viewable.Viewer):
         self._name = pn.widgets.TextInput(label="Name", placeholder="beta-galactosidase")
         self._folder = pn.widgets.TextInput(
             label="Folder (absolute; made where it is missing)",
-            placeholder=str(store.roots[0] / "project") if store.roots else "/data/project",
+            placeholder=f"{store.settings.projects}/…",
             width=420,
         )
         self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
@@ -62,16 +64,19 @@ class ProjectsPage(pn.viewable.Viewer):
                 self._problem,
             )
         )
+        parts.append(card("Demo", DemoStarter(store)))
         self._panel = pn.Column(*parts, sizing_mode="stretch_width")
 
     def _create(self) -> None:
         try:
-            made = self._store.create_project(self._name.value, Path(self._folder.value))
+            folder = Path(self._folder.value) if self._folder.value else None
+            made = self._store.create_project(self._name.value or "", folder)
         except InputError as error:
             self._problem.object = f'<p class="notice bad" role="alert">{error}</p>'
             return
+        name = html.escape(made.name)
         self._problem.object = (
-            f'<p class="notice good">Made. <a href="/project?id={made.id}">Open {made.name}</a></p>'
+            f'<p class="notice good">Made. <a href="/project?id={made.id}">Open {name}</a></p>'
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

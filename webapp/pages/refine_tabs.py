@@ -127,7 +127,7 @@ class FscTab:
             ],
             caption="FSC by shell",
             file_name=shown.file_name("fsc"),
-            max_height=360,
+            scroll_height=360,
             sizing_mode="stretch_width",
         )
         self.panel: pn.viewable.Viewable = columns(
@@ -214,9 +214,11 @@ class MapTab:
         def read() -> tuple:
             try:
                 half1, half2 = (self._store.map(path) for path in paths)
+                final = shown.final_map()
+                whole = self._store.map(final) if final is not None else None
             except InputError as error:
                 return None, str(error)
-            return (half1, half2), ""
+            return (half1, half2, whole), ""
 
         self._background.run("maps", read, lambda found: self._arrived(shown, *found))
 
@@ -225,13 +227,16 @@ class MapTab:
         paths = shown.half_maps()
         if halves is None or paths is None:
             return
-        half1, half2 = halves
+        half1, half2, whole = halves
         start = shown.records.start
         pixel_size_A = half1.pixel_size_A or (start.pixel_size_A if start else None) or 1.0
         diameter = start.particle_diameter_A if start else None
         box = half1.volume.shape[0]
         mask = sphere(box, diameter / 2 / pixel_size_A) if diameter else None
-        self._slices.draw(halves_and_more(half1.volume, half2.volume), pixel_size_A, mask)
+        volumes = halves_and_more(half1.volume, half2.volume)
+        if whole is not None:
+            volumes = {"map": whole.volume, **volumes}
+        self._slices.draw(volumes, pixel_size_A, mask)
         urls = {f"half {n}": shown.map_url(path) for n, path in enumerate(paths, start=1)}
         final = shown.final_map()
         if final is not None and final.exists():
@@ -250,7 +255,7 @@ class ParticleTab:
             caption="particles far from the others",
             file_name=shown.file_name("outliers"),
             empty="No particle is more than five robust standard deviations from the others.",
-            max_height=380,
+            scroll_height=380,
             sizing_mode="stretch_width",
         )
         self._note = pn.pane.HTML("", sizing_mode="stretch_width")
