@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compute.files.errors import InputError
+from compute.files.pipeline_types import EXTERNAL, JOB_TYPES
 
-OTHERS = "External"
-"""The folder of job types that RELION does not have; its tools show such jobs as external ones."""
-FOLDERS: Mapping[str, str] = {
-    "importing": "Import",
-    "extract": "Extract",
-    "select": "Select",
-    "refine": "Refine3D",
-    "mask": "MaskCreate",
-    "postprocess": "PostProcess",
-    "local_resolution": "LocalRes",
-}
+FOLDERS: Mapping[str, str] = {one.ours: one.folder for one in JOB_TYPES if one.ours}
+"""The folder of each of our job types that RELION has too."""
 ROOTS: Mapping[str, str] = {
     "refine": "run",
     "mask": "mask",
@@ -34,8 +26,11 @@ SHARED_MODE = stat.S_ISGID | 0o775
 
 
 def job_folder(job_type: str, number: int) -> str:
-    """The folder of a job, relative to its project: three digits, more from 1000 on."""
-    return f"{FOLDERS.get(job_type, OTHERS)}/job{number:03d}"
+    """The folder of a job, relative to its project: three digits, more from 1000 on.
+
+    Job types that RELION does not have are external ones, as its tools show them.
+    """
+    return f"{FOLDERS.get(job_type, EXTERNAL.folder)}/job{number:03d}"
 
 
 def output_root(job_type: str, number: int) -> str:

@@ -11,6 +11,8 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,7 +24,8 @@ class Job(Base):
     """One job of a project: what was asked for, where it is, and what it needs to run.
 
     `folder` is relative to the project's (`Refine3D/job019`). `reason` says in one sentence why the job waits,
-    stopped or failed. `version` grows with every change, so that pages need to compare one number.
+    stopped or failed. `version` grows with every change, so that pages need to compare one number. A foreign job was
+    made by RELION in the same folder. `is_exported` says that RELION's files of the project show the job as it is.
     """
 
     __tablename__ = "jobs"
@@ -32,6 +35,12 @@ class Job(Base):
         CheckConstraint("(state = 'finished') = (ending IS NOT NULL)", name="ending_of_finished"),
         CheckConstraint("cores > 0 AND gpus >= 0", name="resources"),
         Index("ix_jobs_list", "project_id", "deleted_at", "number"),
+        Index(
+            "ix_jobs_export",
+            "project_id",
+            sqlite_where=text("NOT is_exported"),
+            postgresql_where=text("NOT is_exported"),
+        ),
         Index("ix_jobs_queue", "state", "priority", "submitted_at"),
         NEVER_REUSED,
     )
@@ -73,6 +82,8 @@ class Job(Base):
     resolution_criterion: Mapped[str | None] = mapped_column(String(200))
     particles: Mapped[int | None]
     disk_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    is_foreign: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_exported: Mapped[bool] = mapped_column(default=False, server_default=false())
     version: Mapped[int] = mapped_column(default=1)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcTime)
     deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))

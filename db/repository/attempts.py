@@ -134,5 +134,6 @@ def of_job(session: Session, job_id: int) -> Sequence[Attempt]:
 
 def at_work(session: Session) -> list[tuple[Job, Attempt | None]]:
     """Every job whose processes may be alive, with its newest attempt (None: it was claimed and not yet launched)."""
-    jobs = session.scalars(select(Job).where(Job.state.in_(ACTIVE)).order_by(Job.id)).all()
+    query = select(Job).where(Job.state.in_(ACTIVE), ~Job.is_foreign).order_by(Job.id)
+    jobs = session.scalars(query).all()
     return [(job, rows.latest_attempt(session, job.id)) for job in jobs]

@@ -57,7 +57,7 @@ def move_to_bin(
     for job in found.goes:
         job = rows.job(session, job.id, lock=True)
         job.deleted_at, job.deleted_by = now(session), who
-        rows.changed(job)
+        rows.changed_for_relion(job)
         audit.note(session, who, "deleted job", job=job)
     session.flush()
     return found.goes
@@ -68,7 +68,7 @@ def restore(session: Session, job_id: int, *, who: int | None) -> Job:
     job = rows.job(session, job_id, lock=True, in_bin=True)
     if job.deleted_at is not None:
         job.deleted_at = job.deleted_by = None
-        rows.changed(job)
+        rows.changed_for_relion(job)
         audit.note(session, who, "restored job", job=job)
     return job
 
@@ -99,7 +99,8 @@ def _refusals(session: Session, goes: Sequence[Job], tree: nodes.Tree) -> list[s
     sentences = []
     for job in goes:
         if job.state in (State.WAITING, *ACTIVE):
-            sentences.append(f"{job.name} is {job.state}: stop it first")
+            where = " in RELION" if job.is_foreign else ""
+            sentences.append(f"{job.name} is {job.state}: stop it first{where}")
         if job.is_final or job.is_protected:
             word = "final" if job.is_final else "protected"
             sentences.append(f"{job.name} is {word}: take that mark off first")

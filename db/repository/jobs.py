@@ -45,13 +45,16 @@ def create(
     needs: Needs = NO_NEEDS,
     unix_user: str | None = None,
     priority: int = 0,
+    number: int | None = None,
 ) -> Job:
     """A new job, a draft, with the next number of its project; `parameters` get the `output` that follows from it.
 
-    `inputs` are the files that it reads. It starts only after it was submitted (`queue.submit`).
+    `inputs` are the files that it reads. It starts only after it was submitted (`queue.submit`). With `number` the
+    job gets one that was reserved in the project's folder (`db.relion_export.reserve`), and the next follows on it.
+    Raises Conflict where that is taken.
     """
     project = rows.project(session, project_id)
-    number = _next_number(session, project)
+    number = _next_number(session, project, number)
     job = Job(
         project_id=project_id,
         number=number,
@@ -99,7 +102,7 @@ def change(
     if needs is not None:
         job.profile, job.ranks, job.cores = needs.profile, needs.ranks, needs.cores
         job.gpus, job.memory_GB = needs.gpus, needs.memory_GB
-    rows.changed(job)
+    rows.changed_for_relion(job)
     differing = {
         name
         for name in before.keys() | job.parameters.keys()
@@ -167,7 +170,7 @@ def set_alias(session: Session, job_id: int, alias: str | None, *, who: int | No
     if alias is not None:
         _check_alias(session, job, alias)
     before, job.alias = job.alias, alias
-    rows.changed(job)
+    rows.changed_for_relion(job)
     audit.note(session, who, "changed alias of job", job=job, before=before, after=alias)
     return job
 
@@ -208,17 +211,18 @@ def set_disk_use(session: Session, job_id: int, disk_bytes: int) -> None:
     rows.changed(job)
 
 
-def _next_number(session: Session, project: Project) -> int:
+def _next_number(session: Session, project: Project, reserved: int | None) -> int:
     """Take the next number of a project; one statement, so that two jobs never have the same."""
+    after = Project.next_job_number + 1 if reserved is None else reserved + 1
     taken = session.scalar(
         update(Project)
-        .where(Project.id == project.id)
-        .values(next_job_number=Project.next_job_number + 1, version=Project.version + 1)
+        .where(Project.id == project.id, Project.next_job_number < after)
+        .values(next_job_number=after, version=Project.version + 1)
         .returning(Project.next_job_number)
         .execution_options(synchronize_session=False)
     )
     if taken is None:
-        raise NotFound(f"there is no project {project.id}")
+        raise Conflict(f"the number {reserved} of '{project.name}' is taken")
     session.expire(project, ["next_job_number", "version"])
     return taken - 1
 

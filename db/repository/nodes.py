@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -124,10 +125,19 @@ def set_input_checksums(session: Session, job_id: int, checksums: dict[str, str]
 def register_output(session: Session, job: Job, output: Output) -> Node:
     """Record a file that a job has made; `output.path` is relative to the job's folder."""
     node = _node(session, job.project_id, str(PurePosixPath(job.folder) / output.path))
+    job.is_exported = False
     node.job_id = job.id
     node.content = output.content
     node.particles, node.box_size = output.particles, output.box_size
     node.pixel_size_A, node.made_at = output.pixel_size_A, now(session)
+    session.flush()
+    return node
+
+
+def register(session: Session, job: Job, path: str, content: str, made_at: datetime | None) -> Node:
+    """Record a file that a job of RELION has made; `path` is relative to the project."""
+    node = _node(session, job.project_id, path)
+    node.job_id, node.content, node.made_at = job.id, content, made_at
     session.flush()
     return node
 

@@ -97,6 +97,8 @@ def pause_sentence(session: Session) -> str | None:
 
 
 def _wait(session: Session, job: Job, who: int | None) -> Job:
+    if job.is_foreign:
+        raise Refused(f"{job.name} belongs to RELION: clone it to run the same here")
     states.set_state(session, job.id, State.WAITING, who=who)
     job.submitted_at = now(session)
     return job

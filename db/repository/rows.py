@@ -36,6 +36,12 @@ def changed(row: Job | Project) -> None:
     row.version += 1
 
 
+def changed_for_relion(job: Job) -> None:
+    """Count a change of something that RELION's files of the project show too: they are to be written again."""
+    job.is_exported = False
+    changed(job)
+
+
 def attempt(session: Session, attempt_id: int, *, lock: bool = False) -> Attempt:
     """The attempt. Raises NotFound."""
     found = session.get(Attempt, attempt_id, populate_existing=lock, with_for_update=lock or None)

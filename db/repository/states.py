@@ -38,7 +38,7 @@ def set_state(
         job.ended_at, job.stop_request = None, None
     if state not in ACTIVE:
         free(session, job_id)
-    rows.changed(job)
+    rows.changed_for_relion(job)
     audit.note(
         session, who, f"job {state}", job=job, before=before, reason=reason, ending=job.ending
     )
@@ -52,6 +52,8 @@ def request_stop(session: Session, job_id: int, request: StopRequest, *, who: in
     "now" may follow "after this iteration", not the other way round. Raises Refused where nothing is to be stopped.
     """
     job = rows.job(session, job_id, lock=True)
+    if job.is_foreign:
+        raise Refused(f"{job.name} belongs to RELION: stop it there")
     if job.state == State.WAITING:
         return set_state(
             session,
