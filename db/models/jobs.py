@@ -35,6 +35,7 @@ class Job(Base):
         CheckConstraint("(state = 'finished') = (ending IS NOT NULL)", name="ending_of_finished"),
         CheckConstraint("cores > 0 AND gpus >= 0", name="resources"),
         Index("ix_jobs_list", "project_id", "deleted_at", "number"),
+        Index("ix_jobs_counts", "project_id", "deleted_at", "state", "resolution_A"),
         Index(
             "ix_jobs_export",
             "project_id",

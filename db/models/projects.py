@@ -20,7 +20,10 @@ from db.words import Role
 
 
 class Project(Base):
-    """A folder of jobs that belong together. `next_job_number` only grows: numbers are not reused."""
+    """A folder of jobs that belong together. `next_job_number` only grows: numbers are not reused.
+
+    `changed_at` is when the newest job was made.
+    """
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -47,6 +50,7 @@ class Project(Base):
     group_role: Mapped[Role] = mapped_column(words(Role, "group_role"), default=Role.VIEWER)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    changed_at: Mapped[datetime] = mapped_column(UtcTime)
     disk_bytes: Mapped[int | None] = mapped_column(BigInteger)
     disk_counted_at: Mapped[datetime | None] = mapped_column(UtcTime)
     version: Mapped[int] = mapped_column(default=1)

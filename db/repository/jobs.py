@@ -217,13 +217,13 @@ def _next_number(session: Session, project: Project, reserved: int | None) -> in
     taken = session.scalar(
         update(Project)
         .where(Project.id == project.id, Project.next_job_number < after)
-        .values(next_job_number=after, version=Project.version + 1)
+        .values(next_job_number=after, version=Project.version + 1, changed_at=now(session))
         .returning(Project.next_job_number)
         .execution_options(synchronize_session=False)
     )
     if taken is None:
         raise Conflict(f"the number {reserved} of '{project.name}' is taken")
-    session.expire(project, ["next_job_number", "version"])
+    session.expire(project, ["next_job_number", "version", "changed_at"])
     return taken - 1
 
 

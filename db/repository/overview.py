@@ -214,14 +214,10 @@ def _project_lines(
     session: Session, user_id: int, conditions: Sequence[ColumnElement[bool]], limit: int
 ) -> list[ProjectLine]:
     """Counts are made for the projects that are shown only."""
-    changed = func.coalesce(
-        select(func.max(Job.created_at)).where(Job.project_id == Project.id).scalar_subquery(),
-        Project.created_at,
-    )
     view = and_(ProjectView.project_id == Project.id, ProjectView.user_id == user_id)
-    last = func.coalesce(ProjectView.opened_at, changed)
+    last = func.coalesce(ProjectView.opened_at, Project.changed_at)
     query = (
-        select(Project, ProjectView, changed)
+        select(Project, ProjectView)
         .outerjoin(ProjectView, view)
         .where(*conditions)
         .order_by(func.coalesce(ProjectView.is_starred, False).desc(), last.desc(), Project.id)
@@ -232,9 +228,7 @@ def _project_lines(
     best = func.min(Job.resolution_A).filter(Job.state == State.FINISHED)
     counted = (
         select(Job.project_id, func.count(), at_work, best)
-        .where(
-            Job.project_id.in_([project.id for project, _, _ in found]), Job.deleted_at.is_(None)
-        )
+        .where(Job.project_id.in_([project.id for project, _ in found]), Job.deleted_at.is_(None))
         .group_by(Job.project_id)
     )
     counts = {row[0]: row for row in session.execute(counted)}
@@ -244,9 +238,9 @@ def _project_lines(
             jobs=counts[project.id][1] if project.id in counts else 0,
             at_work=counts[project.id][2] if project.id in counts else 0,
             best_resolution_A=counts[project.id][3] if project.id in counts else None,
-            changed_at=when,
+            changed_at=project.changed_at,
             opened_at=seen.opened_at if seen else None,
             is_starred=seen.is_starred if seen else False,
         )
-        for project, seen, when in found
+        for project, seen in found
     ]

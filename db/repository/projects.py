@@ -36,6 +36,7 @@ def create(
         group_role=group_role,
         next_job_number=next_job_number,
         created_at=now(session),
+        changed_at=now(session),
         created_by=who,
     )
     session.add(project)

@@ -205,6 +205,7 @@ def project(number: int, jobs: int) -> dict[str, Any]:
         folder=f"/data/project{number}",
         next_job_number=jobs + 1,
         created_at=NOW - timedelta(days=400 - number),
+        changed_at=NOW - timedelta(days=200 - number),
         created_by=1 + number % USERS,
     )
 

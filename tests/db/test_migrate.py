@@ -1,6 +1,7 @@
 """Databases come up to date step by step with their data, and never go back."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from compute.files.errors import InputError
 from db import migrate
 from db.errors import Refused
 from db.models.all import METADATA
+from db.repository import projects
 from db.session import WRITES, Database, open_database
 
 NOON = "2026-11-01 12:00:00+00:00"
@@ -26,6 +28,12 @@ def test_the_revisions_make_the_tables_that_the_models_describe(bare_url: str) -
             named = {one["name"] for one in looking.get_check_constraints(table.name)}
             assert named == {one.name for one in table.constraints if is_check(one)}, table.name
     migrate.check_current(database)
+    if database.is_sqlite:
+        with database.reading() as session:
+            made = dict(session.execute(text("SELECT name, sql FROM sqlite_master")).all())
+        for table in METADATA.sorted_tables:
+            is_asked = table.dialect_options["sqlite"]["autoincrement"]
+            assert ("AUTOINCREMENT" in made[table.name]) == is_asked, table.name
     database.close()
     assert migrate.upgrade(bare_url) == []
 
@@ -154,4 +162,21 @@ def test_a_database_without_tables_is_told_apart(bare_url: str) -> None:
     database = open_database(bare_url)
     with pytest.raises(InputError, match="has no tables yet: run 'halfmap migrate'"):
         migrate.check_current(database)
+    database.close()
+
+
+def test_ids_of_projects_that_are_gone_stay_dead_when_sqlite_makes_the_table_anew(
+    tmp_path: Path,
+) -> None:
+    url = str(tmp_path / "old.db")
+    migrate.upgrade(url, "r0005")
+    database = open_database(url)
+    before = fill(database)["projects"]
+    with database.writing() as session:
+        session.execute(text("DELETE FROM drafts"))
+        session.execute(text("DELETE FROM projects"))
+    migrate.upgrade(url)
+    with database.writing() as session:
+        added = projects.create(session, "new", "/data/new", who=None)
+        assert added.id > before["id"]
     database.close()
