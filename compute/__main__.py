@@ -28,6 +28,8 @@ PLAIN_JOBS: tuple[str, ...] = (
     "mask",
     "select",
     "simulate",
+    "local_resolution",
+    "directional_fsc",
 )
 """Jobs of one process with a folder of their own: modules of this name in `compute.params` and `compute.jobs`."""
 TOOLS = ("compare",)

@@ -57,3 +57,28 @@ def write_mask(folder: Path, mask: torch.Tensor, pixel_size_A: float = PIXEL_A) 
     """Write a mask as mask.mrc; its name."""
     write_map(folder / "mask.mrc", mask.numpy(), pixel_size_A)
     return str(folder / "mask.mrc")
+
+
+def distances_A(box: int, pixel_size_A: float) -> torch.Tensor:
+    """The distance of each voxel from the centre of the box."""
+    x = (torch.arange(box) - box // 2).square().float()
+    return (x[:, None, None] + x[:, None] + x).sqrt() * pixel_size_A
+
+
+def core_and_rim(seed: int, box: int, pixel_size_A: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Half-maps of a ball of 38 Å: FSC 0.143 at 4 Å in its core of 18 Å, and at 8 Å around that.
+
+    The noise is white and the same everywhere. The core's amplitudes fall with a B-factor of 100 Å^2 and
+    the rim's with one of 400 Å^2, so that the rim at 8 Å is as faint as the core at 4 Å, where the
+    power of the noise is six times that of the signal (FSC 1/7).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    s = frequency(box, pixel_size_A)
+    core = sphere(box, 18.0 / pixel_size_A, 2.0)
+    rim = sphere(box, 38.0 / pixel_size_A, 2.0) - core
+    white = torch.randn(box, box, box, generator=generator)
+    noise = torch.randn(2, box, box, box, generator=generator)
+    sharp = shaped(white, torch.exp(-100.0 / 4 * s.square())) * core
+    blurred = shaped(white, torch.exp(-400.0 / 4 * s.square())) * rim
+    halves = sharp + blurred + np.sqrt(6.0) * float(np.exp(-100.0 / 4 / 16)) * noise
+    return halves[0], halves[1]

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from compute.params.compare import CompareParams
+from compute.params.directional_fsc import DirectionalFscParams
 from compute.params.extract import ExtractParams
 from compute.params.importing import ImportingParams
+from compute.params.local_resolution import LocalResolutionParams
 from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.postprocess import PostprocessParams
@@ -30,6 +32,11 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     "simulate": (SimulateParams, "a particle set with known truth"),
     "compare": (CompareParams, "the agreement of a map with a known one"),
     "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
+    "local_resolution": (
+        LocalResolutionParams,
+        "the resolution at each place, and a map filtered by it",
+    ),
+    "directional_fsc": (DirectionalFscParams, "the FSC by direction, and how anisotropic a map is"),
 }
 TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "serve": (
@@ -74,6 +81,10 @@ EXAMPLES = {
     "compare": "halfmap compare --i run_class001.mrc --ref truth.mrc --o fsc.json",
     "postprocess": "halfmap postprocess --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
     "--o PostProcess/postprocess",
+    "local_resolution": "halfmap local_resolution --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
+    "--o LocalRes/map --adhoc_bfac -90",
+    "directional_fsc": "halfmap directional_fsc --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
+    "--o Directions/map",
 }
 WITHOUT_FOLDER = {"compare"}
 """Jobs that leave no records of their own."""
@@ -110,7 +121,7 @@ def command(words: Sequence[str]) -> int:
 
 def _overview() -> str:
     texts = {name: text for name, (_, text) in (*JOBS.items(), *TOOLS.items())}
-    rows = "\n".join(f"  {COMMANDS.get(name, name):<10}{text}" for name, text in texts.items())
+    rows = "\n".join(f"  {COMMANDS.get(name, name):<18}{text}" for name, text in texts.items())
     return f"halfmap COMMAND [options]; 'halfmap COMMAND --help' lists them.\n\n{rows}"
 
 
