@@ -46,7 +46,8 @@ class Setting:
 
     leader_bytes, worker_bytes: held before anything is loaded, the leader's with the start maps. image_bytes: images
     that a worker keeps; particle_bytes: its copy of the particles' parameters. In one process the leader is the worker
-    and image_bytes are those of both halves.
+    and image_bytes are those of both halves. is_on_device: whether workers compute on a GPU (`device_plan.py`) and
+    hold here only the rest.
     """
 
     box: int
@@ -57,6 +58,7 @@ class Setting:
     image_bytes: float
     particle_bytes: float
     is_symmetric: bool
+    is_on_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ def forecast(setting: Setting, now: Stage, last: Stage, ranks: int) -> list[Rank
 def worker_bytes(setting: Setting, stage: Stage) -> float:
     """The peak of a worker that holds one half, or a share of it."""
     held = setting.worker_bytes + KERNEL_BYTES + setting.image_bytes + setting.particle_bytes
+    if setting.is_on_device:
+        return held + MAP_COPIES * map_bytes(setting.box)
     return held + max(
-        map_bytes(setting.box) + _making_projector(setting, stage),
+        map_bytes(setting.box) + making_projector_bytes(setting, stage),
         projector_bytes(setting, stage) + sums_bytes(setting, stage) + search_bytes(setting, stage),
         sums_bytes(setting, stage) + _maximisation(setting, stage),
     )
@@ -109,8 +113,8 @@ def map_bytes(box: int) -> float:
 
 def search_bytes(setting: Setting, stage: Stage) -> float:
     """Tables of an iteration, and what the blocks of images under way take, for all threads of a process."""
-    count, coarse = _pixels(stage.size), _pixels(stage.coarse_size)
-    inserted = _pixels(stage.accumulation_size)
+    count, coarse = pixels_within(stage.size), pixels_within(stage.coarse_size)
+    inserted = pixels_within(stage.accumulation_size)
     shifts = stage.translations * stage.translation_children
     phases = COMPLEX * (stage.translations * coarse + 2 * shifts * inserted)
     slices = 2 * REAL * stage.orientations * coarse
@@ -118,7 +122,7 @@ def search_bytes(setting: Setting, stage: Stage) -> float:
         stage.is_local, stage.orientations * stage.translations, 16, int(inserted)
     )
     scores = 1.0 * REAL * images * stage.orientations * stage.translations
-    block = images * (6 * REAL * setting.box**2 + 60 * _pixels(setting.box))
+    block = images * (6 * REAL * setting.box**2 + 60 * pixels_within(setting.box))
     rows = stage.orientations * stage.orientation_children
     one_image = (
         CANDIDATE_COPIES * min(fine.CANDIDATE_BYTES, 2 * REAL * rows * count)
@@ -135,18 +139,18 @@ def search_bytes(setting: Setting, stage: Stage) -> float:
     return phases + slices + table + setting.threads * (scores + block + one_image) + results
 
 
-def _pixels(size: int) -> float:
+def pixels_within(size: int) -> float:
     """Half-plane pixels of an image within the disc of a size."""
     return pi * size**2 / 8
 
 
-def _making_projector(setting: Setting, stage: Stage) -> float:
+def making_projector_bytes(setting: Setting, stage: Stage) -> float:
     """The projector with the transform of the map along x, and slabs."""
     along_x = COMPLEX * setting.box**2 * (setting.padding * stage.size // 2 + 1)
     return projector_bytes(setting, stage) + along_x + SLAB_BYTES
 
 
-def _reconstruction(setting: Setting, stage: Stage) -> float:
+def reconstruction_bytes(setting: Setting, stage: Stage) -> float:
     """The transform of the sums along z, the map, and slabs; the sums come on top."""
     reach = setting.padding * stage.accumulation_size // 2
     return COMPLEX * setting.box * 2.0 * reach**2 + map_bytes(setting.box) + SLAB_BYTES
@@ -156,27 +160,30 @@ def _maximisation(setting: Setting, stage: Stage) -> float:
     """What the making of a map takes beside the sums: symmetry, transform, or the molecule's outline."""
     symmetry = sums_bytes(setting, stage) / 3 if setting.is_symmetric else 0.0
     outline = MAP_COPIES * map_bytes(setting.box)
-    return max(symmetry, _reconstruction(setting, stage), outline)
+    return max(symmetry, reconstruction_bytes(setting, stage), outline)
 
 
 def _leader(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
     """The leader's peaks: maps of both halves, and at the end their joined sums."""
     held, volume = setting.leader_bytes, map_bytes(setting.box)
     first = held + 6 * volume
-    final = held + 5 * volume + sums_bytes(setting, last) + _reconstruction(setting, last)
+    final = held + 5 * volume + sums_bytes(setting, last) + reconstruction_bytes(setting, last)
     return first / GB, max(first, final) / GB
 
 
 def _alone(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
     """The peaks of a process that does everything: one half is searched after the other, the sums of both are kept."""
     held = setting.leader_bytes + KERNEL_BYTES + setting.image_bytes + setting.particle_bytes
-    volume = map_bytes(setting.box)
+    volume, both = map_bytes(setting.box), min(2, setting.threads)
+    if setting.is_on_device:
+        first = held + (2 + both * MAP_COPIES) * volume
+        joining = sums_bytes(setting, last) + reconstruction_bytes(setting, last)
+        return first / GB, max(first, held + 5 * volume + joining) / GB
     peaks = []
     for stage in (now, last):
         sums = sums_bytes(setting, stage)
         searching = projector_bytes(setting, stage) + search_bytes(setting, stage)
-        making = _making_projector(setting, stage)
-        both = min(2, setting.threads)
+        making = making_projector_bytes(setting, stage)
         peaks.append(
             held
             + 2 * volume

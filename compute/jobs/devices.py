@@ -1,7 +1,11 @@
 """Which device each worker computes on."""
 
+from typing import Any
+
 import torch
 from mpi4py import MPI
+
+from compute.jobs.memory import BYTES_PER_GB
 
 NO_GPU = "--gpu was given but this torch build/machine has no CUDA device; leave --gpu out to run on the CPU"
 
@@ -62,6 +66,23 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
             problem = str(error)
     problems = [one for one in world.allgather(problem) if one]
     return devices, problems[0] if problems else ""
+
+
+def memory_of(device: torch.device) -> dict[str, Any]:
+    """What this process may take of a device, what its tensors keep of it and have taken at most; None for the CPU.
+
+    room_GB: what is free, with what is kept. Asking makes the process known to the device, which costs some of its
+    memory: ask again once all processes have.
+    """
+    if device.type != "cuda":
+        return {"device": str(device), "room_GB": None, "held_GB": None, "peak_GB": None}
+    held = torch.cuda.memory_reserved(device)
+    return {
+        "device": str(device),
+        "room_GB": (torch.cuda.mem_get_info(device)[0] + held) / BYTES_PER_GB,
+        "held_GB": held / BYTES_PER_GB,
+        "peak_GB": torch.cuda.max_memory_allocated(device) / BYTES_PER_GB,
+    }
 
 
 def release_unused(device: torch.device) -> None:

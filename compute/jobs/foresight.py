@@ -13,6 +13,7 @@ from compute.expectation.plan import RankForecast, Setting, Stage, forecast
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.particle_set import ParticleSet
+from compute.jobs.device_foresight import Outlook, outlooks, say_outlooks, told_of_devices
 from compute.jobs.half_images import is_handed_out
 from compute.jobs.memory import BYTES_PER_GB, available_GB, give_back, resident_GB
 from compute.jobs.refine_inputs import Inputs
@@ -43,6 +44,7 @@ class Foresight:
     more_last_GB: float
     available_GB: float
     limit_GB: float | None
+    devices: tuple[Outlook, ...] = ()
 
     @property
     def largest_GB(self) -> float:
@@ -122,6 +124,7 @@ def foresee(
         image_bytes=images / (1 if is_alone else workers),
         particle_bytes=0.0 if is_alone else _particle_bytes(inputs.particles),
         is_symmetric=group.order > 1,
+        is_on_device=any(one["device"] != "cpu" for one in found),
     )
     now = _stage(settings, before, group.order)
     size = inputs.box
@@ -137,7 +140,28 @@ def foresee(
         more_last_GB=sum(count * (one.last_GB - now_GB) for one, count, now_GB in counted),
         available_GB=available_GB(),
         limit_GB=params.memory_limit_GB,
+        devices=tuple(outlooks(told_of_devices(team), setting, now, last)),
     )
+
+
+def foresee_last(
+    params: RefineParams, settings: Settings, team: Team, state: State
+) -> list[Outlook]:
+    """What the devices will hold in an iteration whose sizes and grids are known by now."""
+    order = parse_symmetry(params.symmetry).order
+    told = told_of_devices(team)
+    setting = Setting(
+        box=settings.box,
+        padding=params.padding,
+        threads=max((int(one["threads"]) for one in told), default=1),
+        leader_bytes=0.0,
+        worker_bytes=0.0,
+        image_bytes=0.0,
+        particle_bytes=0.0,
+        is_symmetric=order > 1,
+    )
+    stage = _stage_of(state, settings, order)
+    return outlooks(told, setting, stage, stage)
 
 
 def say_foresight(foresight: Foresight, params: RefineParams, voice: Voice) -> None:
@@ -146,6 +170,7 @@ def say_foresight(foresight: Foresight, params: RefineParams, voice: Voice) -> N
     Raises InputError where already the first one will not.
     """
     voice.log.line(foresight.sentence())
+    say_outlooks(foresight.devices, voice)
     for one in foresight.ranks:
         voice.progress.write(
             events.Memory(
@@ -197,6 +222,11 @@ def _stage(settings: Settings, before: State | None, group_order: int) -> Stage:
     if before is None and settings.initial_lowpass_A <= 0:
         before = schedule.initial_state(settings, np.full(settings.box // 2 + 1, 2.0))
     state = schedule.begin_iteration(before or schedule.initial_state(settings), settings)
+    return _stage_of(state, settings, group_order)
+
+
+def _stage_of(state: State, settings: Settings, group_order: int) -> Stage:
+    """Sizes and grids of the iteration that has this state."""
     sampling, nothing = state.sampling, np.zeros(3)
     if sampling.is_local:
         grid = local_grid(sampling.coarse_step_deg, 1.0, sampling.cone_steps, nothing)

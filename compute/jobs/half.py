@@ -14,6 +14,7 @@ from torch import Tensor
 from compute.expectation import step
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
+from compute.jobs import devices
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
 from compute.jobs.half_measures import expected_errors, sampled_power
@@ -62,12 +63,14 @@ class Half:
         }
 
     def memory(self) -> dict[str, Any]:
-        """What this worker's process holds now, where, and for how many threads."""
+        """What this worker's process holds now, where, and for how many threads; with its device's memory."""
         give_back()
         return {
             "host": socket.gethostname(),
+            "pid": os.getpid(),
             "resident_GB": resident_GB(),
             "threads": self._workers.threads,
+            **devices.memory_of(self._device),
         }
 
     def copy_to_scratch(

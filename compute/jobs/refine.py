@@ -18,7 +18,8 @@ from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles, is_abort_requested, supersede
-from compute.jobs.foresight import foresee, record_peaks, say_foresight
+from compute.jobs.device_foresight import record_device_peaks, say_outlooks, told_of_devices
+from compute.jobs.foresight import foresee, foresee_last, record_peaks, say_foresight
 from compute.jobs.image_check import write_excluded
 from compute.jobs.memory import peak_GB
 from compute.jobs.particle_report import particle_sentences
@@ -100,6 +101,7 @@ def _refine(
         writer = Writer(files, recorded, inputs, command)
         progress = _all_iterations(refinement, writer, resumed[0] if resumed else None, voice)
     record_peaks(foresight, [peak_GB(), *refinement.peak_memory_GB()], voice)
+    record_device_peaks(foresight.devices, told_of_devices(team), voice)
     for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
         voice.log.line(line)
     _judge_alignment(progress.state, voice)
@@ -232,7 +234,7 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     began = time.perf_counter()
     total = sum(len(rows) for rows in refinement.inputs.rows)
     voice.progress.enter("expectation", iteration=number, total=total)
-    progress = refinement.iterate(before, on_plan=lambda state: _say_plan(state, voice))
+    progress = refinement.iterate(before, on_plan=lambda state: _say_plan(state, refinement, voice))
     for note in dict.fromkeys(note for one in progress.results or [] for note in one.notes):
         voice.log.warning(note, "E38")
     _warn_of_lost(refinement.inputs, progress, voice)
@@ -262,8 +264,11 @@ def _warn_of_lost(inputs: Inputs, progress: Progress, voice: Voice) -> None:
     )
 
 
-def _say_plan(state: State, voice: Voice) -> None:
-    """The lines that announce an iteration."""
+def _say_plan(state: State, refinement: Refinement, voice: Voice) -> None:
+    """The lines that announce an iteration; for the last one also what it will take of the devices' memory."""
+    if state.has_converged:
+        found = foresee_last(refinement.params, refinement.settings, refinement.team, state)
+        say_outlooks(found, voice, state.iteration)
     for line in status.status_lines(state):
         voice.log.line(line)
     voice.log.line(f" Expectation iteration {state.iteration}")

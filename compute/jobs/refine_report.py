@@ -12,6 +12,7 @@ from compute.convergence.sizes import needed_step_deg
 from compute.convergence.state import State
 from compute.files import events
 from compute.files.relion import IterationFiles
+from compute.jobs.device_foresight import told_of_devices
 from compute.jobs.memory import peak_GB
 from compute.jobs.refine_files import known, log_likelihood, view_counts
 from compute.jobs.refine_inputs import Inputs
@@ -135,6 +136,7 @@ def iteration_event(
             },
         },
         peak_memory_GB=[peak_GB(), *refinement.peak_memory_GB()],
+        peak_gpu_memory_GB=[one["peak_GB"] for one in told_of_devices(refinement.team)],
         extent_A=inputs.box * inputs.pixel_size_A,
         fsc=list(state.fsc),
         ssnr=list(state.ssnr),

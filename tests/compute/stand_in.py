@@ -1,12 +1,15 @@
 """A stand-in for an accelerator: tensors that live elsewhere as far as torch can tell, computed by the CPU underneath.
 
-Whoever mixes them with tensors of the CPU, or takes their memory without `.cpu()`, gets an error, as on a GPU.
+Whoever mixes them with tensors of the CPU, or takes their memory without `.cpu()`, gets an error, as on a GPU. A meter
+tells how much memory they have taken.
 """
 
 import dataclasses
+import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,10 +23,38 @@ DEVICE = torch.device("meta")
 _BETWEEN_DEVICES = {"aten::_to_copy", "aten::copy_", "aten::_local_scalar_dense"}
 
 
+class Meter:
+    """The bytes that tensors on the stand-in hold now, and the most that they have held; views count once."""
+
+    def __init__(self) -> None:
+        self.now = self.peak = 0
+        self._tensors: Counter[int] = Counter()
+
+    def add(self, tensor: "Remote") -> None:
+        """Count a new tensor until it is gone."""
+        storage = tensor.inner.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+        self._tensors[place] += 1
+        if self._tensors[place] == 1:
+            self.now += size
+            self.peak = max(self.peak, self.now)
+        weakref.finalize(tensor, self._forget, place, size)
+
+    def reset(self) -> None:
+        """Forget the peak so far."""
+        self.peak = self.now
+
+    def _forget(self, place: int, size: int) -> None:
+        self._tensors[place] -= 1
+        if not self._tensors[place]:
+            self.now -= size
+
+
 class Remote(Tensor):
     """A tensor on the stand-in; `inner` holds its values."""
 
     inner: Tensor
+    meter: ClassVar[Meter | None] = None
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "Remote":
@@ -39,6 +70,8 @@ class Remote(Tensor):
 
     def __init__(self, inner: Tensor) -> None:
         self.inner = inner
+        if Remote.meter is not None:
+            Remote.meter.add(self)
 
     def tolist(self) -> Any:
         """The values as Python numbers, which torch does without asking the tensor."""
@@ -106,10 +139,14 @@ def _wrapped(value: Any) -> Any:
 
 
 @contextmanager
-def stand_in() -> Iterator[torch.device]:
-    """The device, usable inside the block."""
-    with Spoken(), Elsewhere():
-        yield DEVICE
+def stand_in(meter: Meter | None = None) -> Iterator[torch.device]:
+    """The device, usable inside the block; the meter sees all that is put there."""
+    Remote.meter = meter
+    try:
+        with Spoken(), Elsewhere():
+            yield DEVICE
+    finally:
+        Remote.meter = None
 
 
 def moved(value: Any, device: torch.device) -> Any:

@@ -11,6 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from compute.expectation.device_plan import LIBRARY_BYTES
+from compute.files import events
+from compute.files.progress import read_progress
 from compute.projection import kernels_torch
 from compute.projection.reference import Projector, grid_shape
 from compute.projection.slices import insert, slices, weighted_power
@@ -106,3 +109,30 @@ def test_a_refinement_reaches_what_the_cpu_reaches(tmp_path: Path) -> None:
     assert curve(here.progress.joined, on_gpu.progress.joined)[1:13].min() > 0.98
     turned, _ = pose_errors(on_gpu.files.data(None), here.files.data(None))
     assert float((turned < 3.0).mean()) > 0.9
+
+
+@pytest.mark.parametrize("box", [64, 128])
+def test_the_forecast_is_what_the_tensors_take(tmp_path: Path, box: int) -> None:
+    """Both halves of one process on one GPU: forecast before the start and before the last iteration, to Nyquist.
+
+    The forecast is an upper limit: it counts full blocks of images, and all poses of a small grid.
+    """
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(CUDA)
+    made = make_set(
+        tmp_path, symmetry="D2", particles=40, box=box, pixel_size_A=128.0 / box, snr=2.0
+    )
+    run = refine_here(tmp_path, options_of(made, **SHORT), device="cuda:0")
+    peak_GB = torch.cuda.max_memory_allocated(CUDA) / 1e9
+    told = [
+        one
+        for one in read_progress(run.files.job.progress)
+        if isinstance(one, events.Memory) and one.device == "cuda:0"
+    ]
+    start, last, end = told
+    assert end.measured_GB == pytest.approx(peak_GB)
+    for one in (start, last):
+        assert one.forecast_GB is not None and one.available_GB is not None
+        assert one.available_GB < torch.cuda.get_device_properties(CUDA).total_memory / 1e9
+        forecast_GB = one.forecast_GB - LIBRARY_BYTES / 1e9
+        assert 0.5 * forecast_GB < peak_GB < 1.1 * forecast_GB
