@@ -10,6 +10,7 @@ import numpy as np
 from compute.files.errors import InputError
 from compute.files.labels import LABELS, star_label
 from compute.files.legacy import pixels_to_A
+from compute.files.local_names import local_name
 from compute.files.optics import find_file
 from compute.files.particles import particle_tables
 from compute.files.star import read_star
@@ -17,6 +18,7 @@ from compute.files.table import Table
 
 OPTICS_GROUP = star_label("optics_group")
 IMAGE, MICROGRAPH = star_label("image_name"), star_label("micrograph_name")
+MTF = star_label("mtf_file_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +131,36 @@ def read_set(path: Path) -> StarSet:
 def with_files_found(found: StarSet, folder: Path) -> tuple[StarSet, int]:
     """The set with files named so that they are found from another folder, and how many names had to change.
 
-    Other programs write paths relative to the project. A file that is found beside the old STAR file but not from the
-    new one gets its path from the current folder, or its whole path where it is not below that.
+    Other programs write paths relative to the project. A file (stack, micrograph, MTF) that is found beside the old
+    STAR file but not from the new one gets its path from the current folder, or its whole path where it is not below
+    that.
     """
     label = IMAGE if IMAGE in found.table.columns else MICROGRAPH
-    if label not in found.table.columns:
-        return found, 0
-    names = found.table.columns[label].tolist()
-    ends = [name.rpartition("@") for name in names]
-    better: dict[str, str] = {}
-    for stack in dict.fromkeys(end for _, _, end in ends):
-        old, new = find_file(stack, found.path), find_file(stack, folder / "new.star")
-        if old.exists() and not new.exists():
-            whole = old.resolve()
-            is_below = whole.is_relative_to(Path.cwd())
-            better[stack] = str(whole.relative_to(Path.cwd()) if is_below else whole)
-    if not better:
-        return found, 0
-    renamed = [f"{number}{at}{better.get(stack, stack)}" for number, at, stack in ends]
-    return found.with_columns({label: np.array(renamed, dtype=object)}), len(better)
+    better = _better_names(found.table, label, found.path, folder)
+    if better:
+        found = found.with_columns({label: _renamed(found.table.columns[label], better)})
+    if found.optics is None:
+        return found, len(better)
+    better_mtf = _better_names(found.optics, MTF, found.path, folder)
+    if better_mtf:
+        columns = found.optics.columns | {MTF: _renamed(found.optics.columns[MTF], better_mtf)}
+        found = replace(found, optics=replace(found.optics, columns=columns))
+    return found, len(better) + len(better_mtf)
+
+
+def _better_names(table: Table, label: str, star: Path, folder: Path) -> dict[str, str]:
+    """New names of the files of a column that a STAR file names but that are not found from a folder."""
+    names = table.columns.get(label, np.array([], dtype=object)).tolist()
+    better = {}
+    for name in dict.fromkeys(name.rpartition("@")[2] for name in names):
+        old = find_file(name, star)
+        if name and old.exists() and not find_file(name, folder / star.name).exists():
+            better[name] = local_name(old)
+    return better
+
+
+def _renamed(names: np.ndarray, better: dict[str, str]) -> np.ndarray:
+    """The names, each with or without the number of an image before the file."""
+    parts = (name.rpartition("@") for name in names.tolist())
+    renamed = [f"{number}{at}{better.get(file, file)}" for number, at, file in parts]
+    return np.array(renamed, dtype=object)

@@ -5,7 +5,10 @@ from jaxtyping import Bool, Float32
 from scipy import ndimage
 
 SLAB_PLANES = 32
-"""Distances are computed for so many planes at a time: all at once take 60 bytes per voxel."""
+"""Distances are computed for so many planes at a time where all at once would take too much memory."""
+BYTES_PER_VOXEL = 60
+"""What a distance transform takes while it runs."""
+SLAB_BYTES = 1 << 29
 
 
 def distance_from(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.ndarray, "z y x"]:
@@ -19,8 +22,10 @@ def distance_from(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[n
     if around is None:
         return distance
     near, target = is_inside[around], distance[around]
-    for first in range(0, len(near), SLAB_PLANES):
-        planes = slice(first, min(first + SLAB_PLANES, len(near)))
+    affordable = SLAB_BYTES // (BYTES_PER_VOXEL * near.shape[1] * near.shape[2])
+    step = max(SLAB_PLANES, affordable - 2 * reach)
+    for first in range(0, len(near), step):
+        planes = slice(first, min(first + step, len(near)))
         target[planes] = distance_in_planes(near, planes, reach)
     return distance
 

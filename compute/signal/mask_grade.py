@@ -22,7 +22,7 @@ LARGEST_MARGIN_A = 25.0
 LEAST_EDGE = 1.0
 """Width of the edge over the resolution. A product with an edge of width w mixes frequencies that are 1/w apart,
 which should be less than the frequency 1/d that is claimed."""
-FARTHEST_A = 40.0
+FARTHEST_A = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class MaskGrade:
     """The judgement on a mask and the figures behind it.
 
     cut_fraction: part of the molecule's volume where the mask is below 0.5. margin_A: distances of the mask's half
-    height from the molecule's surface, the 5th percentile and the median (0 where the mask cuts; none beyond 40 Å).
+    height from the molecule's surface, the 5th percentile and the median (0 where the mask cuts; none beyond 30 Å).
     volume_ratio: mask over molecule. edge_A: width of the soft edge, edge_over_resolution that over the resolution.
     """
 

@@ -11,7 +11,7 @@ but never within four standard deviations of the solvent's noise, and never abov
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32, Float64
 
 DALTON_PER_A3 = 0.81
 """Mean density of protein, 1.35 g/cm3 (Matthews 1968, J. Mol. Biol. 33, 491); RELION uses the same figure."""
@@ -50,14 +50,15 @@ def density_levels(volume: Float32[np.ndarray, "z y x"]) -> Levels:
     measured on the side of the solvent that holds no molecule, below its level. Raises ValueError for a map that has
     the same value everywhere in the sphere.
     """
-    values = volume[within_sphere(volume.shape[0])].astype(np.float64)
-    low, high = float(values.min()), float(values.max())
+    ascending = np.sort(volume[within_sphere(volume.shape[0])])
+    low, high = float(ascending[0]), float(ascending[-1])
     if not high > low:
         raise ValueError(f"the map has the value {low:g} everywhere, which shows no molecule")
-    solvent = _most_frequent(values)
-    below = solvent - values[values < solvent]
-    noise = GAUSSIAN_MAD * float(np.median(below)) if len(below) else 0.0
-    molecule = _molecule_level(np.sort(values), solvent)
+    sums = np.concatenate([[0.0], ascending.cumsum(dtype=np.float64)])
+    solvent = _most_frequent(ascending, sums)
+    below = int(np.searchsorted(ascending, solvent))
+    noise = GAUSSIAN_MAD * (solvent - float(ascending[below // 2])) if below else 0.0
+    molecule = _molecule_level(ascending, sums, solvent)
     share = np.clip(NOISE_DEVIATIONS * noise / (molecule - solvent), LOWEST, HIGHEST)
     return Levels(solvent, noise, molecule, solvent + float(share) * (molecule - solvent))
 
@@ -87,24 +88,32 @@ def volume_A3(protein_kDa: float) -> float:
 
 def within_sphere(box: int) -> Bool[np.ndarray, "z y x"]:
     """The voxels nearer than half a box to the centre box//2."""
-    squared = (np.arange(box) - box // 2) ** 2
+    squared = (np.arange(box, dtype=np.int32) - box // 2) ** 2
     total: np.ndarray = squared[:, None, None] + squared[:, None] + squared
     return total < (box / 2) ** 2
 
 
-def _most_frequent(values: Float[np.ndarray, "voxel"]) -> float:
-    """The peak of the histogram: the mean of the values in the bins around the fullest one."""
-    counts, edges = np.histogram(values, bins=HISTOGRAM_BINS)
-    smooth = np.convolve(counts, np.ones(MODE_SMOOTHING), mode="same")
-    peak = int(smooth.argmax())
-    low = edges[max(0, peak - MODE_SMOOTHING // 2)]
-    high = edges[min(HISTOGRAM_BINS, peak + MODE_SMOOTHING // 2 + 1)]
-    return float(values[(values >= low) & (values <= high)].mean())
+def _most_frequent(
+    ascending: Float32[np.ndarray, "voxel"], sums: Float64[np.ndarray, "voxel1"]
+) -> float:
+    """The peak of the histogram: the mean of the values in the bins around the fullest one.
+
+    sums: of the first 0, 1, 2 … values.
+    """
+    edges = np.linspace(float(ascending[0]), float(ascending[-1]), HISTOGRAM_BINS + 1)
+    places = np.searchsorted(ascending, edges)
+    places[-1] = len(ascending)
+    smooth = np.convolve(np.diff(places), np.ones(MODE_SMOOTHING), mode="same")
+    peak, aside = int(smooth.argmax()), MODE_SMOOTHING // 2
+    first = places[max(0, peak - aside)]
+    last = places[min(HISTOGRAM_BINS, peak + aside + 1)]
+    return float((sums[last] - sums[first]) / (last - first))
 
 
-def _molecule_level(ascending: Float[np.ndarray, "voxel"], solvent: float) -> float:
+def _molecule_level(
+    ascending: Float32[np.ndarray, "voxel"], sums: Float64[np.ndarray, "voxel1"], solvent: float
+) -> float:
     """The mean of all densities that are nearer to it than to the solvent."""
-    sums = np.concatenate([[0.0], ascending.cumsum()])
     level = float(ascending[-1])
     for _ in range(ITERATIONS):
         first = int(np.searchsorted(ascending, 0.5 * (solvent + level)))

@@ -435,10 +435,13 @@ def test_images_are_found_from_where_the_selection_lies(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "a" / "b" / "c" / "d" / "e"
     elsewhere.mkdir(parents=True)
+    Path("mtf.star").touch()
+    write("p.star", of=optics(rlnMtfFileName=["mtf.star"]))
     with inside(elsewhere):
         select(tables=str(workplace / "p.star"), conditions="rlnDefocusU < 10150")
         found = read_particles("S/particles.star")
         assert [path.resolve() for path in found.stacks] == [(workplace / "stack.mrcs").resolve()]
+        assert found.optics[0].mtf_path == workplace / "mtf.star"
         check_particles(found, needs_ctf=False)
     select(conditions="rlnDefocusU < 10150")
     assert table()["rlnImageName"].tolist() == ["000001@stack.mrcs", "000002@stack.mrcs"]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compute.signal import distance
 from compute.signal.distance import SLAB_PLANES, bounds, distance_from, distance_in_planes
 
 
@@ -29,6 +30,15 @@ def test_distances_are_exact_up_to_the_reach(seed: int, voxels: int, reach: int)
     planes = slice(5, 11)
     part = distance_in_planes(is_inside, planes, reach)
     assert np.allclose(part[near[planes]], expected[planes][near[planes]], atol=1e-5)
+
+
+def test_slabs_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_inside = np.random.default_rng(0).random((3 * SLAB_PLANES, 9, 9)) < 0.01
+    whole = distance_from(is_inside, 6)
+    monkeypatch.setattr(distance, "SLAB_BYTES", 0)
+    slabs = distance_from(is_inside, 6)
+    near = whole <= 6
+    assert np.array_equal(slabs[near], whole[near]) and (slabs[~near] > 6).all()
 
 
 def test_from_nothing_everything_is_infinitely_far() -> None:
