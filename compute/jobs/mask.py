@@ -93,6 +93,10 @@ def make_mask(params: MaskParams, voice: Voice, said: list[str]) -> Made:
     if params.invert:
         values = 1.0 - values
     _check(values > 0.5, "the mask")
+    if params.soft_edge_px == 0 and density is None:
+        voice.log.warning(
+            "The mask has no soft edge, which makes masked FSC curves too good.", "E36"
+        )
     voice.progress.enter("judging")
     grade = None
     if density is not None and not params.invert and density.is_molecule.any():

@@ -91,7 +91,7 @@ def map_paths(text: str) -> list[Path]:
     paths = [Path(part.strip()) for part in text.split(",") if part.strip()]
     doubled = [path for path, count in Counter(paths).items() if count > 1]
     if doubled:
-        raise InputError(f"{doubled[0]} is named twice; name each map once")
+        raise InputError(f"{doubled[0]} is named twice; once is enough")
     return paths
 
 

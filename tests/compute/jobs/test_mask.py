@@ -109,6 +109,7 @@ def test_shapes_need_no_map(workplace: Path) -> None:
     finish("mask", shape="cylinder", outer_radius_px=8.0, height_px=20.0, output="M/mask", **grid)
     assert report()["volume_A3"] == pytest.approx(np.pi * 8**2 * 21 * 8, rel=0.03)
     assert report()["levels"] is None
+    assert any("no soft edge" in one for one in warnings("M/mask"))
     sphere = {"shape": "sphere", "outer_radius_px": 6.0, "output": "M/mask", "soft_edge_px": 0.0}
     finish("mask", map="map.mrc", **sphere)
     mask = read_map("M/mask.mrc")
