@@ -7,121 +7,43 @@ Changing a project's pipeline under its lock is the matter of `compute.files.pro
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.own_tables import list_table, loop_table
+from compute.files.pipeline_tree import Edge, Node, Pipeline, Process, Tree, job_folder_of, of_job
 from compute.files.pipeline_types import (
     STATES,
-    Content,
     State,
     job_label,
     job_number,
-    node_content,
     node_label,
     node_number,
 )
 from compute.files.star import read_star, write_star
 from compute.files.table import Table
 
+__all__ = [
+    "PIPELINE",
+    "Edge",
+    "Node",
+    "Pipeline",
+    "Process",
+    "Tree",
+    "job_folder_of",
+    "newest_backup",
+    "of_job",
+    "pipeline_tables",
+    "read_pipeline",
+    "write_pipeline",
+]
+
 PIPELINE: Final = "default_pipeline.star"
 NO_ALIAS: Final = "None"
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A job: its folder (`Refine3D/job019/`), its alias (`Refine3D/first_try/` or empty), type and state."""
-
-    name: str
-    label: str
-    state: State
-    alias: str = ""
-
-    @property
-    def number(self) -> int:
-        """The number of the job, 19 for `Refine3D/job019/`; 0 where the name has none."""
-        digits = self.name.rstrip("/").rpartition("/job")[2]
-        return int(digits) if digits.isdecimal() else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A file that a job reads or has made: its path in the project, and the label of its type."""
-
-    name: str
-    label: str
-
-    @property
-    def content(self) -> Content:
-        """What the file holds, in our words."""
-        return node_content(self.label)
-
-
-class Edge(NamedTuple):
-    """A file that a job reads (input edges) or has made (output edges)."""
-
-    node: str
-    process: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The whole tree. `counter` is the number of the next job; edges name nodes and processes."""
-
-    counter: int = 1
-    processes: tuple[Process, ...] = ()
-    nodes: tuple[Node, ...] = ()
-    inputs: tuple[Edge, ...] = ()
-    outputs: tuple[Edge, ...] = ()
-
-    def process(self, name: str) -> Process:
-        """The job with this name or alias (with or without the last slash); KeyError if there is none."""
-        wanted = name.rstrip("/") + "/"
-        for one in self.processes:
-            if wanted in (one.name, one.alias):
-                return one
-        raise KeyError(name)
-
-    def inputs_of(self, process: str) -> tuple[Node, ...]:
-        """The files that a job reads."""
-        return self._nodes(self.inputs, process)
-
-    def outputs_of(self, process: str) -> tuple[Node, ...]:
-        """The files that a job has made."""
-        return self._nodes(self.outputs, process)
-
-    def parents_of(self, process: str) -> tuple[str, ...]:
-        """The jobs that made what a job reads, in order of its inputs; a file's job may also be told by its path."""
-        makers = {edge.node: edge.process for edge in self.outputs}
-        names = {one.name for one in self.processes}
-        found = []
-        for node in self.inputs_of(process):
-            maker = makers.get(node.name) or job_folder_of(node.name)
-            if maker in names and maker != process and maker not in found:
-                found.append(maker)
-        return tuple(found)
-
-    def children_of(self, process: str) -> tuple[str, ...]:
-        """The jobs that read what a job has made, in the pipeline's order."""
-        return tuple(one.name for one in self.processes if process in self.parents_of(one.name))
-
-    def _nodes(self, edges: Iterable[Edge], process: str) -> tuple[Node, ...]:
-        known = {node.name: node for node in self.nodes}
-        names = [edge.node for edge in edges if edge.process == process]
-        return tuple(known.get(name) or Node(name, "Unknown") for name in names)
-
-
-def job_folder_of(path: str) -> str:
-    """The job folder at the beginning of a path in a project, `Extract/job018/`; empty if there is none."""
-    parts = path.split("/")
-    if len(parts) > 2 and parts[1].startswith("job") and parts[1][3:].isdecimal():
-        return f"{parts[0]}/{parts[1]}/" if len(parts[1]) >= 6 else ""
-    return ""
 
 
 def read_pipeline(path: Path | str) -> Pipeline:
@@ -261,16 +183,6 @@ def _numbers(values: Iterable[int]) -> np.ndarray:
 def write_pipeline(path: Path | str, pipeline: Pipeline) -> None:
     """Write a pipeline for all versions, at once or not at all; only the holder of the lock may."""
     write_star(path, pipeline_tables(pipeline))
-
-
-def of_job(pipeline: Pipeline, name: str) -> Pipeline:
-    """The small pipeline of one job: itself, its files and the edges between them."""
-    process = pipeline.process(name)
-    inputs = tuple(edge for edge in pipeline.inputs if edge.process == process.name)
-    outputs = tuple(edge for edge in pipeline.outputs if edge.process == process.name)
-    used = {edge.node for edge in (*inputs, *outputs)}
-    nodes = tuple(node for node in pipeline.nodes if node.name in used)
-    return replace(pipeline, processes=(process,), nodes=nodes, inputs=inputs, outputs=outputs)
 
 
 def newest_backup(project: Path) -> Path | None:

@@ -28,6 +28,8 @@ WAIT_S: Final = 120.0
 """How long RELION 3.1 waits for a lock."""
 _STEP_S: Final = 0.5
 _OURS: Final = "halfmap"
+_GUARD_S: Final = 60.0
+"""A removal takes moments; a guard that is older was left by a process that has died in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,10 @@ def locked(
         waited_s += _STEP_S
     try:
         yield
-        (project / CHANGED).touch()
+        with contextlib.suppress(
+            OSError
+        ):  # the change is made; only RELION's window learns of it later
+            (project / CHANGED).touch()
     finally:
         now = lock_owner(project)
         if now is not None and _identity(now) == _own_identity():
@@ -155,7 +160,10 @@ def remove_lock(project: Path | str) -> Owner | None:
         return None
     if owner.host == socket.gethostname() and not owner.is_dead:
         raise InputError(f"{project / LOCK} is held by {owner}, which is running; stop it first.")
-    _remove(project, lambda now: (now.host, now.pid, now.started) == _identity(owner))
+    if not _remove(project, lambda now: _identity(now) == _identity(owner)):
+        raise InputError(
+            f"{project / LOCK} is being removed or was taken anew just now; look again."
+        )
     return owner
 
 
@@ -170,6 +178,9 @@ def _identity(owner: Owner) -> tuple[str, int, str]:
 def _remove(project: Path, is_meant: Callable[[Owner], bool]) -> bool:
     """Remove the lock if it still is the one that is meant; one process at a time decides this."""
     guard = project / f"{LOCK}.removal"
+    with contextlib.suppress(OSError):
+        if time.time() - guard.stat().st_mtime > _GUARD_S:
+            guard.rmdir()
     try:
         guard.mkdir()
     except FileExistsError:

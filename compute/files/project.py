@@ -18,7 +18,7 @@ from compute.files.pipeline import (
     Node,
     Pipeline,
     Process,
-    of_job,
+    Tree,
     read_pipeline,
 )
 from compute.files.pipeline_lock import Owner, lock_owner
@@ -112,7 +112,8 @@ def read_project(path: Path | str) -> Project:
     if not (path / PIPELINE).is_file():
         raise InputError(f"{path} is no RELION project: it has no {PIPELINE}.")
     pipeline = read_pipeline(path / PIPELINE)
-    jobs = tuple(_job(path, pipeline, one) for one in pipeline.processes)
+    tree = Tree(pipeline)
+    jobs = tuple(_job(path, tree, one) for one in pipeline.processes)
     return Project(
         path=path,
         pipeline=pipeline,
@@ -122,7 +123,7 @@ def read_project(path: Path | str) -> Project:
     )
 
 
-def _job(project: Path, pipeline: Pipeline, process: Process) -> ProjectJob:
+def _job(project: Path, tree: Tree, process: Process) -> ProjectJob:
     folder = project / process.name
     problems: list[str] = []
     form: JobForm | None = None
@@ -136,15 +137,14 @@ def _job(project: Path, pipeline: Pipeline, process: Process) -> ProjectJob:
         problems.append(f"The folder {folder} does not exist.")
     elif form is None and not problems:
         problems.append(f"{folder} has no job.star; what was asked for is not known.")
-    small = of_job(pipeline, process.name)
     started, ended = _times(folder)
     return ProjectJob(
         process=process,
         folder=folder,
         state=_state(process, folder),
-        inputs=small.inputs_of(process.name),
-        outputs=small.outputs_of(process.name),
-        parents=pipeline.parents_of(process.name),
+        inputs=tree.inputs_of(process.name),
+        outputs=tree.outputs_of(process.name),
+        parents=tree.parents_of(process.name),
         form=form,
         options=options,
         note=_text(folder / NOTE),

@@ -144,6 +144,17 @@ def test_only_one_removes_a_stale_lock(tmp_path: Path) -> None:
         assert clock.waits == 2
 
 
+def test_a_guard_that_was_left_behind_does_not_hold_for_ever(tmp_path: Path) -> None:
+    died(tmp_path)
+    guard = tmp_path / f"{LOCK}.removal"
+    guard.mkdir()
+    with pytest.raises(InputError, match="is being removed"):
+        remove_lock(tmp_path)
+    os.utime(guard, (0, 0))
+    with locked(tmp_path, "r", sleep=never):
+        assert not guard.exists()
+
+
 def test_a_lock_taken_meanwhile_by_another_is_left_alone(tmp_path: Path) -> None:
     with locked(tmp_path, "r", sleep=never):
         (tmp_path / LOCK / REASON).write_text("someone removed ours and took it\n")
