@@ -19,7 +19,7 @@ ROOTS: Mapping[str, str] = {
     "rescale": "rescaled",
     "simulate": "set",
     "compare": "fsc",
-    "importing": "particles",
+    "importing": "import",
 }
 SHARED_MODE = stat.S_ISGID | 0o775
 """Folders of a project: writable for its Unix group, which what is made in them inherits."""

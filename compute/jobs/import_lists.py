@@ -11,7 +11,7 @@ from compute.files.coordinates import read_coordinates
 from compute.files.errors import InputError
 from compute.files.events import Output
 from compute.files.labels import star_label
-from compute.files.local_names import local_name, mapped_path
+from compute.files.local_names import local_name, local_or_same, mapped_path
 from compute.files.micrograph_names import output_stem, parse_map
 from compute.files.micrographs import Micrographs, read_micrographs
 from compute.files.mrc import read_layout
@@ -81,14 +81,7 @@ def import_micrograph_list(params: ImportingParams, target: Path, voice: Voice) 
 def _names(found: Micrographs, params: ImportingParams) -> list[str]:
     """The names of the micrographs as they lead there from the current folder."""
     pairs = parse_map(params.path_map, "--path-map")
-    names = []
-    for name, file in zip(found.names, found.files, strict=True):
-        changed = mapped_path(name, pairs)
-        place = file if changed == name else find_file(changed, found.path)
-        names.append(
-            local_name(place) if place.is_file() and not Path(changed).exists() else changed
-        )
-    return names
+    return [local_or_same(mapped_path(name, pairs), found.path) for name in found.names]
 
 
 def _optics(found: Micrographs, params: ImportingParams) -> Table:
@@ -98,15 +91,8 @@ def _optics(found: Micrographs, params: ImportingParams) -> Table:
         columns[star_label("micrograph_pixel_size_A")] = found.pixel_size_A
     label = star_label("mtf_file_name")
     if label in columns:
-        curves = [str(name) for name in columns[label]]
-        places = [find_file(name, found.path) for name in curves]
-        columns[label] = np.array(
-            [
-                local_name(place) if place.is_file() and not Path(name).exists() else name
-                for name, place in zip(curves, places, strict=True)
-            ],
-            dtype=object,
-        )
+        names = [local_or_same(str(name), found.path) for name in columns[label]]
+        columns[label] = np.array(names, dtype=object)
     return replace(found.optics, columns=columns)
 
 

@@ -10,9 +10,9 @@ from compute.files.cryosparc import read_cryosparc
 from compute.files.errors import InputError
 from compute.files.events import Output
 from compute.files.labels import star_label
-from compute.files.local_names import local_name, mapped_path
+from compute.files.local_names import local_name, local_or_same, mapped_path
 from compute.files.micrograph_names import parse_map
-from compute.files.optics import find_file, has
+from compute.files.optics import has
 from compute.files.particle_checks import check_particles
 from compute.files.particle_set import ParticleSet
 from compute.files.particles import particle_tables, particles_of
@@ -46,7 +46,7 @@ def import_particles(params: ImportingParams, target: Path, voice: Voice) -> Res
     optics, table, remarks = _read(params)
     source = Path(params.files)
     pairs = parse_map(params.path_map, "--path-map")
-    particles = particles_of(optics, _mapped(table, pairs), source)
+    particles = particles_of(optics, _placed(_mapped(table, pairs), source), source)
     optics = _renamed_optics(particles, params.particles_optics_group_name)
     for remark in (*remarks, *check_particles(particles, needs_ctf=False)):
         voice.log.warning(remark)
@@ -117,6 +117,16 @@ def _mapped(table: Table, pairs: Sequence[tuple[str, str]]) -> Table:
     return replace(table, columns=table.columns | {label: np.array(names, dtype=object)})
 
 
+def _placed(table: Table, source: Path) -> Table:
+    """The table with image names that lead from the current folder to the stacks of the file's own project."""
+    label = star_label("image_name")
+    texts = [str(name) for name in table.columns[label].tolist()]
+    parts = [text.partition("@") if "@" in text else ("1", "@", text) for text in texts]
+    places = {stack: local_or_same(stack, source) for stack in {stack for _, _, stack in parts}}
+    names = [f"{number}@{places[stack]}" for number, _, stack in parts]
+    return replace(table, columns=table.columns | {label: np.array(names, dtype=object)})
+
+
 def _renamed_optics(particles: ParticleSet, name: str) -> Table:
     """The optics table, with another name of its only group and the detector's curve found from here."""
     table = particles.optics_table
@@ -130,17 +140,9 @@ def _renamed_optics(particles: ParticleSet, name: str) -> Table:
     label = star_label("mtf_file_name")
     if label in columns:
         columns[label] = np.array(
-            [_from_here(str(one), particles.path) for one in columns[label]], dtype=object
+            [local_or_same(str(one), particles.path) for one in columns[label]], dtype=object
         )
     return replace(table, columns=columns)
-
-
-def _from_here(name: str, star: Path) -> str:
-    """The name by which a file that a STAR file names is found from the current folder; unchanged if it is nowhere."""
-    if not name or name == "None" or Path(name).exists():
-        return name
-    found = find_file(name, star)
-    return local_name(found) if found.exists() else name
 
 
 def _micrographs(particles: ParticleSet) -> dict[str, np.ndarray]:
@@ -149,7 +151,7 @@ def _micrographs(particles: ParticleSet) -> dict[str, np.ndarray]:
         return {}
     label = star_label("micrograph_name")
     names = particles.table.columns[label]
-    known = {name: _from_here(str(name), particles.path) for name in set(names.tolist())}
+    known = {name: local_or_same(str(name), particles.path) for name in set(names.tolist())}
     return {label: np.array([known[name] for name in names.tolist()], dtype=object)}
 
 

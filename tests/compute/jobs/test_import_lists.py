@@ -89,6 +89,14 @@ def test_micrographs_of_another_project_are_found_from_ours(other: Path) -> None
     assert read_micrographs("Import/job001/micrographs.star").files[0].is_file()
 
 
+def test_micrographs_of_the_same_name_in_our_project_are_not_taken_for_theirs(other: Path) -> None:
+    micrograph(Path("MotionCorr/job002/Mics/a.mrc"))
+    source = other / "CtfFind" / "job003" / "micrographs_ctf.star"
+    finish("importing", files=str(source), output="Import/job001/import")
+    names = read_star("Import/job001/micrographs.star")["micrographs"].columns["rlnMicrographName"]
+    assert names[0] == str(other / "MotionCorr/job002/Mics/a.mrc")
+
+
 def test_lists_of_3_0_are_converted(other: Path) -> None:
     for name in ("a", "a2"):
         micrograph(Path(f"Mics/{name}.mrc"), 1.0)

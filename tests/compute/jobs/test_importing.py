@@ -226,6 +226,16 @@ def test_particles_of_another_project_are_found_from_ours(project: Path) -> None
     assert output.pixel_size_A == 4.0
 
 
+def test_a_file_of_the_same_name_in_our_project_is_not_taken_for_theirs(project: Path) -> None:
+    """Two RELION projects often have the same job numbers and names; the images of the file's own are meant."""
+    source = other_project(project)
+    particle_set("Extract/job018", particles=12, box=32, snr=2.0, micrographs=2, random_seed=5)
+    finish("importing", files=str(source), output="Import/job001/import")
+    (stack,) = read_particles("Import/job001/particles.star").stacks
+    assert stack.samefile(source.parent / "set.mrcs")
+    assert not stack.samefile("Extract/job018/set.mrcs")
+
+
 def test_particles_inside_the_project_keep_their_names(project: Path) -> None:
     particle_set("Extract/job018", particles=4, box=32, micrographs=1)
     finish(
