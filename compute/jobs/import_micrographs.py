@@ -33,6 +33,8 @@ def matching_files(pattern: str) -> list[Path]:
     """The files that a name or pattern means, in natural order. Raises InputError where there are none."""
     if Path(pattern).is_file():
         return [Path(pattern)]
+    if not glob.has_magic(pattern):
+        raise InputError(f"{pattern} does not exist. Pick another file.")
     found = [Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
     if not found:
         raise InputError(

@@ -126,6 +126,7 @@ def test_different_sizes_are_told(project: Path) -> None:
 
 def test_micrographs_that_cannot_be_used(project: Path) -> None:
     refused("No file fits 'Mics", files="Mics/*.mrc")
+    refused(r"gone\.star does not exist", files="gone.star")
     micrograph("a.mrc")
     data = Path("a.mrc").read_bytes()
     Path("a.mrc").write_bytes(data[:-1])
