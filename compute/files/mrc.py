@@ -230,7 +230,7 @@ class StackWriter:
         self._mode = 12 if float16 else 2
         self._dtype: np.dtype = np.dtype("<f2" if float16 else "<f4")
         self._range = [np.inf, -np.inf]
-        self._sums = np.zeros(2)
+        self._mean = self._squares = 0.0
         self._open = ExitStack()
         self._file = self._open.enter_context(replacing(Path(path)))
         self._file.write(bytes(_HEADER_BYTES))
@@ -243,20 +243,31 @@ class StackWriter:
             images = images.clip(-_FLOAT16_LARGEST, _FLOAT16_LARGEST)
         values = np.ascontiguousarray(images, dtype=self._dtype)
         if values.size:
-            exact = values.astype(np.float64)
-            self._range = [min(self._range[0], exact.min()), max(self._range[1], exact.max())]
-            self._sums += exact.sum(), (exact**2).sum()
+            self._note(values)
         self._file.write(values.data)
         self.count += len(values)
+
+    def _note(self, values: Float[np.ndarray, "image y x"]) -> None:
+        """Take images into the statistics: means and squares about them, pooled (Chan et al. 1979)."""
+        low, high = float(values.min()), float(values.max())
+        self._range = [min(self._range[0], low), max(self._range[1], high)]
+        mean = float(values.mean(dtype=np.float64))
+        centred = (
+            (values - np.float32(mean)).astype(np.float32, copy=False).reshape(len(values), -1)
+        )
+        squares = float(np.einsum("ij,ij->i", centred, centred).sum(dtype=np.float64))
+        before, now = self.count * self.box**2, values.size
+        apart = mean - self._mean
+        self._mean += apart * now / (before + now)
+        self._squares += squares + apart**2 * before * now / (before + now)
 
     def close(self) -> None:
         """Complete the header with the number of images and their statistics, and the file."""
         shape = (self.count, self.box, self.box)
         header = _new_header(shape, self._mode, self.pixel_size_A, is_stack=True)
         if self.count:
-            mean, mean_square = self._sums / (self.count * self.box**2)
-            deviation = float(np.sqrt(max(mean_square - mean**2, 0.0)))
-            _fill_statistics(header, self._range[0], self._range[1], float(mean), deviation)
+            deviation = float(np.sqrt(self._squares / (self.count * self.box**2)))
+            _fill_statistics(header, self._range[0], self._range[1], self._mean, deviation)
         with self._open:
             self._file.seek(0)
             self._file.write(header.tobytes())

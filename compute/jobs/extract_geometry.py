@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from compute.sampling.rotations import euler_to_matrix
-
 
 def recentred(
     coordinates: Float64[np.ndarray, "particle 2"],
@@ -33,6 +31,8 @@ def projected(
     angles_deg: Float64[np.ndarray, "particle 3"], point: Sequence[float]
 ) -> Float64[np.ndarray, "particle 2"]:
     """Where a point of the map (x, y, z from its middle) lies in each image, in the same unit."""
+    from compute.sampling.rotations import euler_to_matrix  # it brings scipy, which takes a while
+
     turned: np.ndarray = euler_to_matrix(angles_deg) @ np.asarray(point, dtype=np.float64)
     return turned[:, :2]
 

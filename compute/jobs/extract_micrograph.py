@@ -14,11 +14,19 @@ from compute.files.mrc import StackWriter, read_layout
 from compute.files.star import write_star
 from compute.jobs.extract_plan import Plan, Work
 from compute.params.extract import ExtractParams
-from compute.signal.extraction import cut, normalise, rescaled, windows, without_dust
+from compute.signal.extraction import (
+    Background,
+    background,
+    cut,
+    normalise,
+    rescaled,
+    windows,
+    without_dust,
+)
 from compute.signal.random import generator
 
-PIXELS_AT_ONCE = 1 << 21
-"""Pixels of a batch of images: 8 MB of float32, so that what is done to it stays in the caches."""
+PIXELS_AT_ONCE = 1 << 19
+"""Pixels of a batch of images: 2 MB of float32, which stay in the caches and in memory that is used again."""
 MARK = "halfmap extract"
 NOT_IN_FINGERPRINT = {
     "threads", "output", "part_dir", "pick_star", "allow_missing", "micrographs", "particles", "coordinates",
@@ -74,16 +82,19 @@ def finished(params: ExtractParams, work: Work, mark: str) -> Done | None:
 
 def extract_micrograph(params: ExtractParams, work: Work, plan: Plan, mark: str) -> Done:
     """Write the stack and the STAR file of one micrograph; the STAR file comes last and marks the end."""
-    pixels = read_micrograph(work.path)
-    pixels, bad = _without_bad_pixels(pixels)
+    pixels, bad, mean = _without_bad_pixels(read_micrograph(work.path))
+    level = mean if params.normalise else 0.0
+    around = None
+    if params.normalise:
+        around = background(params.final_box, params.background_radius, params.ramp)
     flat = 0
     work.stack.parent.mkdir(parents=True, exist_ok=True)
     with StackWriter(work.stack, params.final_box, work.pixel_size_A, params.float16) as stack:
         for rows in _batches(params, len(work)):
-            images = _cut_out(params, work, plan, pixels, rows)
+            images = _cut_out(params, work, plan, pixels, rows, level)
             images = rescaled(images, params.rescale_box or params.box)
             images = np.ascontiguousarray(cut(images, params.final_box))
-            flat += _grey_values(params, work, images, rows)
+            flat += _grey_values(params, work, images, rows, around, level)
             stack.append(images)
     write_star(work.star, [work.rows], comments=[f"{MARK} {mark} {flat} {bad}"])
     return Done(flat, bad)
@@ -96,33 +107,47 @@ def _batches(params: ExtractParams, count: int) -> Iterator[np.ndarray]:
         yield np.arange(first, min(first + size, count))
 
 
-def _without_bad_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int]:
-    """The micrograph with NaN and infinite pixels replaced by the mean of the others, and how many there were."""
-    if pixels.dtype.kind != "f" or np.isfinite(pixels.sum(dtype=np.float64)):
-        return pixels, 0
+def _without_bad_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int, float]:
+    """The micrograph with NaN and infinite pixels replaced by the mean of the others, their number, and the mean."""
+    if pixels.dtype.kind != "f":
+        return pixels, 0, float(pixels.mean(dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(pixels.sum())
+    if np.isfinite(total):
+        return pixels, 0, total / pixels.size
     is_bad = ~np.isfinite(pixels)
-    good = pixels[~is_bad]
-    return np.where(is_bad, good.mean(dtype=np.float64) if len(good) else 0.0, pixels).astype(
-        np.float32
-    ), int(is_bad.sum())
+    mean = float(pixels[~is_bad].mean(dtype=np.float64)) if not is_bad.all() else 0.0
+    return np.where(is_bad, np.float32(mean), pixels), int(is_bad.sum()), mean
 
 
 def _cut_out(
-    params: ExtractParams, work: Work, plan: Plan, pixels: np.ndarray, rows: np.ndarray
+    params: ExtractParams,
+    work: Work,
+    plan: Plan,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    level: float,
 ) -> Float32[np.ndarray, "image y x"]:
     """The windows of some particles, with their CTF applied where that is asked for."""
     centres = work.centres[rows]
     if not (params.premultiply_ctf or params.phase_flip):
-        return windows(pixels, centres, params.box)
+        return windows(pixels, centres, params.box, level=level)
     from compute.jobs.extract_ctf import with_ctf
 
     box = params.ctf_box or params.box
     fill = float(pixels.mean(dtype=np.float64)) if box > params.box else None
-    images = with_ctf(params, work, plan, windows(pixels, centres, box, fill), rows)
+    images = with_ctf(params, work, plan, windows(pixels, centres, box, fill, level), rows)
     return np.ascontiguousarray(cut(images, params.box))
 
 
-def _grey_values(params: ExtractParams, work: Work, images: np.ndarray, rows: np.ndarray) -> int:
+def _grey_values(
+    params: ExtractParams,
+    work: Work,
+    images: np.ndarray,
+    rows: np.ndarray,
+    around: Background | None,
+    level: float,
+) -> int:
     """Remove dust, normalise and invert, in place; returns how many images have no contrast."""
     factor = -1.0 if params.invert_contrast else 1.0
     if params.white_dust or params.black_dust:
@@ -130,8 +155,8 @@ def _grey_values(params: ExtractParams, work: Work, images: np.ndarray, rows: np
         sources = [generator(params.random_seed, "dust", number) for number in numbers]
         limits = (params.white_dust, params.black_dust)
         without_dust(images, params.background_radius, *limits, sources)
-    if params.normalise:
-        return normalise(images, params.background_radius, params.ramp, factor)
+    if around is not None:
+        return normalise(images, around, factor, level)
     images *= np.float32(factor)
     return 0
 

@@ -18,7 +18,7 @@ from compute.files.micrograph_names import (
 )
 from compute.files.micrographs import Micrographs
 from compute.files.optics import column, has
-from compute.files.particles import particle_tables
+from compute.files.particle_tables import particle_tables
 from compute.files.star import check_finite
 from compute.files.table import Table
 from compute.params.extract import ExtractParams

@@ -60,8 +60,8 @@ def both(
     [
         ("", 0.0),
         ("--invert_contrast", 0.0),
-        ("--norm --bg_radius 6 --invert_contrast", 2e-7),
-        ("--norm --bg_radius 6 --no_ramp", 2e-7),
+        ("--norm --bg_radius 6 --invert_contrast", 1e-6),
+        ("--norm --bg_radius 6 --no_ramp", 1e-6),
         ("--scale 8", 2e-6),
         ("--scale 24", 4e-6),
         ("--scale 8 --norm --bg_radius 3 --invert_contrast", 1e-6),

@@ -12,6 +12,7 @@ from compute.files.errors import InputError
 from compute.files.mrc import read_layout
 from compute.jobs.extract_geometry import box_centres, recentred
 from compute.params.extract import ExtractParams
+from compute.signal.extraction import normalised_plainly, windows
 from tests.compute.jobs import extracting as e
 
 ANGLES = {"AngleRot": 0.0, "AngleTilt": 0.0, "AnglePsi": 0.0}
@@ -449,6 +450,15 @@ def test_several_threads_give_the_same_files(tmp_path: Path) -> None:
         "path": "particles.star", "content": "particles", "particles": 54, "box_size": 18,
         "pixel_size_A": pytest.approx(0.885 * 24 / 18),
     }  # fmt: skip
+
+
+def test_bright_micrographs_are_normalised_as_exactly_as_dark_ones(tmp_path: Path) -> None:
+    bright = e.noise() + np.float32(4096.0)
+    e.write_micrographs(tmp_path, {"m.mrc": bright})
+    e.write_coordinates(tmp_path, {"m.mrc": [(100, 100), (60, 70)]})
+    found = e.extract(tmp_path, box=48, normalise=True).images()
+    cut = windows(bright, np.array([[100, 100], [60, 70]]), 48)
+    np.testing.assert_allclose(found, normalised_plainly(cut, 18, True), atol=3e-6)
 
 
 def test_the_job_file_says_what_is_wrong(project: Path) -> None:
