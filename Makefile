@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 
-.PHONY: setup demo test test-all
+.PHONY: setup demo chapter test test-all
 
 setup: $(STAMP)
 	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin
 
 demo: $(STAMP)
 	@$(BIN)/halfmap demo
+
+chapter: $(STAMP)
+	@$(BIN)/halfmap chapter
 
 test: setup
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
-from webapp import demo, doctor, relion_project, serve
+from webapp import chapter, demo, doctor, relion_project, serve
 from webapp.commands import acts, jobs, project, service, submit
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
@@ -44,6 +44,7 @@ TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
         "open the dashboard in a browser",
     ),
     "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
+    "chapter": (chapter.main, "from simulated micrographs to a sharpened map, in chapter/"),
     "doctor": (doctor.main, "look at the installation"),
     "project": (project.main, "make, list, show and import projects"),
     "submit": (

@@ -25,8 +25,8 @@ from compute.signal.extraction import (
 )
 from compute.signal.random import generator
 
-PIXELS_AT_ONCE = 1 << 19
-"""Pixels of a batch of images: 2 MB of float32, which stay in the caches and in memory that is used again."""
+PIXELS_AT_ONCE = 1 << 18
+"""Pixels of a batch of images: 1 MB of float32, which stay in the caches and in memory that is used again."""
 MARK = "halfmap extract"
 NOT_IN_FINGERPRINT = {
     "threads", "output", "part_dir", "pick_star", "allow_missing", "micrographs", "particles", "coordinates",
