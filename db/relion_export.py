@@ -66,6 +66,14 @@ def create_job(
     return jobs.create(session, project_id, job_type, parameters, number=number, **more)
 
 
+def clone_job(session: Session, job_id: int, **more: Any) -> Job:
+    """What `jobs.clone` does, with a number and a folder that no job of RELION has or gets."""
+    job = rows.job(session, job_id, in_bin=True)
+    project = rows.project(session, job.project_id, lock=True)
+    number = reserve(Path(project.folder), job.type, project.next_job_number)
+    return jobs.clone(session, job_id, number=number, **more)
+
+
 def reserve(project: Path, job_type: str, at_least: int, wait_s: float = LOCK_WAIT_S) -> int:
     """Take a number in a project's folder that no job has, and make the job's folder; `at_least` is the database's."""
     make_shared(project)
@@ -96,7 +104,7 @@ def export_pending(database: Database, waiting: Waiting = AT_ONCE) -> list[str]:
     for job_id in waiting_jobs:
         try:
             export(database, job_id, waiting)
-        except InputError as error:
+        except (InputError, OSError) as error:
             problems.append(str(error))
     return problems
 

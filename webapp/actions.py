@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from compute.files.relion import JobFolder
+from db import relion_export
 from db.errors import Refused
 from db.folders import make_shared
 from db.models.jobs import Attempt, Job
@@ -74,7 +75,7 @@ def submit(
     asked = checked(job_type, {**values, **(after or {})}, chosen)
     inputs = inputs_of(asked, Path(project.folder))
     inputs += [Input(name, path) for name, path in (after or {}).items()]
-    job = jobs.create(
+    job = relion_export.create_job(
         session,
         project_id,
         job_type,
@@ -179,7 +180,7 @@ def clone(
     unix_user: str | None = None,
 ) -> Job:
     """A new job that asks for the same, with `changes`; a draft unless it is submitted at once."""
-    job = jobs.clone(session, job_id, who=who, unix_user=unix_user)
+    job = relion_export.clone_job(session, job_id, who=who, unix_user=unix_user)
     if changes:
         profile = settings.profile(job.profile)
         project = projects.get(session, job.project_id)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from compute.files.errors import InputError
 from compute.files.relion import JobFolder
-from db import folders
+from db import folders, relion_export
 from db.models.projects import Project
 from db.repository import attempts, claims, machines, nodes, queue, rows, states
 from db.repository.claims import Claim
@@ -60,6 +60,7 @@ class Supervisor:
         self._clock = clock
         self._machine_due_s = clock()
         self._not_before: dict[str, float] = {}
+        self._told: list[str] = []
         self.caretaker = Caretaker(
             self.office, self._slurm, self._restart, self.teller.tell, clock=clock
         )
@@ -74,6 +75,7 @@ class Supervisor:
             self._start_waiting()
         except OfficeLost:
             return False
+        self._show_relion()
         return True
 
     def run(self, stop: threading.Event) -> None:
@@ -97,6 +99,14 @@ class Supervisor:
             self.office.leave()
         except OperationalError as error:
             LOG.warning("the office could not be given back: %s", error.orig)
+
+    def _show_relion(self) -> None:
+        """Let RELION's files of the projects follow; what cannot be written now is tried in the next round."""
+        problems = relion_export.export_pending(self.database)
+        for problem in problems:
+            if problem not in self._told:
+                LOG.warning("%s", problem)
+        self._told = problems
 
     def _renew(self) -> None:
         """Hold the office, and say what this machine has and does."""

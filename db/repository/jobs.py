@@ -132,8 +132,15 @@ def find(session: Session, project_id: int, words: str, *, in_bin: bool = False)
     return rows.job(session, found.id, in_bin=in_bin)
 
 
-def clone(session: Session, job_id: int, *, who: int | None, unix_user: str | None = None) -> Job:
-    """A new draft that asks for the same as a job, with the same inputs."""
+def clone(
+    session: Session,
+    job_id: int,
+    *,
+    who: int | None,
+    unix_user: str | None = None,
+    number: int | None = None,
+) -> Job:
+    """A new draft that asks for the same as a job, with the same inputs; `number` as in `create`."""
     job = rows.job(session, job_id, in_bin=True)
     copy = create(
         session,
@@ -146,6 +153,7 @@ def clone(session: Session, job_id: int, *, who: int | None, unix_user: str | No
         needs=Needs(job.profile, job.ranks, job.cores, job.gpus, job.memory_GB),
         unix_user=unix_user,
         priority=job.priority,
+        number=number,
     )
     audit.note(session, who, "cloned job", job=copy, of=job.number)
     return copy

@@ -78,6 +78,12 @@ def find(session: Session, words: str, *, user_id: int | None = None) -> Project
     return found[0]
 
 
+def in_folder(session: Session, folder: Path | str) -> Project | None:
+    """The project that has a folder, if there is one."""
+    query = select(Project).where(Project.folder == str(folder), Project.deleted_at.is_(None))
+    return session.scalar(query)
+
+
 def rename(session: Session, project_id: int, name: str, *, who: int | None) -> Project:
     """Give a project another name; its folder stays."""
     project = rows.project(session, project_id, lock=True)
@@ -174,7 +180,6 @@ def _free_folder(session: Session, folder: Path | str) -> str:
     path = Path(folder)
     if not path.is_absolute():
         raise Refused(f"the folder of a project is absolute, not '{path}'")
-    query = select(Project).where(Project.folder == str(path), Project.deleted_at.is_(None))
-    if taken := session.scalar(query):
+    if taken := in_folder(session, path):
         raise Conflict(f"the project '{taken.name}' is already in {path}")
     return str(path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from compute.files.project import read_project
 from tests.webapp.conftest import SmallSet
 from webapp import cli
 
@@ -90,6 +91,8 @@ def test_from_a_project_to_a_finished_refinement(shell: Shell, tmp_path: Path) -
     assert status["attempts"][0]["exit_status"] == 0
     states = {row["job"]: row["state"] for row in shell.asked("jobs")}
     assert states == {1: "finished", 2: "finished"}
+    shown = {one.name: one.state for one in read_project(tmp_path / "projects" / "beta").jobs}
+    assert shown == {"Refine3D/job001": "Succeeded", "Refine3D/job002": "Aborted"}
     text = shell.run("status", "1")
     assert "Job 1 'first' (refine) of beta: finished" in text
     check_what_can_be_done_with_it(shell, tmp_path)

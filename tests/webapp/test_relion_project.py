@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,3 +214,32 @@ def test_forms_that_mean_nothing_here(project: Path) -> None:
     assert (
         "has no job.star" in translated(read_project(project).job("job001"), RefineParams).problem
     )
+
+
+def test_a_project_is_taken_in_and_followed(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`halfmap project import`, twice: RELION adds a job in between."""
+    settings = tmp_path / "halfmap.toml"
+    place = tmp_path / "data" / "halfmap.db"
+    settings.write_text(f'database = "{place}"\ndata_roots = ["{tmp_path}"]\n')
+    monkeypatch.setenv("HALFMAP_CONFIG", str(settings))
+
+    def taken_in(*more: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert command(["project", "import", str(project), *more, "--json"]) == 0
+        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return answer
+
+    first = taken_in("--name", "old")
+    assert (first["name"], first["added"], first["changed"]) == ("old", [1, 2, 3], [])
+    export_job(project, ExportedJob("Select/job004", "relion.select", "Running"))
+    again = taken_in()
+    assert (again["id"], again["added"]) == (first["id"], [4])
+    assert command(["status", "old:2", "--json"]) == 0
+    job = json.loads(capsys.readouterr().out)
+    assert (job["type"], job["state"]) == ("refine", "failed")
+    assert job["parameters"]["symmetry"] == "D2"

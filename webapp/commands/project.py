@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from compute.files.errors import InputError
-from compute.files.project import read_project
+from compute.files.project import ProjectJob
+from compute.params.named import params_named
+from db import relion_import
 from db.models.projects import Project
 from db.repository import members, overview, projects
+from db.words import Role
 from webapp import actions
 from webapp.access import Access, opened
 from webapp.commands.output import guarded, parser, show_json, show_rows
 from webapp.commands.rows import job_row, project_row
+from webapp.relion_project import translated
 
 EXAMPLE = "halfmap project create 'beta galactosidase' --folder /data/beta"
 
@@ -69,25 +74,41 @@ def _show(access: Access, name: str, as_json: bool) -> int:
 
 
 def _import(access: Access, folder: str, name: str, as_json: bool) -> int:
-    """A RELION project as a project of ours: numbers go on from its own, its files are read where they are."""
+    """A RELION project as a project of ours, where it lies; a second import takes in what RELION has done since."""
     if not folder:
         raise InputError("name the folder of the RELION project")
     place = Path(folder).expanduser().absolute()
-    found = read_project(place)
     actions.check_root(access.settings, place)
     with access.database.writing() as session:
-        made = projects.create(
-            session,
-            name or place.name,
-            place,
-            who=access.user_id,
-            next_job_number=found.pipeline.counter,
-        )
-    said = (
-        f"Project {made.id} '{made.name}' in {made.folder}: files of its {len(found.jobs)} RELION jobs can be "
-        f"used by their names, new jobs begin with job{made.next_job_number:03d}"
+        known = projects.in_folder(session, place)
+        if known is None:
+            found = relion_import.import_project(
+                session, place, who=access.user_id, name=name, translate=_translated
+            )
+        else:
+            members.check_role(session, known.id, access.user_id, Role.EDITOR)
+            found = relion_import.refresh(
+                session, known.id, who=access.user_id, translate=_translated
+            )
+    if as_json:
+        lists = {"added": found.added, "changed": found.changed, "problems": found.problems}
+        show_json({**project_row(found.project), **{key: list(one) for key, one in lists.items()}})
+        return 0
+    made = found.project
+    print(
+        f"Project {made.id} '{made.name}' in {made.folder}: {len(found.added)} jobs of RELION taken in,"
+        f" {len(found.changed)} changed; the next one is job{made.next_job_number:03d}"
     )
-    return _say(made, as_json, said)
+    for problem in found.problems:
+        print(f"note: {problem}")
+    return 0
+
+
+def _translated(job: ProjectJob) -> dict[str, Any] | None:
+    """What a RELION job's form asks of our job of the kind; None where it cannot be told."""
+    model = params_named(job.ours)
+    found = translated(job, model).params if model is not None else None
+    return None if found is None else found.model_dump(mode="json", exclude_unset=True)
 
 
 def _say(project: Project, as_json: bool, sentence: str) -> int:
