@@ -7,7 +7,7 @@ database is marked, and `export_pending` writes what is marked.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -171,10 +171,10 @@ def options_of(job: Job) -> Mapping[str, str]:
 
 
 def _node(session: Session, row: NodeRow, reader_label: str) -> Node:
-    """A file with the label that the job which makes it gives it."""
+    """A file with the label that the job which makes it gives it; what RELION has no word for is of unknown type."""
     maker = session.get(Job, row.job_id) if row.job_id is not None else None
     label = reader_label if maker is None else label_of(maker)
-    content: Content = row.content if row.content else "other"  # type: ignore[assignment]
+    content: Content = next((one for one in get_args(Content) if one == row.content), "other")
     return Node(row.path, label_for(content, label))
 
 

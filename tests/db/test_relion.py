@@ -3,9 +3,11 @@
 import shutil
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from compute.files import events
 from compute.files.errors import InputError
 from compute.files.pipeline import PIPELINE, Node, read_pipeline
 from compute.files.pipeline_lock import locked
@@ -305,3 +307,17 @@ def test_a_folder_without_a_project_is_refused(database: Database, tmp_path: Pat
         database.writing() as session,
     ):
         relion_import.import_project(session, tmp_path, who=None)
+
+
+def test_every_content_that_a_job_may_report_has_a_place_in_the_pipeline(
+    database: Database, project: Project
+) -> None:
+    contents = get_args(events.Output.model_fields["content"].annotation)
+    made = [events.Output(path=f"file{place}", content=one) for place, one in enumerate(contents)]
+    with database.writing() as session:
+        job = relion_export.create_job(session, project.id, "refine", REFINE, who=None)
+        scene.run(session, job, scene.start(), scene.end("converged", *made))
+    assert relion_export.export_pending(database) == []
+    seen = read_project(project.folder).job("job001").outputs
+    known = {one.content for one in made} - {"FSC"}
+    assert {node.content for node in seen} == known | {"other"}
