@@ -1,6 +1,4 @@
-"""Projects and jobs as people keep them: members, bin, notes, tags, presets, lists; and the list of who did what."""
-
-from datetime import timedelta
+"""Projects and jobs are found, binned, restored and purged; the tree of jobs follows from their files."""
 
 import pytest
 from sqlalchemy import select
@@ -11,73 +9,14 @@ from db.models.records import IterationRow
 from db.repository import (
     audit,
     bin,
-    claims,
     jobs,
-    marks,
-    members,
     nodes,
     overview,
-    people,
-    presets,
     projects,
     queue,
 )
-from db.repository.overview import JobFilter
 from db.session import Database
-from db.words import Role, State, may
 from tests.db import scene
-from tests.db.conftest import Clock
-
-
-def test_roles_come_from_membership_group_and_admins(database: Database) -> None:
-    with database.writing() as session:
-        owner, project = scene.lab(session)
-        ben, eva, root, out = (
-            people.create_user(session, name, who=None, is_admin=name == "root").id
-            for name in ("ben", "eva", "root", "out")
-        )
-        group = people.create_group(session, "lab", who=None)
-        people.join_group(session, group.id, eva, who=None)
-        people.join_group(session, group.id, ben, who=None)
-        projects.set_group(session, project.id, group.id, Role.EDITOR, who=owner)
-        members.set_role(session, project.id, ben, Role.VIEWER, who=owner)
-        found = [members.role_of(session, project.id, one) for one in (owner, ben, eva, root, out)]
-        assert found == [Role.OWNER, Role.EDITOR, Role.EDITOR, Role.OWNER, None]
-        people.leave_group(session, group.id, ben, who=None)
-        assert members.role_of(session, project.id, ben) == Role.VIEWER
-        members.check_role(session, project.id, ben, Role.VIEWER)
-        with pytest.raises(Refused, match="takes the role editor, you are viewer: ask ana"):
-            members.check_role(session, project.id, ben, Role.EDITOR)
-        with pytest.raises(NotFound):
-            members.check_role(session, project.id, out, Role.VIEWER)
-        people.set_active(session, ben, False, who=root)
-        assert members.role_of(session, project.id, ben) is None
-    assert may(Role.OWNER, Role.EDITOR) and not may(Role.VIEWER, Role.EDITOR)
-    assert not may(None, Role.VIEWER)
-
-
-def test_the_last_owner_and_the_last_admin_stay(database: Database) -> None:
-    with database.writing() as session:
-        owner, project = scene.lab(session)
-        with pytest.raises(Refused, match="'ana' is the last owner of 'beta-gal'"):
-            members.set_role(session, project.id, owner, None, who=owner)
-        ben = people.create_user(session, "ben", who=None, is_admin=True).id
-        with pytest.raises(Refused, match="'ben' is the last admin"):
-            people.set_admin(session, ben, False, who=ben)
-        members.set_role(session, project.id, ben, Role.OWNER, who=owner)
-        members.set_role(session, project.id, owner, Role.VIEWER, who=owner)
-        found = [(user.name, role) for user, role in members.members(session, project.id)]
-        assert found == [("ben", Role.OWNER), ("ana", Role.VIEWER)]
-
-
-def test_the_first_unix_user_is_the_admin(database: Database) -> None:
-    with database.writing() as session:
-        first = people.ensure_unix_user(session, "ana")
-        second = people.ensure_unix_user(session, "ben")
-        assert (first.is_admin, second.is_admin) == (True, False)
-        assert people.ensure_unix_user(session, "ana").id == first.id
-        with pytest.raises(Conflict, match="already a user 'ana'"):
-            people.create_user(session, "ana", who=None)
 
 
 def test_a_project_is_found_by_number_name_or_folder(database: Database) -> None:
@@ -200,19 +139,6 @@ def test_forms_are_offered_the_files_that_were_made(database: Database) -> None:
         assert nodes.choices(session, project.id, ["mask"]) == []
 
 
-def test_notes_of_two_editors_do_not_overwrite_each_other(database: Database) -> None:
-    with database.writing() as session:
-        user, project = scene.lab(session)
-        job = scene.draft(session, project)
-        jobs.set_notes(session, job.id, "mine", seen="", who=user)
-        with pytest.raises(Conflict, match="somebody else has changed the notes"):
-            jobs.set_notes(session, job.id, "theirs", seen="", who=user)
-        jobs.set_notes(session, job.id, "both", seen="mine", who=user)
-        projects.set_notes(session, project.id, "plan", seen="", who=user)
-        with pytest.raises(Conflict):
-            projects.set_notes(session, project.id, "other", seen="", who=user)
-
-
 @pytest.mark.parametrize("alias", ["x", "job7", "a/b", "a*b", "a$b"])
 def test_aliases_follow_relions_rules(alias: str, database: Database) -> None:
     with database.writing() as session:
@@ -226,143 +152,3 @@ def test_aliases_follow_relions_rules(alias: str, database: Database) -> None:
         other = scene.draft(session, project)
         with pytest.raises(Conflict, match="job 1 already has the alias"):
             jobs.set_alias(session, other.id, "first_try", who=None)
-
-
-def test_tags_stars_and_comments(database: Database) -> None:
-    with database.writing() as session:
-        user, project = scene.lab(session)
-        other = people.create_user(session, "ben", who=None).id
-        first, second = scene.draft(session, project), scene.draft(session, project)
-        marks.add_tag(session, first.id, "#good", who=user, colour="green")
-        marks.add_tag(session, first.id, "d2", who=user)
-        marks.add_tag(session, second.id, "good", who=user)
-        marks.add_tag(session, second.id, "good", who=user)
-        tags = marks.tags_of_jobs(session, [first.id, second.id])
-        assert {key: [(tag.name, tag.colour) for tag in row] for key, row in tags.items()} == {
-            first.id: [("d2", "grey"), ("good", "green")],
-            second.id: [("good", "green")],
-        }
-        with pytest.raises(Refused, match="'mauve' is not a colour"):
-            marks.add_tag(session, first.id, "x", who=user, colour="mauve")
-        marks.remove_tag(session, first.id, "d2", who=user)
-        assert [tag.name for tag in marks.tags(session, project.id)] == ["good"]
-        marks.set_star(session, first.id, user, True)
-        comment = marks.add_comment(session, first.id, "Nice dip at 4 Å.", who=user)
-        with pytest.raises(Refused, match="only the author"):
-            marks.change_comment(session, comment.id, "No.", who=other)
-        marks.change_comment(session, comment.id, "Nice dip at 3.9 Å.", who=user)
-        found = marks.comments(session, first.id)
-        assert [
-            (one.text, one.changed_at is None, author and author.name) for one, author in found
-        ] == [("Nice dip at 3.9 Å.", False, "ana")]
-        marks.change_comment(session, comment.id, None, who=user)
-        assert marks.comments(session, first.id) == []
-        lines = overview.job_list(session, project.id, user_id=user)
-        assert [
-            (line.job.number, line.is_starred, [tag.name for tag in line.tags]) for line in lines
-        ] == [
-            (2, False, ["good"]),
-            (1, True, ["good"]),
-        ]
-
-
-def test_presets_and_drafts(database: Database) -> None:
-    with database.writing() as session:
-        user, project = scene.lab(session)
-        other = people.create_user(session, "ben", who=None).id
-        presets.save_preset(session, "refine", "small", {"a": 1}, who=user)
-        presets.save_preset(session, "refine", "small", {"a": 2}, who=user)
-        presets.save_preset(session, "refine", "small", {"a": 3}, who=user, is_shared=True)
-        presets.save_preset(session, "refine", "small", {"a": 4}, who=other, is_shared=True)
-        assert [one.parameters for one in presets.presets(session, "refine", user)] == [
-            {"a": 4},
-            {"a": 2},
-        ]
-        seen = presets.presets(session, "refine", other)
-        assert [one.parameters for one in seen] == [{"a": 4}]
-        presets.remove_preset(session, seen[0].id, who=other)
-        assert presets.presets(session, "refine", other) == []
-        job = scene.draft(session, project)
-        presets.save_draft(session, user, project.id, "refine", {"box": "25"})
-        kept = presets.save_draft(session, user, project.id, "refine", {"box": "256"})
-        presets.save_draft(session, user, project.id, "refine", {"x": 1}, from_job_id=job.id)
-        found = presets.draft(session, user, project.id, "refine")
-        assert found is not None and found.values == {"box": "256"}
-        assert len(presets.drafts(session, user)) == 2
-        presets.remove_draft(session, kept.id)
-        assert presets.draft(session, user, project.id, "refine") is None
-
-
-def test_the_home_page(database: Database, clock: Clock) -> None:
-    with database.writing() as session:
-        ana, gal = scene.lab(session)
-        ben, other = scene.lab(session, "ben", "ribosome")
-        runs, waits, fails, done = (scene.draft(session, gal, who=ana) for _ in range(4))
-        scene.run(session, done, scene.start(), scene.iteration(1, 9.0), scene.end())
-        scene.run(session, fails, scene.start(), scene.end("failed"))
-        theirs = scene.draft(session, other, who=ben)
-        scene.run(session, theirs, scene.start(), scene.end("failed"))
-        queue.submit(session, runs.id, who=ana)
-        claims.claim_next(session, profiles={"local"})
-        queue.submit(session, waits.id, who=ana)
-        members.note_opened(session, gal.id, ana)
-    with database.reading() as session:
-        home = overview.home(session, ana)
-        assert [(line.job.id, line.author) for line in home.running] == [(runs.id, "ana")]
-        assert [line.job.id for line in home.waiting] == [waits.id]
-        assert [line.job.id for line in home.attention] == [fails.id]
-        (recent,) = home.recent
-        assert (recent.project.id, recent.jobs, recent.at_work) == (gal.id, 4, 1)
-        assert recent.best_resolution_A == 3.31
-        assert [line.job.id for line in overview.home(session, ben).running] == [runs.id]
-        assert overview.running_count(session) == 1
-    clock.forward(timedelta(days=8).total_seconds())
-    with database.reading() as session:
-        assert overview.home(session, ana).attention == []
-
-
-def test_lists_of_jobs_are_filtered_and_paged(database: Database) -> None:
-    with database.writing() as session:
-        ana, project = scene.lab(session)
-        ben = people.create_user(session, "ben", who=None).id
-        for number in range(1, 8):
-            job = scene.draft(session, project, "refine" if number % 2 else "mask", who=ana)
-            jobs.rename(session, job.id, f"100% try {number}", who=ana)
-        last = jobs.find(session, project.id, "7")
-        last.created_by = ben
-        marks.set_star(session, last.id, ana, True)
-        marks.add_tag(session, last.id, "best", who=ana)
-        queue.submit(session, last.id, who=ana)
-
-        def numbers(wanted: JobFilter) -> list[int]:
-            found = overview.job_list(session, project.id, user_id=ana, wanted=wanted)
-            return [line.job.number for line in found]
-
-        assert numbers(JobFilter()) == [7, 6, 5, 4, 3, 2, 1]
-        assert numbers(JobFilter(types=["mask"])) == [6, 4, 2]
-        assert numbers(JobFilter(author_id=ben)) == [7]
-        assert numbers(JobFilter(states=[State.WAITING])) == [7]
-        assert numbers(JobFilter(text="% TRY 3")) == [3]
-        assert numbers(JobFilter(text="_")) == []
-        assert numbers(JobFilter(tag="#best", starred_only=True)) == [7]
-        page = overview.job_list(session, project.id, before_number=4, limit=2)
-        assert [line.job.number for line in page] == [3, 2]
-        assert [line.job.number for line in overview.jobs(session, ana, limit=2)] == [7, 6]
-        assert overview.jobs(session, ben) == []
-
-
-def test_versions_tell_what_has_changed(database: Database) -> None:
-    with database.writing() as session:
-        user, project = scene.lab(session)
-        first, second = scene.draft(session, project), scene.draft(session, project)
-        before = overview.versions(session, project.id)
-        jobs.rename(session, second.id, "new", who=user)
-        session.flush()
-        after = overview.versions(session, project.id)
-        assert after[first.id] == before[first.id] and after[second.id] > before[second.id]
-        entries = audit.entries(session, job_id=second.id)
-        assert [(one.action, one.user_id) for one in entries] == [
-            ("renamed job", user),
-            ("created job", None),
-        ]
-        assert entries[0].details == {"before": "", "after": "new"}
