@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from compute.files.atomic import write_whole
 
 ANCHORS = np.array(
-    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], dtype=np.float64
+    [[253, 231, 37], [94, 201, 98], [33, 145, 140], [59, 82, 139], [68, 1, 84]], dtype=np.float64
 )
-"""Viridis (van der Walt & Smith 2015, CC0) at five equal steps; dark is the best resolution."""
+"""Viridis (van der Walt & Smith 2015, CC0) at five equal steps, backwards: bright is the best resolution."""
 PANEL_PX, GAP_PX, SCALE_PX = 320, 8, 90
 
 
@@ -66,5 +66,5 @@ def _with_scale(panels: Sequence[Image.Image], ends_A: tuple[float, float]) -> I
     for place in np.linspace(0.0, 1.0, 5):
         value = ends_A[0] + place * (ends_A[1] - ends_A[0])
         top = int(place * (PANEL_PX - 12))
-        draw.text((left + 22, top), f"{value:.1f} A", fill="black")
+        draw.text((left + 22, top), f"{value:.1f} Å", fill="black")
     return whole

@@ -27,6 +27,7 @@ from compute.files.postprocess_files import (
 )
 from compute.jobs.half_fsc import THRESHOLD, HalfFsc, measure
 from compute.jobs.half_pair import HalfPair, read_half_pair
+from compute.jobs.output import make_room
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.postprocess import PostprocessParams
@@ -47,6 +48,7 @@ from compute.signal.sharpening import (
     weight_shells,
 )
 
+ENDINGS = (".mrc", "_masked.mrc", "_fsc.xml", "_summary.json", ".star")
 Mtf = tuple[Float64[np.ndarray, "row"], Float64[np.ndarray, "row"]]
 
 
@@ -69,6 +71,8 @@ def run(params: PostprocessParams, voice: Voice) -> Result:
     voice.progress.enter("reading", total=1)
     mtf = read_mtf(params.mtf) if params.mtf else None
     pair = read_half_pair(params)
+    files = [_named(params, ending) for ending in ENDINGS]
+    make_room(files, 2 * 4 * pair.box**3 + (1 << 20), voice)
     for text in pair.warnings:
         voice.log.warning(text)
     voice.progress.enter("Fourier shell correlation", total=1)
@@ -273,12 +277,11 @@ def _write(
     summary: dict[str, Any],
 ) -> Sequence[events.Output]:
     """Write all files of the result; returns them."""
-    root = Path(params.output)
     size: dict[str, Any] = {"box_size": pair.box, "pixel_size_A": pair.pixel_size_A}
     outputs = []
 
     def named(ending: str) -> Path:
-        return root.with_name(root.name + ending)
+        return _named(params, ending)
 
     write_map(named(".mrc"), sharpened.volume.numpy(), pair.pixel_size_A)
     outputs.append(events.Output(path=named(".mrc").name, content="map", **size))
@@ -295,6 +298,11 @@ def _write(
     write_postprocess(named(".star"), record, comments)
     outputs.append(events.Output(path=named(".star").name, content="post-processing"))
     return outputs
+
+
+def _named(params: PostprocessParams, ending: str) -> Path:
+    root = Path(params.output)
+    return root.with_name(root.name + ending)
 
 
 def _record(

@@ -1,6 +1,6 @@
 """The parameters of the FSC by direction."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from compute.params.option import option
 from compute.params.postprocess import HalfMapParams
@@ -10,6 +10,8 @@ CONES = "Directions"
 
 class DirectionalFscParams(HalfMapParams):
     """Two half-maps whose agreement is wanted by direction."""
+
+    DEFAULT_NAME: ClassVar[str] = "map"
 
     half_angle_deg: Annotated[
         float,

@@ -1,6 +1,6 @@
 """The parameters of local resolution."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import model_validator
 
@@ -12,6 +12,8 @@ WINDOW = "Windows"
 
 class LocalResolutionParams(HalfMapParams):
     """Two half-maps whose resolution is wanted at each place, and how the map is then filtered."""
+
+    DEFAULT_NAME: ClassVar[str] = "map"
 
     window_A: Annotated[
         float,

@@ -1,16 +1,19 @@
 """The parameters of post-processing: from two half-maps to the map, FSC and B-factor of a paper."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from compute.params.option import JobParams, option
+from compute.params.output import output_root
 
 IO, FSC, SHARPEN = "Input and output", "Fourier shell correlation", "Sharpening"
 
 
 class HalfMapParams(JobParams):
     """What all jobs that look at two half-maps are told: the maps, a mask and the pixel size."""
+
+    DEFAULT_NAME: ClassVar[str] = "postprocess"
 
     half1: Annotated[str, option(IO, "One of the two unfiltered half-maps.", "--i")]
     output: Annotated[
@@ -48,6 +51,11 @@ class HalfMapParams(JobParams):
     random_seed: Annotated[
         int, option(FSC, "Seed of the random phases.", "--random_seed", ge=0, advanced=True)
     ] = 0
+
+    @field_validator("output")
+    @classmethod
+    def _is_a_root(cls, value: str) -> str:
+        return output_root(value, cls.DEFAULT_NAME, ".mrc")
 
 
 class PostprocessParams(HalfMapParams):

@@ -117,7 +117,7 @@ def test_an_mtf_needs_its_pixel() -> None:
         checked(LocalResolutionParams, {"half1": "a", "output": "b", "mtf": "m.star"})
 
 
-def test_colours_run_from_dark_to_bright() -> None:
+def test_colours_run_from_bright_to_dark() -> None:
     found = colours(np.array([3.0, 4.0, 5.0, 9.0]), 3.0, 5.0)
-    assert found.tolist()[0] == [68, 1, 84] and found.tolist()[2:] == [[253, 231, 37]] * 2
-    assert (np.diff(found.sum(axis=1).astype(int)[:3]) > 0).all()
+    assert found.tolist()[0] == [253, 231, 37] and found.tolist()[2:] == [[68, 1, 84]] * 2
+    assert (np.diff(found.sum(axis=1).astype(int)[:3]) < 0).all()

@@ -360,3 +360,18 @@ def test_mtfs_that_cannot_serve(given: Path, tmp_path: Path, text: str, sentence
     (tmp_path / "mtf.star").write_text(text)
     with pytest.raises(InputError, match=sentence):
         postprocess(given, tmp_path, mtf=str(tmp_path / "mtf.star"), mtf_pixel_size_A=1.0)
+
+
+def test_a_second_run_keeps_the_first(given: Path, tmp_path: Path) -> None:
+    postprocess(given, tmp_path)
+    before = (tmp_path / "postprocess.star").read_bytes()
+    postprocess(given, tmp_path, mask="", own_b_factor_A2=-10.0)
+    (kept,) = (tmp_path / "superseded").glob("*/postprocess.star")
+    assert kept.read_bytes() == before
+    assert (kept.parent / "postprocess_masked.mrc").exists()
+    assert not (tmp_path / "postprocess_masked.mrc").exists()
+
+
+def test_a_folder_is_output_enough() -> None:
+    assert PostprocessParams(half1="a", output="P/job003/").output == "P/job003/postprocess"
+    assert PostprocessParams(half1="a", output="P/job003/p.mrc").output == "P/job003/p"
