@@ -55,7 +55,7 @@ JOB_TYPES: Final = (
     JobType(13, "JoinStar", "relion.joinstar"),
     JobType(14, "Subtract", "relion.subtract"),
     JobType(15, "PostProcess", "relion.postprocess", "postprocess"),
-    JobType(16, "LocalRes", "relion.localres"),
+    JobType(16, "LocalRes", "relion.localres", "local_resolution"),
     JobType(18, "InitialModel", "relion.initialmodel"),
     JobType(19, "MultiBody", "relion.multibody"),
     JobType(20, "Polish", "relion.polish"),
