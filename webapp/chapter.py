@@ -23,7 +23,10 @@ LIMIT_A = 2 * COARSENING * FINE_A
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is made: micrographs and particles, the boxes of both extractions, and the first search."""
+    """How much is made: micrographs, particles, the boxes of both extractions, and where the searches start.
+
+    Small particles look alike from all sides when they are blurred to 40 Å, so these start finer.
+    """
 
     particles: int
     micrographs: int
@@ -36,6 +39,8 @@ class Scale:
     coarse_iterations: int
     refine_iterations: int = 100
     defocus_A: tuple[int, int] = (5000, 12000)
+    start_A: int = 40
+    restart_A: int = 50
 
     @property
     def mask_A(self) -> int:
@@ -49,6 +54,7 @@ class Scale:
 
 
 SCALES = {
+    "quick": Scale(300, 6, 1024, 80, 144, 144, 108, 1.0, 4, 8, start_A=20, restart_A=20),
     "small": Scale(900, 6, 2048, 100, 176, 180, 128, 0.05, 6),
     "full": Scale(4800, 24, 4096, 180, 256, 360, 256, 0.02, 25, 100, (8000, 15000)),
 }
@@ -115,14 +121,15 @@ def steps(scale: Scale, gpu: Sequence[str]) -> list[tuple[str, str]]:
          f"simulate --phantom --sym D2 --o Simulate/job001/set --particles {scale.particles} --micrographs "
          f"{scale.micrographs} --micrograph-size {scale.side} --box {scale.box} --pixel-size {FINE_A} --resolution 4 "
          f"--particle-diameter {scale.diameter_A} --snr {scale.snr} --ice-gradient 0.3 --defocus-minimum {low} "
-         f"--defocus-maximum {high} --offset-sigma 4 --reference-resolution 40 --random_seed 1"),
+         f"--defocus-maximum {high} --offset-sigma 4 --reference-resolution {scale.start_A} "
+            "--random_seed 1"),
         (f"Particles at {COARSENING * FINE_A} Å, for a first look",
          f"extract {micrographs} --coord_list Simulate/job001/coordinates.star --o Extract/job002/particles "
          f"--extract_size {scale.coarse_box} --scale {scale.coarse_box // COARSENING} "
          f"--background-diameter {scale.circle_px}"),
-        ("Their orientations and offsets, from a map blurred to 40 Å",
+        (f"Their orientations and offsets, from a map blurred to {scale.start_A} Å",
          "refine --i Extract/job002/particles.star --ref Simulate/job001/set_reference.mrc --o Refine3D/job003/run "
-         f"--ini_high 40 --auto_iter_max {scale.coarse_iterations} {refine}"),
+         f"--ini_high {scale.start_A} --auto_iter_max {scale.coarse_iterations} {refine}"),
         ("The same particles once more, centred and at a finer pixel",
          f"extract {micrographs} --reextract_data_star Refine3D/job003/run_data.star --recenter --recenter_x 0 "
          f"--recenter_y 0 --recenter_z 0 --o Extract/job004/particles --extract_size {scale.box} "
@@ -132,7 +139,7 @@ def steps(scale: Scale, gpu: Sequence[str]) -> list[tuple[str, str]]:
          "--o Rescale/job005/rescaled"),
         ("High-resolution refinement",
          "refine --i Extract/job004/particles.star --ref Rescale/job005/rescaled.mrc --o Refine3D/job006/run "
-         "--ini_high 50 --firstiter_cc --ctf --flatten_solvent --zero_mask --norm --scale "
+         f"--ini_high {scale.restart_A} --firstiter_cc --ctf --flatten_solvent --zero_mask --norm --scale "
          f"--auto_iter_max {scale.refine_iterations} {refine}"),
         ("A mask from the map",
          "mask --i Refine3D/job006/run_class001.mrc --extend 3 --soft-edge 6 --o MaskCreate/job007/mask"),

@@ -41,6 +41,14 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> dict[st
     return chapter.figures(folder)
 
 
+def test_a_quick_chapter_passes_the_limit_of_the_coarse_particles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(tmp_path / "C", capsys, "quick")
+    assert found["truth_A"] < 0.7 * chapter.LIMIT_A
+    assert found["halves_A"] < 0.8 * chapter.LIMIT_A
+
+
 @pytest.mark.slow
 def test_the_chapter_reaches_far_beyond_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
