@@ -91,17 +91,36 @@ def last_iteration_lines(state: State) -> list[str]:
     ]
 
 
-def final_lines(state: State, output_root: str, is_masked: bool = False) -> list[str]:
-    """The closing lines: where the results are and the resolution at FSC 0.143."""
-    masking = "already with masking" if is_masked else "without masking"
-    ending = {"converged": "Refinement has converged, stopping now..."}
+def ending(state: State) -> str:
+    """How a finished refinement has ended."""
+    is_converged = state.stop_reason == "converged"
+    return (
+        f"{PREFIX}Refinement {'has converged' if is_converged else 'is finished'}, stopping now..."
+    )
+
+
+def final_lines(
+    state: State, output_root: str, unmasked_A: float, fsc_mask: str = "none"
+) -> list[str]:
+    """The closing lines: where the results are and the resolution at FSC 0.143, without a mask and with the one used.
+
+    fsc_mask: the mask for which the state's curve is corrected: "none", the user's ("given") or the "envelope".
+    """
+    masked = {
+        "given": "already with masking",
+        "envelope": "inside the molecule's envelope, corrected for it",
+    }
+    lines = [f"{PREFIX}+ Final resolution (without masking) is: {unmasked_A:.6g}"]
+    if fsc_mask in masked:
+        figure = f"{state.resolution_0143_A:.6g}"
+        lines.append(f"{PREFIX}+ Final resolution ({masked[fsc_mask]}) is: {figure}")
     return [
-        f"{PREFIX}{ending.get(state.stop_reason, 'Refinement is finished, stopping now...')}",
+        ending(state),
         f"{PREFIX}+ Final reconstruction from all particles is saved as: "
         f"{output_root}_class001.mrc",
         f"{PREFIX}+ Final model parameters are stored in: {output_root}_model.star",
         f"{PREFIX}+ Final data parameters are stored in: {output_root}_data.star",
-        f"{PREFIX}+ Final resolution ({masking}) is: {state.resolution_0143_A:.6g}",
+        *lines,
         *criteria_lines(state),
     ]
 

@@ -92,8 +92,11 @@ class Iteration(Event):
 
     Resolutions in Å are first crossings of the half-map FSC. `resolution_fsc05_A` is the working
     value that the schedule goes by, `resolution_fsc0143_A` the one to report. Where the curve
-    falls below 0.5 and rises again, `resolution_after_dip_A` names the later crossing. Curves have
-    one value per shell i, at the frequency i / `extent_A`.
+    falls below 0.5 and rises again, `resolution_after_dip_A` names the later crossing. Where the
+    curve is solvent-corrected, `fsc_mask` tells for which mask: the user's, or the molecule's
+    envelope found in the maps; `fsc_unmasked` is the curve without any, and
+    `resolution_unmasked_A` its crossing of 0.143. Curves have one value per shell i, at the
+    frequency i / `extent_A`.
     """
 
     kind: Literal["iteration"] = "iteration"
@@ -104,6 +107,8 @@ class Iteration(Event):
     resolution_fsc0143_A: Figure = None
     best_resolution_A: Figure = None
     is_solvent_corrected: bool = False
+    fsc_mask: Literal["none", "given", "envelope"] = "none"
+    resolution_unmasked_A: Figure = None
     has_dip: bool = False
     resolution_after_dip_A: Figure = None
     iterations_without_gain: int = 0
@@ -149,6 +154,7 @@ class Iteration(Event):
 
     extent_A: Figure = None
     fsc: list[Figure] = []
+    fsc_unmasked: list[Figure] = []
     ssnr: list[Figure] = []
     noise_power: list[NoiseSpectrum] = []
     orientability: list[Figure] = []

@@ -273,7 +273,10 @@ class Half:
         params, edge_px = self._params, self._params.mask_edge_px
         diameter_A = params.particle_diameter_A
         if params.adaptive_solvent and resolution_A <= ENVELOPE_RESOLUTION_A:
-            return molecular_envelope(volume, self._pixel_size_A, resolution_A, diameter_A, edge_px)
+            pixel_A = self._pixel_size_A
+            envelope = molecular_envelope(volume, pixel_A, resolution_A, diameter_A, edge_px)
+            if envelope is not None:
+                return envelope
         return masks.sphere(self._box, diameter_A / (2 * self._pixel_size_A), edge_px)
 
     def release(self) -> None:

@@ -102,13 +102,13 @@ def _refine(
         progress = _all_iterations(refinement, writer, resumed[0] if resumed else None, voice)
     record_peaks(foresight, [peak_GB(), *refinement.peak_memory_GB()], voice)
     record_device_peaks(foresight.devices, told_of_devices(team), voice)
-    for line in status.final_lines(progress.state, str(files.root), params.solvent_correct_fsc):
+    unmasked_A, fsc_mask = progress.resolution_unmasked_A, progress.fsc_mask
+    for line in status.final_lines(progress.state, str(files.root), unmasked_A, fsc_mask):
         voice.log.line(line)
     _judge_alignment(progress.state, voice)
     _judge_particles(progress, voice)
     seconds = time.perf_counter() - started
-    is_masked = params.solvent_correct_fsc
-    voice.progress.write(end_event(progress.state, inputs, files, is_masked, seconds))
+    voice.progress.write(end_event(progress, inputs, files, seconds))
     return progress
 
 

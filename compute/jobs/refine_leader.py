@@ -12,13 +12,20 @@ import numpy as np
 import torch
 
 from compute.convergence import schedule
+from compute.convergence.limits import reported_A
 from compute.convergence.resolution import ssnr_from_fsc
 from compute.convergence.state import Settings, State
 from compute.jobs.half_images import is_handed_out
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_maps import joined_map, joined_sums, masked_curves, unmasked_curve
+from compute.jobs.refine_maps import (
+    common_envelope,
+    joined_map,
+    joined_sums,
+    masked_curves,
+    unmasked_curve,
+)
 from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
@@ -239,25 +246,46 @@ class Refinement:
         )
         curve = fsc_of_halves(first, second, shells).numpy()
         progress.curves = {"unmasked": curve}
-        if self.params.solvent_correct_fsc and self.inputs.mask is not None:
-            progress.unfiltered = progress.unfiltered or self.team.call_heads("unfiltered_map")
-            mask, shells = self.inputs.mask, progress.state.accumulation_size // 2 + 1
-            curves = masked_curves(progress.unfiltered, mask, self.inputs, shells)
-            progress.curves.update(curves)
-            curve = curves["corrected"]
+        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
+        curves = self._masked_curves(progress)
+        progress.curves.update(curves)
+        curve = curves.get("corrected", curve)
         iteration = progress.state.iteration
         curve = self.exchange.fsc(iteration, curve)
         state = schedule.after_fsc(progress.state, self.settings, curve)
         progress.state = self.exchange.state(iteration, "fsc", state)
+
+    def _masked_curves(self, progress: Progress) -> dict[str, np.ndarray]:
+        """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.
+
+        The maps are unfiltered, in the final iteration those that are written; nothing but the curves is used further.
+        """
+        params = self.params
+        is_given = params.solvent_correct_fsc and self.inputs.mask is not None
+        if not is_given and not params.adaptive_solvent:
+            return {}
+        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
+        if is_given:
+            progress.unfiltered = maps
+        mask = (
+            self.inputs.mask
+            if is_given
+            else common_envelope(maps, self.inputs, params, progress.state)
+        )
+        if mask is None:
+            return {}
+        progress.fsc_mask = "given" if is_given else "envelope"
+        return masked_curves(maps, mask, self.inputs, progress.state.accumulation_size // 2 + 1)
 
     def _judge_final_maps(self, progress: Progress) -> None:
         """What is reported at the end: the FSC of the half-maps that are written, which know nothing of the join.
 
         A curve corrected for a mask is that of these maps already.
         """
-        progress.curves["unmasked"] = unmasked_curve(progress.unfiltered)
+        curve = unmasked_curve(progress.unfiltered)
+        progress.curves["unmasked"] = curve
+        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
         if "corrected" not in progress.curves:
-            curve = progress.curves["unmasked"]
             state = schedule.after_final_maps(progress.state, self.settings, curve)
             progress.state = self.exchange.state(state.iteration, "final maps", state)
 

@@ -3,10 +3,13 @@
 import numpy as np
 import torch
 
+from compute.convergence.state import State
 from compute.jobs.refine_inputs import Inputs
 from compute.maximisation import prior
 from compute.maximisation.reconstruct import reconstruct
+from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import Team
+from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.signal.fsc import corrected_fsc, fsc
 
@@ -32,6 +35,16 @@ def joined_map(
     volume = reconstruct(joined, box, signal, minimum_shell).numpy()
     coverage = prior.fourier_coverage(joined, signal).numpy()
     return volume, {"noise": noise.numpy(), "signal": signal.numpy(), "coverage": coverage}
+
+
+def common_envelope(
+    maps: list[np.ndarray], inputs: Inputs, params: RefineParams, state: State
+) -> np.ndarray | None:
+    """The molecule's envelope in the mean of both halves' unregularised maps; None where nothing stands out."""
+    mean = torch.from_numpy(maps[0] + maps[1]) / 2
+    diameter_A, edge_px = params.particle_diameter_A, params.mask_edge_px
+    found = molecular_envelope(mean, inputs.pixel_size_A, state.resolution_A, diameter_A, edge_px)
+    return None if found is None else found.numpy()
 
 
 def unmasked_curve(maps: list[np.ndarray]) -> np.ndarray:

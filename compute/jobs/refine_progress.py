@@ -1,10 +1,11 @@
 """What the leader of a refinement knows after an iteration, and what it lets pass from one half to the other."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from compute.convergence.state import State
+from compute.convergence.state import UNKNOWN, State
 from compute.jobs.half_records import Parameters
 from compute.jobs.refine_update import HalfResults
 
@@ -32,6 +33,8 @@ class Progress:
     spectra: list[dict[str, np.ndarray]] = field(default_factory=list)
     orientability: list[np.ndarray] = field(default_factory=list)
     curves: dict[str, np.ndarray] = field(default_factory=dict)
+    resolution_unmasked_A: float = UNKNOWN
+    fsc_mask: Literal["none", "given", "envelope"] = "none"
     joined: np.ndarray | None = None
     joined_spectra: dict[str, np.ndarray] = field(default_factory=dict)
     unfiltered: list[np.ndarray] = field(default_factory=list)

@@ -9,7 +9,6 @@ import numpy as np
 
 from compute.convergence import status
 from compute.convergence.sizes import needed_step_deg
-from compute.convergence.state import State
 from compute.files import events
 from compute.files.relion import IterationFiles
 from compute.jobs.device_foresight import told_of_devices
@@ -21,6 +20,11 @@ from compute.jobs.refine_progress import Progress
 from compute.parallel import Team
 from compute.params.refine import RefineParams
 
+MASKING = {
+    "none": "unmasked",
+    "given": "inside the mask given, corrected for it",
+    "envelope": "inside the molecule's envelope, corrected for it",
+}
 END_REASONS: dict[str, Literal["converged", "iteration limit"]] = {
     "converged": "converged",
     "maximum_iterations": "iteration limit",
@@ -90,7 +94,9 @@ def iteration_event(
         resolution_fsc05_A=state.resolution_A,
         resolution_fsc0143_A=known(state.resolution_0143_A),
         best_resolution_A=known(state.best_resolution_A),
-        is_solvent_corrected=refinement.params.solvent_correct_fsc,
+        is_solvent_corrected="corrected" in progress.curves,
+        fsc_mask=progress.fsc_mask,
+        resolution_unmasked_A=known(progress.resolution_unmasked_A),
         has_dip=state.rises_again_A is not None,
         resolution_after_dip_A=state.rises_again_A,
         iterations_without_gain=state.iterations_without_gain,
@@ -139,6 +145,7 @@ def iteration_event(
         peak_gpu_memory_GB=[one["peak_GB"] for one in told_of_devices(refinement.team)],
         extent_A=inputs.box * inputs.pixel_size_A,
         fsc=list(state.fsc),
+        fsc_unmasked=progress.curves["unmasked"].tolist() if progress.curves else [],
         ssnr=list(state.ssnr),
         noise_power=[
             events.NoiseSpectrum(half=half, optics_group=group.name, power=power.tolist())
@@ -154,13 +161,13 @@ def iteration_event(
 
 
 def end_event(
-    state: State, inputs: Inputs, files: IterationFiles, is_masked: bool, seconds: float
+    progress: Progress, inputs: Inputs, files: IterationFiles, seconds: float
 ) -> events.End:
     """The record of a finished refinement."""
-    masking = "masked, corrected" if is_masked else "unmasked"
+    state, masking = progress.state, MASKING[progress.fsc_mask]
     return events.End(
         reason=END_REASONS.get(state.stop_reason, "finished"),
-        message=status.final_lines(state, str(files.root))[0].strip(),
+        message=status.ending(state),
         iteration=state.iteration,
         resolution_A=state.resolution_0143_A,
         resolution_criterion=f"half-map FSC 0.143, {masking}",

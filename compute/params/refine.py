@@ -85,8 +85,9 @@ class RefineParams(JobParams):
         bool,
         option(
             OPTIMISATION,
-            "Without a mask of yours, flatten the solvent outside the molecule's own outline, found in "
-            "each half-map and widened by 10 Å; if not, outside the mask diameter.",
+            "Find the molecule's own outline, widened by 10 Å: without a mask of yours the solvent outside is "
+            "flattened, in each half by its own outline, and the FSC is that inside it, corrected for the mask. "
+            "If not, the mask diameter bounds the solvent, and the FSC is unmasked.",
             advanced=True,
         ),
     ] = True

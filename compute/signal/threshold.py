@@ -55,12 +55,19 @@ def density_levels(volume: Float32[np.ndarray, "z y x"]) -> Levels:
     if not high > low:
         raise ValueError(f"the map has the value {low:g} everywhere, which shows no molecule")
     sums = np.concatenate([[0.0], ascending.cumsum(dtype=np.float64)])
-    solvent = _most_frequent(ascending, sums)
-    below = int(np.searchsorted(ascending, solvent))
-    noise = GAUSSIAN_MAD * (solvent - float(ascending[below // 2])) if below else 0.0
+    solvent, noise = _solvent(ascending, sums)
     molecule = _molecule_level(ascending, sums, solvent)
     share = np.clip(NOISE_DEVIATIONS * noise / (molecule - solvent), LOWEST, HIGHEST)
     return Levels(solvent, noise, molecule, solvent + float(share) * (molecule - solvent))
+
+
+def solvent_level(values: Float[np.ndarray, " voxel"]) -> tuple[float, float]:
+    """The solvent's most frequent density and the standard deviation of its noise, among voxels with molecule too.
+
+    The noise is measured below the level, on the side that holds no molecule. The values must not all be equal.
+    """
+    ascending = np.sort(values)
+    return _solvent(ascending, np.concatenate([[0.0], ascending.cumsum(dtype=np.float64)]))
 
 
 def threshold_of_volume(
@@ -91,6 +98,16 @@ def within_sphere(box: int) -> Bool[np.ndarray, "z y x"]:
     squared = (np.arange(box, dtype=np.int32) - box // 2) ** 2
     total: np.ndarray = squared[:, None, None] + squared[:, None] + squared
     return total < (box / 2) ** 2
+
+
+def _solvent(
+    ascending: Float[np.ndarray, "voxel"], sums: Float[np.ndarray, "edge"]
+) -> tuple[float, float]:
+    """Level and noise of the solvent, from sorted densities and their cumulative sums."""
+    solvent = _most_frequent(ascending, sums)
+    below = int(np.searchsorted(ascending, solvent))
+    noise = GAUSSIAN_MAD * (solvent - float(ascending[below // 2])) if below else 0.0
+    return solvent, noise
 
 
 def _most_frequent(

@@ -416,7 +416,7 @@ def test_every_state_can_be_told_in_words() -> None:
         for state in states:
             assert all(line.startswith(" Auto-refine: ") for line in status_lines(state))
             assert explain(state, settings).startswith("The refinement ")
-        assert len(final_lines(states[-1], "out/run")) == 6
+        assert len(final_lines(states[-1], "out/run", 10.0)) == 6
 
 
 def test_a_search_becomes_local_only_when_poses_have_come_to_rest() -> None:

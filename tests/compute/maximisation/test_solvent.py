@@ -1,6 +1,4 @@
-"""The molecular envelope: what it covers, where it ends, and that it is the same computed in parts."""
-
-import math
+"""The molecular envelope: what it covers, where it ends, when there is none, and that parts give the same."""
 
 import pytest
 import torch
@@ -23,7 +21,9 @@ def noisy_balls() -> Tensor:
 
 
 def envelope(volume: Tensor) -> Tensor:
-    return solvent.molecular_envelope(volume, PIXEL_A, 12.0, DIAMETER_A, EDGE)
+    found = solvent.molecular_envelope(volume, PIXEL_A, 12.0, DIAMETER_A, EDGE)
+    assert found is not None
+    return found
 
 
 def test_the_molecule_is_inside_and_distant_solvent_outside() -> None:
@@ -54,8 +54,15 @@ def test_planes_computed_apart_give_the_same_envelope(
     assert torch.equal(envelope(noisy_balls()), whole)
 
 
-def test_a_map_of_nothing_keeps_the_sphere() -> None:
-    volume = torch.zeros(BOX, BOX, BOX)
-    expected = sphere(BOX, DIAMETER_A / (2 * PIXEL_A), EDGE)
-    assert torch.equal(envelope(volume), expected)
-    assert math.isclose(float(expected.max()), 1.0)
+@pytest.mark.parametrize("volume", [torch.zeros(BOX, BOX, BOX), noise()])
+def test_where_nothing_stands_out_there_is_no_envelope(volume: Tensor) -> None:
+    assert solvent.molecular_envelope(volume, PIXEL_A, 12.0, DIAMETER_A, EDGE) is None
+
+
+def test_noise_that_is_confined_to_the_sphere_does_not_widen_the_envelope() -> None:
+    """Maps have little noise where no image was put; what is measured there would call noise a molecule."""
+    strong = 0.25 * torch.randn(BOX, BOX, BOX, generator=torch.Generator().manual_seed(3))
+    molecule = sphere(BOX, 8.0, 2.0)
+    mask = envelope(strong * sphere(BOX, 28.0, 2.0) + molecule)
+    volume = float(mask.sum()) / float(sphere(BOX, 8.0 + 10.0 / PIXEL_A + EDGE / 2, 0.0).sum())
+    assert 0.7 < volume < 2.0
