@@ -18,6 +18,7 @@ FINAL_NAMES = (
     "data.star",
     "sampling.star",
     "optimiser.star",
+    "envelope.mrc",
     "class001_angdist.bild",
     "fsc.star",
     "fsc.xml",
@@ -152,6 +153,10 @@ class IterationFiles:
     def checkpoint(self, iteration: int) -> Path:
         """The complete state after an iteration, from which a run goes on."""
         return self.named(iteration, "checkpoint.npz")
+
+    def envelope(self) -> Path:
+        """The envelope of the molecule inside which the final FSC was taken."""
+        return self.named(None, "envelope.mrc")
 
     def fsc_star(self) -> Path:
         """The FSC curves of the result as a table."""

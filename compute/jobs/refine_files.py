@@ -75,6 +75,8 @@ class Writer:
         write_map(self.files.joined_map(), progress.joined, pixel)
         for half, volume in enumerate(progress.unfiltered, 1):
             write_map(self.files.half_map_unfiltered(None, half), volume, pixel)
+        if progress.envelope is not None:
+            write_map(self.files.envelope(), progress.envelope, pixel)
         self._model(progress, 1, None)
         self._common(progress, None)
         self._optimiser(progress, None)

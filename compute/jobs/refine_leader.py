@@ -275,6 +275,7 @@ class Refinement:
         if mask is None:
             return {}
         progress.fsc_mask = "given" if is_given else "envelope"
+        progress.envelope = None if is_given or not progress.state.has_converged else mask
         return masked_curves(maps, mask, self.inputs, progress.state.accumulation_size // 2 + 1)
 
     def _judge_final_maps(self, progress: Progress) -> None:

@@ -34,6 +34,7 @@ class Progress:
     orientability: list[np.ndarray] = field(default_factory=list)
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     resolution_unmasked_A: float = UNKNOWN
+    envelope: np.ndarray | None = None
     fsc_mask: Literal["none", "given", "envelope"] = "none"
     joined: np.ndarray | None = None
     joined_spectra: dict[str, np.ndarray] = field(default_factory=dict)

@@ -173,17 +173,19 @@ def end_event(
         resolution_criterion=f"half-map FSC 0.143, {masking}",
         seconds=seconds,
         files=[path.name for path in (files.joined_map(), files.data(None), files.fsc_star())],
-        outputs=_outputs(inputs, files),
+        outputs=_outputs(progress, inputs, files),
     )
 
 
-def _outputs(inputs: Inputs, files: IterationFiles) -> list[events.Output]:
+def _outputs(progress: Progress, inputs: Inputs, files: IterationFiles) -> list[events.Output]:
     """What other jobs can go on with."""
     images = {"box_size": inputs.box, "pixel_size_A": inputs.pixel_size_A}
     maps = [events.Output(path=files.joined_map().name, content="map", **images)]
     for half in (1, 2):
         name = files.half_map_unfiltered(None, half).name
         maps.append(events.Output(path=name, content="half map", **images))
+    if progress.envelope is not None:
+        maps.append(events.Output(path=files.envelope().name, content="mask", **images))
     count = sum(len(rows) for rows in inputs.rows)
     return [
         events.Output(path=files.data(None).name, content="particles", particles=count, **images),

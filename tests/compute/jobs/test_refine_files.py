@@ -7,6 +7,7 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+import torch
 
 from compute.files import events
 from compute.files.checkpoint import load_checkpoint
@@ -17,6 +18,7 @@ from compute.files.progress import read_progress
 from compute.files.relion import FINAL_NAMES, read_exit_marker
 from compute.files.sampling_star import read_sampling
 from compute.files.star import read_star, read_tables
+from compute.signal.fsc import CorrectedFsc, corrected_fsc
 from tests.compute.jobs.refining import Run, curve, particle_columns, shells_above
 
 RESULT_COLUMNS = {
@@ -107,25 +109,44 @@ def test_maps_carry_box_pixel_size_and_what_was_computed(finished: Run) -> None:
     assert curve(*halves)[claimed] > 0.1
 
 
-def test_fsc_files_hold_the_curve_of_the_half_maps_beside_them(finished: Run) -> None:
+def final_curves(run: Run) -> CorrectedFsc:
+    """The FSC of the written half-maps inside the written envelope, as any other program would find it."""
+    files = run.files
+    first, second, mask = (
+        torch.from_numpy(read_map(path).volume)
+        for path in (*(files.half_map_unfiltered(None, half) for half in (1, 2)), files.envelope())
+    )
+    return corrected_fsc(first, second, mask, 3.5, seed=1)
+
+
+def test_fsc_files_hold_the_curves_of_the_half_maps_beside_them(finished: Run) -> None:
     table = read_tables(finished.files.fsc_star())["fsc"]
-    halves = [read_map(finished.files.half_map_unfiltered(None, half)).volume for half in (1, 2)]
-    expected = curve(*halves)
+    expected = final_curves(finished)
     assert len(table) == 21
-    for name in ("Corrected", "UnmaskedMaps"):
+    for name, known in (
+        ("UnmaskedMaps", expected.unmasked),
+        ("MaskedMaps", expected.masked),
+        ("Corrected", expected.corrected),
+    ):
         found = table[f"rlnFourierShellCorrelation{name}"].to_numpy()
-        assert found == pytest.approx(expected, abs=1e-4)
+        assert found == pytest.approx(known.numpy(), abs=1e-4)
     assert table["rlnAngstromResolution"].to_numpy()[4] == pytest.approx(35.0)
     text = finished.files.fsc_xml().read_text()
     values = [float(value) for value in re.findall(r"<y>(.*?)</y>", text)]
-    assert values == pytest.approx(expected.tolist(), abs=1e-4)
+    assert values == pytest.approx(expected.corrected.tolist(), abs=1e-4)
+
+
+def test_the_envelope_holds_the_molecule_and_leaves_solvent_out(finished: Run) -> None:
+    mask = read_map(finished.files.envelope()).volume
+    outside = finished.progress.joined[mask == 0]
+    assert 0.02 < mask.mean() < 0.7
+    assert np.abs(finished.progress.joined[mask == 1]).max() > 3 * np.abs(outside).max()
 
 
 def test_every_record_says_the_resolution_of_the_half_maps_that_are_written(finished: Run) -> None:
-    """One figure, which a program that is given the two maps finds too, and one curve; the join has no part in them."""
+    """One figure and one curve, which a program that is given maps and mask finds too; the join has no part in them."""
     files = finished.files
-    halves = [read_map(files.half_map_unfiltered(None, half)).volume for half in (1, 2)]
-    expected = curve(*halves)
+    expected = final_curves(finished).corrected.numpy()
     said_A = 140.0 / shells_above(expected, 0.143)
     model, fsc = read_model(files.final_model()), read_tables(files.fsc_star())
     told = read_progress(files.job.progress)
@@ -144,7 +165,7 @@ def test_every_record_says_the_resolution_of_the_half_maps_that_are_written(fini
     assert last.is_final and last.resolution_fsc05_A == 140.0 / shells_above(expected, 0.5)
     for found in (
         model["model_class_1"]["rlnGoldStandardFsc"].to_numpy(),
-        fsc["fsc"]["rlnFourierShellCorrelationUnmaskedMaps"].to_numpy(),
+        fsc["fsc"]["rlnFourierShellCorrelationCorrected"].to_numpy(),
         np.array(last.fsc),
     ):
         assert found == pytest.approx(expected, abs=1e-4)
@@ -260,9 +281,13 @@ def test_run_out_can_be_searched_for_auto(finished: Run) -> None:
     count = finished.progress.state.iteration
     numbers = [int(line.rpartition("=")[2]) for line in told if "Iteration=" in line]
     assert numbers == list(range(1, count + 1))
-    final = next(line for line in told if "Final resolution" in line)
-    shown = float(final.rpartition(":")[2])
-    assert shown == pytest.approx(finished.progress.state.resolution_0143_A, rel=1e-5)
+    unmasked, masked = [line for line in told if "Final resolution" in line]
+    for line, known in (
+        (unmasked, 140.0 / shells_above(final_curves(finished).unmasked.numpy(), 0.143)),
+        (masked, finished.progress.state.resolution_0143_A),
+    ):
+        assert float(line.rpartition(":")[2]) == pytest.approx(known, rel=1e-5)
+    assert "without masking" in unmasked and "envelope" in masked
     assert any("0.5 at" in line and "0.143 at" in line for line in told)
     warned = [
         one.message
