@@ -70,8 +70,11 @@ def reading(curve: Sequence[float | None], threshold: float, limits: Limits) -> 
 
 
 def refinement_curves(row: Iteration) -> dict[str, Sequence[float | None]]:
-    """The curve that an iteration has measured, by its name."""
-    return {"corrected" if row.is_solvent_corrected else "unmasked": row.fsc}
+    """The curves that an iteration has measured, by their names."""
+    if not row.is_solvent_corrected:
+        return {"unmasked": row.fsc}
+    without = {"unmasked": row.fsc_unmasked} if row.fsc_unmasked else {}
+    return {"corrected": row.fsc, **without}
 
 
 def fsc_data(

@@ -43,12 +43,19 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+MASKS = {
+    "none": "unmasked",
+    "given": "inside your mask, corrected",
+    "envelope": "inside the molecule's envelope, corrected",
+}
+
+
 def headline(records: JobRecords, row: Iteration | None) -> Headline:
     """The resolution of an iteration, with criterion, mask and maps named."""
     if row is None or row.resolution_fsc0143_A is None:
         return Headline("–", "no resolution yet", "")
     nyquist = nyquist_A(records)
-    mask = "solvent-corrected, masked" if row.is_solvent_corrected else "unmasked"
+    mask = MASKS[row.fsc_mask if row.is_solvent_corrected else "none"]
     maps = (
         "half-maps of all particles" if row.is_final else f"half-maps of iteration {row.iteration}"
     )
@@ -59,6 +66,8 @@ def headline(records: JobRecords, row: Iteration | None) -> Headline:
     if row.resolution_fsc05_A is not None:
         verb = "working value" if row.is_final else "refining to"
         working = f"{verb} {row.resolution_fsc05_A:.2f} Å (half-set FSC 0.5)"
+    if row.is_solvent_corrected and row.resolution_unmasked_A is not None:
+        working = f"{working} · without mask {row.resolution_unmasked_A:.2f} Å".lstrip(" ·")
     return Headline(f"{row.resolution_fsc0143_A:.2f}", meaning, working)
 
 

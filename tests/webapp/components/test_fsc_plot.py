@@ -51,6 +51,8 @@ def test_every_shell_is_drawn_at_its_frequency() -> None:
 
 
 def test_a_corrected_curve_is_called_so() -> None:
+    row = iteration(1, is_solvent_corrected=True, fsc_mask="envelope", fsc_unmasked=curve(5))
+    assert refinement_curves(row) == {"corrected": row.fsc, "unmasked": curve(5)}
     assert set(refinement_curves(iteration(1, is_solvent_corrected=True))) == {"corrected"}
 
 

@@ -128,3 +128,10 @@ def test_the_curve_is_explained_with_its_traps() -> None:
     assert "above it again until 6.00 Å" in explain_fsc(dips, LIMITS)
     assert "finer pixels" in explain_fsc(iteration(1, fsc=curve(45)), LIMITS)
     assert "first curve" in explain_fsc(None, LIMITS)
+
+
+def test_the_mask_is_named_and_the_figure_without_it_stands_beside() -> None:
+    masked = {"is_solvent_corrected": True, "fsc_mask": "envelope", "resolution_unmasked_A": 4.5}
+    found = headline(running(row := iteration(2, **masked)), row)
+    assert "inside the molecule's envelope" in found.meaning
+    assert found.working.endswith("without mask 4.50 Å")
