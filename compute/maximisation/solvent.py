@@ -46,7 +46,7 @@ def molecular_envelope(
     inside = low[ball > 0.5]
     if not len(inside) or inside.min() == inside.max():
         return None
-    level, noise = solvent_level(inside.double().cpu().numpy())
+    level, noise = solvent_level(inside.float().cpu().numpy())
     is_dense = ((low > level + THRESHOLD_SIGMAS * noise) & (ball > 0.5)).cpu().numpy()
     is_molecule = _relevant_pieces(is_dense)
     if is_molecule.sum() < SMALLEST_SHARE * len(inside):

@@ -61,7 +61,7 @@ def density_levels(volume: Float32[np.ndarray, "z y x"]) -> Levels:
     return Levels(solvent, noise, molecule, solvent + float(share) * (molecule - solvent))
 
 
-def solvent_level(values: Float[np.ndarray, " voxel"]) -> tuple[float, float]:
+def solvent_level(values: Float32[np.ndarray, "voxel"]) -> tuple[float, float]:
     """The solvent's most frequent density and the standard deviation of its noise, among voxels with molecule too.
 
     The noise is measured below the level, on the side that holds no molecule. The values must not all be equal.
@@ -101,7 +101,7 @@ def within_sphere(box: int) -> Bool[np.ndarray, "z y x"]:
 
 
 def _solvent(
-    ascending: Float[np.ndarray, "voxel"], sums: Float[np.ndarray, "edge"]
+    ascending: Float32[np.ndarray, "voxel"], sums: Float64[np.ndarray, "voxel1"]
 ) -> tuple[float, float]:
     """Level and noise of the solvent, from sorted densities and their cumulative sums."""
     solvent = _most_frequent(ascending, sums)
