@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from db.models.jobs import Job
 from db.models.projects import Project
 from db.repository import attempts, rows
@@ -11,9 +13,10 @@ from webapp.at_work import AtWork, Care, Desk, time_of_day
 from webapp.care_here import CareHere
 from webapp.care_slurm import CareAtSlurm
 from webapp.launch import processes
+from webapp.launch.processes import Found
 from webapp.launch.slurm import Slurm, SlurmUnavailable
 from webapp.launch.slurm_text import SlurmJob
-from webapp.office import Office
+from webapp.office import Office, OfficeLost
 
 LOG = logging.getLogger("halfmap.supervisor")
 
@@ -52,13 +55,22 @@ class Caretaker:
             ]
         queue = self._queue() if any(one.attempt.slurm_id for one in found) else None
         for one in found:
-            care = self.care_of(one.attempt.id)
-            end_reason = self._desk.take_news(one, care)
-            if one.attempt.launcher == "slurm":
-                self._there.look(one, care, queue, end_reason)
-            else:
-                self._here.look(one, care, living.get(one.launch_id, []), end_reason)
+            try:
+                self._look(one, queue, living.get(one.launch_id, []))
+            except (OfficeLost, SQLAlchemyError):
+                raise
+            except Exception:  # whatever is wrong with one job, the others are looked after
+                LOG.exception("%s of %s cannot be looked after", one.job.name, one.project.name)
         self._forget({one.attempt.id for one in found})
+
+    def _look(self, one: AtWork, queue: Mapping[int, SlurmJob] | None, found: list[Found]) -> None:
+        """One look at a job."""
+        care = self.care_of(one.attempt.id)
+        end_reason = self._desk.take_news(one, care)
+        if one.attempt.launcher == "slurm":
+            self._there.look(one, care, queue, end_reason)
+        else:
+            self._here.look(one, care, found, end_reason)
 
     def care_of(self, attempt_id: int) -> Care:
         """What is remembered of an attempt; at the first look, that there was news just now."""

@@ -86,6 +86,12 @@ class Supervisor:
                 said = "" if self.cycle() else "another supervisor has the office; waiting for it"
             except OperationalError as error:
                 said = f"the database does not answer: {error.orig}"
+            except (
+                Exception
+            ) as error:  # jobs depend on the supervisor: it goes on, and says what is wrong
+                said = f"{type(error).__name__}: {error}"
+                if said != trouble:
+                    LOG.exception("a round was not finished")
             if said and said != trouble:
                 LOG.warning("%s", said)
             trouble = said

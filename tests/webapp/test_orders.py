@@ -55,6 +55,7 @@ def test_a_launch_begins_once(small_set: SmallSet, tmp_path: Path) -> None:
     assert processes.wait_gone(one.launch_id, 5)
 
 
+@pytest.mark.slow
 def test_stop_after_this_iteration_keeps_it(small_set: SmallSet, tmp_path: Path) -> None:
     one = order(small_set, tmp_path / "p", maximum_iterations=50, healpix_order=2)
     job = orders.start_here(Profile(), one)

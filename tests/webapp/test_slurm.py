@@ -1,65 +1,43 @@
 """Refinements at a real Slurm: to the end, cancelled, killed by their memory limit, and on a node that goes away."""
 
-import shutil
-import uuid
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from compute.files.events import AnyEvent, End, Iteration, Phase
-from compute.files.progress import read_progress
+from db.errors import Refused
 from tests.services.slurm import SlurmService, wait_until
 from tests.webapp.conftest import SmallSet
-from webapp.launch import local, orders, processes
+from tests.webapp.supervising import Lab, laboratory
+from webapp import actions
+from webapp.launch import orders, processes
+from webapp.launch.local import Share
 from webapp.launch.profiles import Profile
-from webapp.launch.slurm import Slurm, SlurmUnavailable, judge, states_in_words
+from webapp.launch.slurm import Slurm, SlurmUnavailable
+from webapp.launch.starting import LAUNCH_ID
+
+PROFILES = {
+    "cluster": {"kind": "slurm", "partition": "short"},
+    "narrow": {"kind": "slurm", "partition": "short", "memory_GB": 0.3},
+}
 
 
-class Submitted:
-    """A refinement that was submitted in a folder of its own."""
+def client(service: SlurmService) -> Slurm:
+    return Slurm({**os.environ, **service.variables})
 
-    def __init__(
-        self,
-        service: SlurmService,
-        small: SmallSet,
-        folder: Path,
-        given: dict[str, Any] | None = None,
-        **options: object,
-    ) -> None:
-        self.slurm = Slurm({**psutil.Process().environ(), **service.variables})
-        shutil.copytree(small.folder, folder)
-        self.folder = folder / "Refine3D" / "job001"
-        self.launch_id = str(uuid.uuid4())
-        profile = Profile.model_validate(
-            {"name": "cluster", "kind": "slurm", "partition": "short", **options}
-        )
-        params = small.asking("Refine3D/job001/run", **(given or {}))
-        self.order = orders.Order(
-            self.launch_id, "refine", params, folder, self.folder, "run", local.Share(3, 1)
-        )
-        self.profile = profile
-        self.number = orders.submit(self.slurm, profile, self.order)
 
-    def events(self) -> list[AnyEvent]:
-        path = self.folder / "progress.jsonl"
-        return read_progress(path) if path.exists() else []
+@pytest.fixture
+def lab(small_set: SmallSet, tmp_path: Path, slurm_of_one_node: SlurmService) -> Iterator[Lab]:
+    """A lab whose jobs go to the cluster."""
+    options = {"slurm": client(slurm_of_one_node)}
+    with laboratory(small_set, tmp_path, profiles=PROFILES, options=options) as made:
+        yield made
 
-    def iterations(self) -> int:
-        return sum(isinstance(one, Iteration) for one in self.events())
 
-    def end(self) -> End | None:
-        last = self.events()[-1:]
-        return last[0] if last and isinstance(last[0], End) else None
-
-    def stage(self) -> str:
-        job = self.slurm.job(self.number)
-        assert job is not None
-        return job.stage
-
-    def wait_over(self, limit_s: float = 120) -> None:
-        wait_until(lambda: self.stage() not in {"waiting", "running"}, "the job is over", limit_s)
+def launch_id(lab: Lab, job_id: int) -> str:
+    return str(lab.attempts(job_id)[-1].environment[LAUNCH_ID])
 
 
 def test_everything_listens_on_loopback_only(slurm_of_one_node: SlurmService) -> None:
@@ -68,75 +46,95 @@ def test_everything_listens_on_loopback_only(slurm_of_one_node: SlurmService) ->
     assert {one.laddr.ip for one in listening} == {"127.0.0.1"}
 
 
-def test_a_refinement_of_three_processes_ends_well(
-    slurm_of_one_node: SlurmService, small_set: SmallSet, tmp_path: Path
-) -> None:
-    job = Submitted(slurm_of_one_node, small_set, tmp_path / "p")
-    again = orders.submit(job.slurm, job.profile, job.order)
-    assert again == job.number
-    wait_until(lambda: job.iterations() >= 1, "an iteration", 120)
-    shown = job.slurm.queue()[job.number]
-    assert (shown.stage, shown.nodes) == ("running", slurm_of_one_node.host)
-    assert states_in_words(shown, job.slurm.lost_nodes(shown.nodes)) == ""
-    job.wait_over()
-    ending = judge(job.end(), job.slurm.job(job.number))
-    assert ending.state == "finished"
-    assert (job.folder / "run_class001.mrc").is_file()
-    script = (job.folder / "run_submit.script").read_text()
-    assert "#SBATCH --ntasks=3" in script
-    assert "#SBATCH --account" not in script
+def test_a_refinement_of_three_processes_ends_well_and_one_is_cancelled(lab: Lab) -> None:
+    """Both at once: the node has cores for one of them, so that the other one waits at Slurm."""
+    first = lab.submit(profile="cluster")
+    second = lab.submit(profile="cluster", maximum_iterations=30)
+    reasons: set[str] = set()
+
+    def has_ended() -> bool:
+        reasons.add(lab.job(second).reason)
+        return lab.job(first).state in ("finished", "failed")
+
+    lab.until(has_ended, "the first has ended", 240)
+    job = lab.job(first)
+    assert (job.state, job.ending) == ("finished", "completed"), job.reason
+    assert lab.iterations(first) == [1, 2, 3, 4, 5]
+    assert (lab.job_folder(first) / "run_class001.mrc").is_file()
+    assert any(reason.startswith("waits at Slurm: ") for reason in reasons)
+    (attempt,) = lab.attempts(first)
+    assert attempt.slurm_id is not None and attempt.slurm_id.isdigit()
+    lab.until_iterated(second)
+    with lab.database.writing() as session:
+        actions.stop(session, second, who=None, at_once=True)
+    lab.until_ended(second)
+    job = lab.job(second)
+    assert (job.state, job.ending) == ("finished", "stopped by user"), job.reason
+    assert processes.wait_gone(launch_id(lab, second), 20)
+    assert not (lab.job_folder(second) / "run_class001.mrc").exists()
 
 
-def test_a_cancelled_refinement_says_so(
-    slurm_of_one_node: SlurmService, small_set: SmallSet, tmp_path: Path
-) -> None:
-    job = Submitted(slurm_of_one_node, small_set, tmp_path / "p")
-    wait_until(lambda: job.iterations() >= 1, "an iteration", 120)
-    job.slurm.cancel(job.number)
-    job.wait_over()
-    ending = judge(job.end(), job.slurm.job(job.number))
-    assert ending.state == "stopped"
-    assert processes.wait_gone(job.launch_id, 20)
-    assert not (job.folder / "run_class001.mrc").exists()
-    job.slurm.cancel(job.number)
+def test_a_refinement_over_its_memory_limit_says_so(lab: Lab) -> None:
+    job_id = lab.submit(profile="narrow")
+    lab.until_ended(job_id)
+    job = lab.job(job_id)
+    assert job.state == "failed"
+    assert "needed more memory than Slurm had given it" in job.reason
+    assert processes.wait_gone(launch_id(lab, job_id), 20)
 
 
-def test_a_refinement_over_its_memory_limit_says_so(
-    slurm_of_one_node: SlurmService, small_set: SmallSet, tmp_path: Path
-) -> None:
-    job = Submitted(slurm_of_one_node, small_set, tmp_path / "p", memory_GB=0.3)
-    job.wait_over()
-    shown = job.slurm.job(job.number)
-    assert shown is not None
-    ending = judge(job.end(), shown, "Go on.")
-    assert ending.state == "failed"
-    assert "memory" in ending.sentence
-    assert processes.wait_gone(job.launch_id, 20)
-
-
+@pytest.mark.slow
 def test_a_lost_node_is_told_and_its_job_is_not_started_again(
+    lab: Lab, slurm_of_one_node: SlurmService
+) -> None:
+    """Its processes live on while Slurm has given it up: nobody may go on with it until they are gone."""
+    node = slurm_of_one_node
+    job_id = lab.submit(profile="cluster", healpix_order=3, maximum_iterations=50)
+    lab.until(lambda: lab.job(job_id).state == "running", "the job runs")
+    node.lose_node()
+    for process in processes.of(launch_id(lab, job_id)):
+        if process.is_rank:
+            os.kill(process.pid, signal.SIGSTOP)
+    try:
+        told = f"node not answering: {node.host}"
+        lab.until(lambda: lab.job(job_id).reason == told, "the loss is told", 90)
+        assert lab.job(job_id).state == "running"
+        given_up = f"Slurm has lost the node {node.host}, but the job may still run."
+        lab.until(lambda: lab.job(job_id).reason == given_up, "Slurm gives the job up", 90)
+        assert processes.of(launch_id(lab, job_id))
+        processes.end(launch_id(lab, job_id), 9)
+        lab.until_ended(job_id)
+        job = lab.job(job_id)
+        assert (job.state, len(lab.attempts(job_id))) == ("failed", 1)
+        assert "The node of the job failed" in job.reason
+        with pytest.raises(Refused, match="does not answer"), lab.database.writing() as session:
+            actions.continue_job(
+                session, lab.settings, job_id, who=None, slurm=client(slurm_of_one_node)
+            )
+    finally:
+        node.start_node()
+
+
+def test_a_job_is_submitted_once(
     slurm_of_one_node: SlurmService, small_set: SmallSet, tmp_path: Path
 ) -> None:
-    long = {"healpix_order": 3, "maximum_iterations": 50}
-    job = Submitted(slurm_of_one_node, small_set, tmp_path / "p", long)
-    wait_until(lambda: any(isinstance(one, Phase) for one in job.events()), "the start", 120)
-    slurm_of_one_node.lose_node()
-    try:
-        wait_until(lambda: bool(job.slurm.lost_nodes(slurm_of_one_node.host)), "loss noticed", 60)
-        shown = job.slurm.job(job.number)
-        assert shown is not None
-        words = states_in_words(shown, job.slurm.lost_nodes(slurm_of_one_node.host))
-        assert words == f"node not answering: {slurm_of_one_node.host}"
-        wait_until(lambda: job.stage() == "failed", "Slurm gives the job up", 60)
-        gone = job.slurm.job(job.number)
-        assert gone is not None
-        assert (gone.state, gone.restarts) == ("NODE_FAIL", 0)
-        assert judge(None, gone).sentence.startswith("The node of the job failed")
-        processes.end(job.launch_id, 9)
-        assert processes.wait_gone(job.launch_id, 20)
-    finally:
-        slurm_of_one_node.start_node()
-    assert job.stage() == "failed"
+    """A second submission of the same launch, as after a crash, finds the first."""
+    slurm = client(slurm_of_one_node)
+    folder = tmp_path / "Refine3D" / "job001"
+    folder.mkdir(parents=True)
+    params = small_set.asking("Refine3D/job001/run", mpi=1)
+    order = orders.Order("once", "refine", params, tmp_path, folder, "run", Share(1, 1))
+    profile = Profile(name="cluster", kind="slurm", options=["--hold"])
+    number = orders.submit(slurm, profile, order)
+    assert orders.submit(slurm, profile, order) == number
+    shown = slurm.queue()[number]
+    assert (shown.stage, shown.reason) == ("waiting", "JobHeldUser")
+    script = (folder / "run_submit.script").read_text()
+    assert "#SBATCH --ntasks=1" in script
+    assert "#SBATCH --account" not in script
+    slurm.cancel(number)
+    wait_until(lambda: slurm.job(number).stage == "stopped", "it is cancelled")  # type: ignore[union-attr]
+    slurm.cancel(number)
 
 
 def test_a_slurm_that_is_away_is_told_apart_from_a_job_that_is(tmp_path: Path) -> None:
