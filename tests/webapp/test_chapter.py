@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compute.files.events import Start
+from compute.files.events import End
 from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
 from webapp import chapter, cli
@@ -35,7 +35,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> dict[st
     jobs = [path for path in sorted(folder.glob("*/job*")) if (path / "progress.jsonl").exists()]
     assert len(jobs) == 9
     assert {read_exit_marker(path) for path in jobs} == {"success"}
-    assert all(isinstance(read_progress(path / "progress.jsonl")[0], Start) for path in jobs)
+    assert all(isinstance(read_progress(path / "progress.jsonl")[-1], End) for path in jobs)
     assert printed.out.splitlines()[-1].startswith("The map agrees with the truth to")
     assert (folder / "story.txt").read_text() in printed.out
     return chapter.figures(folder)
