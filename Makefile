@@ -7,10 +7,10 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: setup demo chapter test test-all
 
 setup: $(STAMP)
-	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin
+	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium
 
 demo: $(STAMP)
-	@$(BIN)/halfmap demo
+	@$(BIN)/halfmap demo $(DEMO_ARGS)
 
 chapter: $(STAMP)
 	@$(BIN)/halfmap chapter

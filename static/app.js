@@ -61,13 +61,25 @@
       dot?.setAttribute('title', isLost ? 'connection lost' : 'connected')
       bar?.classList.toggle('shown', isLost)
     }
+    // The address holds all that a page shows, so it is simply opened again once the server answers.
+    let waits = false
+    function lost() {
+      shown(true)
+      if (waits) return
+      waits = true
+      setInterval(async () => {
+        try {
+          const answer = await fetch('/assets/halfmap.svg', { cache: 'no-store' })
+          if (answer.ok) location.reload()
+        } catch { /* not yet */ }
+      }, 1500)
+    }
     const known = new WeakSet()
     setInterval(() => {
       for (const document_ of window.Bokeh?.documents ?? []) {
         if (known.has(document_)) continue
         known.add(document_)
-        document_.on_event('connection_lost', () => shown(true))
-        document_.on_event('client_reconnected', () => shown(false))
+        document_.on_event('connection_lost', () => lost())
       }
     }, 500)
     addEventListener('offline', () => shown(true))

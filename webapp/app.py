@@ -101,7 +101,7 @@ class App:
 
 def make_server(app: App, link: OneTimeLink, address: str, port: int, secret: str) -> Server:
     """The server, not yet started; it answers only to its own address."""
-    pn.extension(notifications=True, reconnect=True, exception_handler=callback_failed)
+    pn.extension(notifications=True, exception_handler=callback_failed)
     use_sheet()
     handed = {"store": app.store, "threads": app.threads}
     return get_server(

@@ -17,7 +17,7 @@ from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
-from webapp import chapter, demo, doctor, relion_project, serve
+from webapp import chapter, demo_live, doctor, relion_project, serve
 from webapp.commands import acts, backup, jobs, project, service, submit
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
@@ -43,7 +43,10 @@ TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
         lambda words: serve.main(words, {name: JOBS[name] for name in queued()}),
         "open the dashboard in a browser",
     ),
-    "demo": (demo.main, "simulate, refine and judge a small set in demo/"),
+    "demo": (
+        lambda words: demo_live.main(words, {name: JOBS[name] for name in queued()}),
+        "simulate and refine a small set in demo/, live in the dashboard",
+    ),
     "chapter": (chapter.main, "from simulated micrographs to a sharpened map, in chapter/"),
     "doctor": (doctor.main, "look at the installation"),
     "project": (project.main, "make, list, show and import projects"),

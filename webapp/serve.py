@@ -4,13 +4,14 @@ import argparse
 import getpass
 import ipaddress
 import logging
+import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,14 +109,21 @@ def opened(settings: Settings) -> Database:
     return open_database(settings.database)
 
 
-def supervise(database: Database) -> subprocess.Popen[bytes] | None:
-    """A supervisor, where none is at work; it ends with the dashboard, its jobs do not."""
+def supervise(
+    database: Database, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes] | None:
+    """A supervisor, where none is at work; it ends with the dashboard, its jobs do not.
+
+    `variables` are added to its environment.
+    """
     with database.reading() as session:
         if leases.holder(session, leases.SUPERVISOR) is not None:
             return None
     return subprocess.Popen(
         [sys.executable, "-m", "webapp.cli", "supervisor"],
+        env={**os.environ, **(variables or {})},
         stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
         start_new_session=True,
     )
 
@@ -127,8 +135,9 @@ def serve(
     address: str,
     port: int,
     opens_browser: bool,
+    begin: Callable[[Store], str] | None = None,
 ) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal comes; `begin` is called first and says which page the link leads to."""
     from webapp.app import App, make_server
     from webapp.serving import OneTimeLink
 
@@ -140,6 +149,7 @@ def serve(
     link = OneTimeLink(user.name)
     server = make_server(App(store, threads), link, address, port, secret(settings))
     server.start()
+    link.target = begin(store) if begin is not None else "/"
     announce(link, address, port, opens_browser)
     loop = server.io_loop
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -29,6 +29,7 @@ class OneTimeLink(AuthProvider):
 
     def __init__(self, user: str) -> None:
         self.user = user
+        self.target = "/"
         self._token: str | None = secrets.token_urlsafe(24)
         super().__init__()
 
@@ -83,7 +84,7 @@ class OneTimeLink(AuthProvider):
                     self.finish(NO_ENTRY)
                     return
                 self.set_signed_cookie(COOKIE, provider.user, httponly=True, samesite="Lax")
-                self.redirect("/")
+                self.redirect(provider.target)
 
         return Login
 

@@ -134,8 +134,9 @@ def test_simulate_and_compare_run_in_one_process(started: Started) -> None:
 
 
 def test_the_demo_asks_for_what_its_jobs_know() -> None:
-    for name, values in (("simulate", demo.SIMULATE), ("refine", demo.REFINE)):
-        assert cli.JOBS[name][0].model_validate(values)
+    files = {"particles": "p.star", "reference": "m.mrc"}
+    for name, values in (("simulate", demo.SIMULATE), ("refine", {**demo.REFINE, **files})):
+        assert cli.JOBS[name][0].model_validate({**values, "output": "demo/run"})
 
 
 def test_the_demo_stops_at_the_first_failure(

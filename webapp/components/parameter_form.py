@@ -264,7 +264,7 @@ def _widget(name: str, info: FieldInfo) -> pn.widgets.Widget:
     if kinds and all(isinstance(kind, str) for kind in kinds):
         return pn.widgets.Select(label=text, options=list(kinds), value=default, width=260)
     if name == "gpu":
-        return pn.widgets.Select(label=text, options=gpu_choices(), value=NO_GPU, width=260)
+        return pn.widgets.Select(label=text, options=list(gpu_choices()), value=NO_GPU, width=260)
     is_long = str in (info.annotation, *kinds)
     value = "" if default is None else _plain(default)
     if is_long:

@@ -45,6 +45,8 @@ class SliceViewer(pn.viewable.Viewer):
         self._is_moving = False
         self._mapper = LinearColorMapper(palette=fixed_palette(), low=0, high=255)
         self._images = {axis: _source("image", "x", "y", "dw", "dh") for axis in AXES}
+        for axis, source in self._images.items():
+            source.name = f"slice_{axis}"
         self._outlines = {axis: _source("xs", "ys") for axis in AXES}
         self._bar = _source("x0", "x1", "y", "text")
         self._places = {axis: _source("x", "y", "text") for axis in AXES}
@@ -64,8 +66,10 @@ class SliceViewer(pn.viewable.Viewer):
             match_aspect=True,
         )
         plot.height, plot.aspect_ratio, plot.height_policy = None, 1, "auto"
-        plot.sizing_mode = "scale_width"
-        plot.max_width = 460
+        plot.sizing_mode, plot.max_width = "scale_width", 480
+        plot.axis.visible = False
+        plot.min_border = 2
+        plot.toolbar_location = None
         plot.grid.visible = False
         plot.image(
             "image", "x", "y", "dw", "dh", source=self._images[axis], color_mapper=self._mapper
@@ -124,8 +128,7 @@ class SliceViewer(pn.viewable.Viewer):
         self._pixel_size_A = pixel_size_A
         had_map = "map" in self.param.shown.objects
         present = [name for name in MAPS if name in volumes]
-        with param.parameterized.discard_events(self):
-            self.param.shown.objects = present
+        self.param.shown.objects = present
         if self.shown not in present or ("map" in present and not had_map and self.shown == "mean"):
             self.shown = present[0]
         if is_new_box:

@@ -20,6 +20,23 @@ function hasWebGL() {
   } catch { return false }
 }
 
+// NGL listens on the whole document and takes only events whose target is its canvas. Inside a shadow root the
+// document sees another target, so the canvas hands its events on itself.
+function hearInShadow(stage) {
+  const observer = stage.mouseObserver
+  const canvas = stage.viewer.renderer.domElement
+  const handlers = {
+    wheel: '_onMousewheel', mousemove: '_onMousemove', mousedown: '_onMousedown', mouseup: '_onMouseup',
+    contextmenu: '_onContextmenu', touchstart: '_onTouchstart', touchend: '_onTouchend', touchmove: '_onTouchmove',
+  }
+  for (const [kind, handler] of Object.entries(handlers)) {
+    canvas.addEventListener(kind, (event) => {
+      observer[handler](event)
+      event.stopPropagation()
+    }, { passive: false })
+  }
+}
+
 export function render({ model, el }) {
   const box = document.createElement('div')
   box.className = 'volume-box'
@@ -56,6 +73,7 @@ export function render({ model, el }) {
       await script(model.script)
       if (!stage) {
         stage = new window.NGL.Stage(box, { backgroundColor: model.backdrop, quality: 'medium' })
+        hearInShadow(stage)
         const look = new ResizeObserver(() => stage && stage.handleResize())
         look.observe(box)
         model.on('remove', () => { look.disconnect(); stage.dispose(); stage = null })
@@ -73,7 +91,7 @@ export function render({ model, el }) {
       surfaces = loaded.map(([entry, component]) => ({ component, surface: draw(entry, component) }))
       stage.tasks.onZeroOnce(() => {
         if (mine !== generation || !stage) return
-        if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.35) }
+        if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.15) }
         note.textContent = ''
         model.state = `shown ${model.maps.map((entry) => entry.name).join(', ')}`
       })

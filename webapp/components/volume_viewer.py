@@ -85,10 +85,9 @@ class VolumeViewer(pn.viewable.Viewer):
         can_overlay = {"half 1", "half 2"} <= set(urls)
         present = [name for name in CHOICES if name in urls or (name == "overlay" and can_overlay)]
         if present:
-            with param.parameterized.discard_events(self):
-                self.param.shown.objects = present
-                if self.shown not in present:
-                    self.shown = present[0]
+            self.param.shown.objects = present
+            if self.shown not in present:
+                self.shown = present[0]
         self._choose()
 
     @param.depends("shown", watch=True)

@@ -12,6 +12,7 @@ import psutil
 from compute.files.errors import InputError
 from db.folders import output_root
 from webapp.components.derived import Machine, is_matching, refine_facts
+from webapp.components.go import Go
 from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
 from webapp.components.look import Look
 from webapp.components.parameter_form import FILES, ParameterForm, is_advanced, label
@@ -111,6 +112,7 @@ class FormPage(pn.viewable.Viewer):
         self._match.on_click(lambda _: self._make_match())
         self._browser = FileBrowser(self._roots(), self._background, self._file_taken)
         self._browse_for = ""
+        self._go = Go()
         self._browser_card = card("Choose a file", self._browser, visible=False)
 
     def _roots(self) -> list[Path]:
@@ -152,6 +154,7 @@ class FormPage(pn.viewable.Viewer):
                 "Run",
                 self._summary,
                 self._command,
+                self._go,
                 pn.FlexBox(self._run, self._preset_name, self._save, align_items="center"),
             ),
             sizing_mode="stretch_width",
@@ -366,8 +369,7 @@ class FormPage(pn.viewable.Viewer):
             f'<p class="notice good">{made.name} is in the queue: '
             f'<a id="made" href="/job?id={made.id}">watch it</a></p>'
         )
-        if pn.state.location is not None:
-            pn.state.location.param.update(pathname="/job", search=f"?id={made.id}", reload=True)
+        self._go.address = f"/job?id={made.id}"
 
     def _complain(self, sentence: str) -> None:
         self._summary.object = f'<p class="notice bad" role="alert">{html.escape(sentence)}</p>'

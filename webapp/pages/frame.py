@@ -49,6 +49,8 @@ TEMPLATE = """
 <div class="lost-bar" role="alert">Connection lost, trying again. Your jobs go on running.</div>
 <div class="crumbs" role="navigation" aria-label="Path">{{ crumbs }}</div>
 <main id="content">{{ embed(roots.content) }}</main>
+{% for doc in docs %}{% for root in doc.roots %}{% if root.name != "content" %}{{ embed(root) }}{% endif %}
+{% endfor %}{% endfor %}
 {% endblock %}
 """
 
@@ -70,8 +72,10 @@ def framed(
     content: object, title: str, address: str = "", crumbs: Sequence[Crumb] = ()
 ) -> pn.Template:
     """A whole page around its content."""
-    template = pn.Template(TEMPLATE, design=Native)
+    template = pn.Template(TEMPLATE, design=Native, location=True)
     template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
+    if pn.state.notifications is not None:
+        template.add_panel("notifications", pn.state.notifications)
     template.add_variable("page_title", f"{title} · Halfmap")
     template.add_variable("theme_word", look_of_visitor().name)
     template.add_variable("navigation", _navigation(address))

@@ -1,0 +1,156 @@
+"""A real Chromium on a real `halfmap serve`, with everything that asks another host refused."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+
+WEBGL = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
+WAIT_MS = 60_000
+
+
+@dataclass(slots=True)
+class Served:
+    """A running dashboard: its address, the link that is still good, and where its files are."""
+
+    base: str
+    link: str
+    folder: Path
+    state: Any = None
+
+    @property
+    def projects(self) -> Path:
+        """Where projects get their folders."""
+        return self.folder / "halfmap"
+
+
+@dataclass
+class Recorder:
+    """What pages asked of other hosts, and what they complained of."""
+
+    base: str
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def route(self, route: Route) -> None:
+        """Let through what is ours, refuse and remember the rest."""
+        url = route.request.url
+        if urlsplit(url).netloc == urlsplit(self.base).netloc:
+            route.continue_()
+        else:
+            self.foreign.append(url)
+            route.abort()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *more: str) -> Iterator[Served]:
+    """`halfmap serve` on a free port, its database and projects in a folder."""
+    variables = {
+        **os.environ,
+        "HOME": str(folder),
+        "HALFMAP_DATABASE": str(folder / "halfmap.db"),
+        "HALFMAP_DATA_ROOTS": str(folder),
+    }
+    words = [sys.executable, "-m", "webapp.cli", "serve", "--port", "0", "--no-browser", *more]
+    errors = (folder / "serve.err").open("ab")
+    process = subprocess.Popen(
+        words, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Open http"), (folder / "serve.err").read_text()
+        link = line.split()[1]
+        yield Served(link.partition("/login")[0], link, folder)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        if process.stdout is not None:
+            process.stdout.close()
+        errors.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, for the whole test run."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(WEBGL))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A dashboard with a supervisor, for the whole test run."""
+    with serving(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(chromium: Browser, served: Served) -> Iterator[BrowserContext]:
+    """A signed-in visitor; no page may ask another host for anything or fail in its scripts."""
+    recorder = Recorder(served.base)
+    context = chromium.new_context(
+        viewport={"width": 1400, "height": 1000}, storage_state=served.state
+    )
+    context.set_default_timeout(WAIT_MS)
+    context.route("**/*", recorder.route)
+    context.on("weberror", lambda error: recorder.errors.append(str(error.error)))
+    context.add_cookies([{"name": "theme", "value": "light", "url": served.base}])
+    if served.state is None:
+        page = context.new_page()
+        page.goto(served.link)
+        served.state = context.storage_state()
+        page.close()
+    yield context
+    context.close()
+    assert recorder.foreign == []
+    assert recorder.errors == []
+
+
+@pytest.fixture
+def page(visit: BrowserContext) -> Page:
+    """A page of the visitor's."""
+    return visit.new_page()
+
+
+def ready(page: Page) -> None:
+    """Wait until a page is drawn and its connection stands."""
+    page.wait_for_function("window.Bokeh && Bokeh.documents.some(d => d.roots().length > 0)")
+    page.locator(".dot").wait_for(state="attached")
+
+
+def source(page: Page, name: str) -> dict[str, list[Any]]:
+    """The columns of a plot's source as the browser holds them."""
+    return page.evaluate(
+        """(name) => {
+          for (const document_ of Bokeh.documents) {
+            for (const model of document_._all_models.values()) {
+              if (model.type === 'ColumnDataSource' && model.name === name) {
+                const plain = {}
+                for (const [key, values] of Object.entries(Object.fromEntries(
+                    model.data instanceof Map ? model.data : Object.entries(model.data)))) {
+                  plain[key] = Array.from(values, (v) => Number.isNaN(v) ? null
+                    : ArrayBuffer.isView(v) ? Array.from(v) : v)
+                }
+                return plain
+              }
+            }
+          }
+          return null
+        }""",
+        name,
+    )
