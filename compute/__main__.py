@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from compute.parallel import Team
+    from compute.params.option import JobParams
     from compute.params.refine import RefineParams
 
 PR_SET_PDEATHSIG = 1
@@ -98,12 +99,22 @@ def run_job(description: dict[str, Any]) -> int:
         if job in TOOLS:
             importlib.import_module(f"compute.jobs.{job}").run(params)
         else:
-            from compute.jobs import plain
-
-            plain.run(job, params)
+            return _plain(job, params)
         return 0
     known = ", ".join(["refine", *PLAIN_JOBS, *TOOLS])
     raise ValueError(f"the job '{job}' is not known: use one of {known}")
+
+
+def _plain(job: str, params: "JobParams") -> int:
+    """The exit status of a job of one process, which says and records itself why it fails."""
+    from compute.jobs import plain, voice
+
+    plain.check_folder(job, params)
+    try:
+        plain.run(job, params)
+    except BaseException as error:
+        return voice.exit_status(error)
+    return 0
 
 
 def checked(model: type[Params], values: dict[str, Any]) -> Params:

@@ -1,6 +1,7 @@
 """The `halfmap` command."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -103,7 +104,13 @@ def queued() -> dict[str, type[JobParams]]:
 
 def main() -> None:
     """Run the command line of this process and leave with its exit status."""
-    sys.exit(command(sys.argv[1:]))
+    try:
+        status = command(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)
 
 
 def command(words: Sequence[str]) -> int:

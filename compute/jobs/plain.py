@@ -35,10 +35,7 @@ def run(job: str, params: JobParams) -> None:
 
     The job's module has `run(params, voice) -> Result`. It starts to write only when its input has been checked.
     """
-    folder = JobFolder(Path(str(params.model_dump()["output"])).parent)
-    if owner := foreign_owner(folder, job):
-        sentence = f"the folder {folder.path} holds a job of another kind ({owner}): give this one a folder of its own"
-        raise InputError(sentence)
+    folder = check_folder(job, params)
     module = importlib.import_module(f"compute.jobs.{job}")
     started = time.perf_counter()
     with speaking(folder) as voice:
@@ -59,6 +56,15 @@ def run(job: str, params: JobParams) -> None:
                 outputs=list(result.outputs),
             )
         )
+
+
+def check_folder(job: str, params: JobParams) -> JobFolder:
+    """The folder of a job's output; InputError where it belongs to a job of another kind."""
+    folder = JobFolder(Path(str(params.model_dump()["output"])).parent)
+    if owner := foreign_owner(folder, job):
+        sentence = f"the folder {folder.path} holds a job of another kind ({owner}): give this one a folder of its own"
+        raise InputError(sentence)
+    return folder
 
 
 def foreign_owner(folder: JobFolder, job: str) -> str:
