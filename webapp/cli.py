@@ -166,7 +166,8 @@ def start(name: str, params: JobParams) -> int:
     folder = Path(str(asked["output"])).parent
     job_id = local.new_job_id()
     job_file = local.write_job(folder, name, asked, job_id)
-    variables = local.environment(dict(os.environ), job_id, share.threads)
+    threads = local.library_threads(name, share.threads)
+    variables = local.environment(dict(os.environ), job_id, threads)
     words = local.command(job_file, share.ranks)
     if name in WITHOUT_FOLDER:
         return local.run(words, variables)

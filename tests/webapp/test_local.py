@@ -151,3 +151,8 @@ def test_stop_signals_reach_every_process(
         process.kill()
         process.wait()
     assert len(list(tmp_path.glob("stopped_*"))) == ranks
+
+
+def test_libraries_leave_the_cores_to_a_job_that_shares_them_out_itself() -> None:
+    assert local.library_threads("extract", 8) == 1
+    assert local.library_threads("refine", 8) == 8

@@ -29,6 +29,11 @@ class Order:
     gpus: int = 0
 
 
+def library_threads(order: Order) -> int:
+    """The threads of libraries in each process of an ordered job."""
+    return local.library_threads(order.job, order.share.threads)
+
+
 def prepared(profile: Profile, order: Order) -> tuple[list[str], list[str]]:
     """The words of the kept job and those of one of its processes, after its file has been written."""
     share = order.share
@@ -47,7 +52,7 @@ def start_here(
     kept, _ = prepared(profile, order)
     return keeper.start(
         in_shell(profile, kept),
-        {**local.environment(base, order.launch_id, order.share.threads), **profile.environment},
+        {**local.environment(base, order.launch_id, library_threads(order)), **profile.environment},
         order.directory,
         order.folder / keeper.PRINTED,
     )
@@ -67,5 +72,5 @@ def submit(slurm: Slurm, profile: Profile, order: Order) -> int:
         ) from None
     demand = Demand(order.share.ranks, order.share.threads, order.gpus)
     text = script(profile, demand, kept, rank, template)
-    threads = local.environment({}, order.launch_id, order.share.threads)
+    threads = local.environment({}, order.launch_id, library_threads(order))
     return slurm.submit(profile, order.launch_id, order.folder, order.directory, text, threads)
