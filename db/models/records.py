@@ -33,6 +33,8 @@ class IterationRow(Base):
     resolution_fsc0143_A: Mapped[float | None]
     best_resolution_A: Mapped[float | None]
     is_solvent_corrected: Mapped[bool]
+    fsc_mask: Mapped[str | None] = mapped_column(String(20))
+    resolution_unmasked_A: Mapped[float | None]
     has_dip: Mapped[bool]
     resolution_after_dip_A: Mapped[float | None]
     iterations_without_gain: Mapped[int]
@@ -87,6 +89,7 @@ class IterationCurves(Base):
         ForeignKey("iterations.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     fsc: Mapped[list[float | None]] = mapped_column(Packed)
+    fsc_unmasked: Mapped[list[float | None] | None] = mapped_column(Packed)
     ssnr: Mapped[list[float | None]] = mapped_column(Packed)
     noise_power: Mapped[list[dict[str, Any]]] = mapped_column(Packed)
     orientability: Mapped[list[float | None]] = mapped_column(Packed)

@@ -52,7 +52,7 @@ def curves(session: Session, job_id: int, iteration: int) -> IterationCurves:
 
 
 def curve(session: Session, job_id: int, name: str) -> Mapping[int, Any]:
-    """One curve (`fsc`, `ssnr`, `noise_power`, `orientability`, `orientations`) of every iteration of a job.
+    """One curve (`fsc`, `fsc_unmasked`, `ssnr`, `noise_power`, `orientability` …) of every iteration of a job.
 
     Shell i of a curve lies at the frequency i / `extent_A` of its iteration's row.
     """

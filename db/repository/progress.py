@@ -16,6 +16,7 @@ from db.words import State
 CURVES = frozenset(
     {
         "fsc",
+        "fsc_unmasked",
         "ssnr",
         "noise_power",
         "orientability",
