@@ -29,6 +29,8 @@ from tests.webapp.components.rows import curve, iteration, start
 ITERATIONS, BOX, PIXEL_SIZE_A = 40, 256, 1.0
 REPEATS = 7
 SLICES = 20
+Z_HANDLE = 5
+"""The sliders before it: iteration, both ends of the contrast, X and Y."""
 SLICE_COUNTER = """
 () => { window.slicesSeen = 0
   for (const document_ of Bokeh.documents) for (const model of document_._all_models.values())
@@ -95,7 +97,7 @@ def load_seconds(page: Page, url: str) -> float:
 
 def slice_milliseconds(page: Page) -> list[float]:
     """From a key on the slider until the browser holds the new slice."""
-    handle = page.locator(".noUi-handle").last
+    handle = page.locator(".noUi-handle").nth(Z_HANDLE)
     handle.focus()
     page.evaluate(SLICE_COUNTER)
     found = []
