@@ -12,25 +12,18 @@ import numpy as np
 import torch
 
 from compute.convergence import schedule
-from compute.convergence.limits import reported_A
 from compute.convergence.resolution import ssnr_from_fsc
 from compute.convergence.state import Settings, State
 from compute.jobs.half_images import is_handed_out
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
+from compute.jobs.refine_fsc import Comparison
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_maps import (
-    common_envelope,
-    joined_map,
-    joined_sums,
-    masked_curves,
-    unmasked_curve,
-)
+from compute.jobs.refine_maps import joined_map, joined_sums
 from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
-from compute.maximisation.reconstruct import fsc_of_halves
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator
@@ -54,6 +47,7 @@ class Refinement:
     ) -> None:
         self.params, self.inputs, self.team, self.settings = params, inputs, team, settings
         self.exchange = exchange or Exchange()
+        self.comparison = Comparison(params, inputs, team, settings, self.exchange)
         self.group = parse_symmetry(params.symmetry)
         self.imagings = make_imagings(
             inputs.particles, params, inputs.box, inputs.pixel_size_A, torch.device("cpu")
@@ -126,13 +120,13 @@ class Refinement:
         if state.has_converged:
             progress.unfiltered = self.team.call_heads("unfiltered_map")
         self._join_low_resolution(before.state)
-        self._compare_halves(progress)
+        self.comparison.compare(progress)
         progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
         joined: Accumulator | None = None
         if progress.state.has_converged:
-            self._judge_final_maps(progress)
+            self.comparison.judge_final_maps(progress)
             joined = joined_sums(self.team, self.params.padding, self.inputs.box)
         self.team.call("release")
         if joined is not None:
@@ -237,58 +231,6 @@ class Refinement:
         if shell > 0:
             first, second = self.team.call_heads("low_resolution_part", shell=shell)
             self.team.call_heads("join", average=(first + second) / 2)
-
-    def _compare_halves(self, progress: Progress) -> None:
-        """The FSC of the two halves, and what the schedule makes of it."""
-        shells = self.inputs.box // 2 + 1
-        first, second = (
-            torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
-        )
-        curve = fsc_of_halves(first, second, shells).numpy()
-        progress.curves = {"unmasked": curve}
-        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
-        curves = self._masked_curves(progress)
-        progress.curves.update(curves)
-        curve = curves.get("corrected", curve)
-        iteration = progress.state.iteration
-        curve = self.exchange.fsc(iteration, curve)
-        state = schedule.after_fsc(progress.state, self.settings, curve)
-        progress.state = self.exchange.state(iteration, "fsc", state)
-
-    def _masked_curves(self, progress: Progress) -> dict[str, np.ndarray]:
-        """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.
-
-        The maps are unfiltered, in the final iteration those that are written; nothing but the curves is used further.
-        """
-        params = self.params
-        is_given = params.solvent_correct_fsc and self.inputs.mask is not None
-        if not is_given and not params.adaptive_solvent:
-            return {}
-        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
-        if is_given:
-            progress.unfiltered = maps
-        mask = (
-            self.inputs.mask
-            if is_given
-            else common_envelope(maps, self.inputs, params, progress.state)
-        )
-        if mask is None:
-            return {}
-        progress.fsc_mask = "given" if is_given else "envelope"
-        progress.envelope = None if is_given or not progress.state.has_converged else mask
-        return masked_curves(maps, mask, self.inputs, progress.state.accumulation_size // 2 + 1)
-
-    def _judge_final_maps(self, progress: Progress) -> None:
-        """What is reported at the end: the FSC of the half-maps that are written, which know nothing of the join.
-
-        A curve corrected for a mask is that of these maps already.
-        """
-        curve = unmasked_curve(progress.unfiltered)
-        progress.curves["unmasked"] = curve
-        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
-        if "corrected" not in progress.curves:
-            state = schedule.after_final_maps(progress.state, self.settings, curve)
-            progress.state = self.exchange.state(state.iteration, "final maps", state)
 
     def _new_maps(self, progress: Progress) -> None:
         """Each half's next reference, or in the final iteration its filtered half-map."""

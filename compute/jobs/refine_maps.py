@@ -1,17 +1,12 @@
-"""Maps and curves that the leader of a refinement makes from what both halves send it."""
+"""The map of all images, which the leader of a refinement makes from the sums of both halves."""
 
 import numpy as np
 import torch
 
-from compute.convergence.state import State
-from compute.jobs.refine_inputs import Inputs
 from compute.maximisation import prior
 from compute.maximisation.reconstruct import reconstruct
-from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import Team
-from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator, empty_accumulator
-from compute.signal.fsc import corrected_fsc, fsc
 
 # Planes of the halves' sums that travel at once.
 SLAB_PLANES = 32
@@ -35,37 +30,3 @@ def joined_map(
     volume = reconstruct(joined, box, signal, minimum_shell).numpy()
     coverage = prior.fourier_coverage(joined, signal).numpy()
     return volume, {"noise": noise.numpy(), "signal": signal.numpy(), "coverage": coverage}
-
-
-def common_envelope(
-    maps: list[np.ndarray], inputs: Inputs, params: RefineParams, state: State
-) -> np.ndarray | None:
-    """The molecule's envelope in the mean of both halves' unregularised maps; None where nothing stands out."""
-    mean = torch.from_numpy(maps[0] + maps[1]) / 2
-    diameter_A, edge_px = params.particle_diameter_A, params.mask_edge_px
-    found = molecular_envelope(mean, inputs.pixel_size_A, state.resolution_A, diameter_A, edge_px)
-    return None if found is None else found.numpy()
-
-
-def unmasked_curve(maps: list[np.ndarray]) -> np.ndarray:
-    """FSC per shell of the half-maps as they are."""
-    first, second = (torch.fft.rfftn(torch.from_numpy(one)) for one in maps)
-    return fsc(first, second, len(maps[0]) // 2 + 1).numpy()
-
-
-def masked_curves(
-    maps: list[np.ndarray], mask: np.ndarray, inputs: Inputs, shells: int
-) -> dict[str, np.ndarray]:
-    """FSC of the unregularised half-maps within the mask: masked, phase-randomised, and corrected by it.
-
-    The corrected curve is 0 from shell `shells` on, where no image was put back.
-    """
-    first, second = (torch.from_numpy(one) for one in maps)
-    found = corrected_fsc(first, second, torch.from_numpy(mask), inputs.pixel_size_A, inputs.seed)
-    corrected = found.corrected.numpy().copy()
-    corrected[shells:] = 0.0
-    return {
-        "masked": found.masked.numpy(),
-        "randomised": found.randomised.numpy(),
-        "corrected": corrected,
-    }

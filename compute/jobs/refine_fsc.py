@@ -1,0 +1,101 @@
+"""The agreement of a refinement's two halves: where it is measured, and what is said of it at the end."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from compute.convergence import schedule
+from compute.convergence.limits import reported_A
+from compute.convergence.state import Settings, State
+from compute.jobs.refine_inputs import Inputs
+from compute.jobs.refine_progress import Exchange, Progress
+from compute.maximisation.reconstruct import fsc_of_halves
+from compute.maximisation.solvent import molecular_envelope
+from compute.parallel import Team
+from compute.params.refine import RefineParams
+from compute.signal.fsc import corrected_fsc, fsc
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Compares the halves of a refinement."""
+
+    params: RefineParams
+    inputs: Inputs
+    team: Team
+    settings: Settings
+    exchange: Exchange
+
+    def compare(self, progress: Progress) -> None:
+        """The FSC of the two halves, and what the schedule makes of it."""
+        first, second = (
+            torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
+        )
+        curve = fsc_of_halves(first, second, self.inputs.box // 2 + 1).numpy()
+        self._set_unmasked(progress, curve)
+        progress.curves |= self._masked(progress)
+        iteration = progress.state.iteration
+        curve = self.exchange.fsc(iteration, progress.curves.get("corrected", curve))
+        state = schedule.after_fsc(progress.state, self.settings, curve)
+        progress.state = self.exchange.state(iteration, "fsc", state)
+
+    def judge_final_maps(self, progress: Progress) -> None:
+        """What is reported at the end: the FSC of the half-maps that are written, which know nothing of the join.
+
+        A curve corrected for a mask is that of these maps already.
+        """
+        first, second = (torch.fft.rfftn(torch.from_numpy(one)) for one in progress.unfiltered)
+        curve = fsc(first, second, self.inputs.box // 2 + 1).numpy()
+        self._set_unmasked(progress, curve)
+        if "corrected" not in progress.curves:
+            state = schedule.after_final_maps(progress.state, self.settings, curve)
+            progress.state = self.exchange.state(state.iteration, "final maps", state)
+
+    def _set_unmasked(self, progress: Progress, curve: np.ndarray) -> None:
+        progress.curves["unmasked"] = curve
+        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
+
+    def _masked(self, progress: Progress) -> dict[str, np.ndarray]:
+        """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.
+
+        The maps are unfiltered, in the final iteration those that are written; nothing but the curves is used further.
+        """
+        is_given = self.params.solvent_correct_fsc and self.inputs.mask is not None
+        if not is_given and not self.params.adaptive_solvent:
+            return {}
+        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
+        if is_given:
+            progress.unfiltered = maps
+        mask = self.inputs.mask if is_given else self._envelope(maps, progress.state)
+        if mask is None:
+            return {}
+        progress.fsc_mask = "given" if is_given else "envelope"
+        progress.envelope = None if is_given or not progress.state.has_converged else mask
+        return self._curves_inside(maps, mask, progress.state.accumulation_size // 2 + 1)
+
+    def _envelope(self, maps: list[np.ndarray], state: State) -> np.ndarray | None:
+        """The molecule's envelope in the mean of both halves' maps; None where nothing stands out."""
+        mean = torch.from_numpy(maps[0] + maps[1]) / 2
+        diameter_A, edge_px = self.params.particle_diameter_A, self.params.mask_edge_px
+        pixel_A = self.inputs.pixel_size_A
+        found = molecular_envelope(mean, pixel_A, state.resolution_A, diameter_A, edge_px)
+        return None if found is None else found.numpy()
+
+    def _curves_inside(
+        self, maps: list[np.ndarray], mask: np.ndarray, shells: int
+    ) -> dict[str, np.ndarray]:
+        """FSC of the maps within the mask: masked, phase-randomised, and corrected by it.
+
+        The corrected curve is 0 from shell `shells` on, where no image was put back.
+        """
+        first, second = (torch.from_numpy(one) for one in maps)
+        pixel_A, seed = self.inputs.pixel_size_A, self.inputs.seed
+        found = corrected_fsc(first, second, torch.from_numpy(mask), pixel_A, seed)
+        corrected = found.corrected.numpy().copy()
+        corrected[shells:] = 0.0
+        return {
+            "masked": found.masked.numpy(),
+            "randomised": found.randomised.numpy(),
+            "corrected": corrected,
+        }
