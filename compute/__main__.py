@@ -15,7 +15,6 @@ from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from compute.parallel import Team
-    from compute.params.option import JobParams
     from compute.params.refine import RefineParams
 
 PR_SET_PDEATHSIG = 1
@@ -51,7 +50,9 @@ def main(arguments: list[str]) -> int:
     for number in STOPS:
         signal.signal(number, _stop)
     try:
-        return run_job(read_job(Path(arguments[0])))
+        description = read_job(Path(arguments[0]))
+        is_plain = description.get("job") in PLAIN_JOBS
+        return _run_plain(description) if is_plain else run_job(description)
     except ValueError as error:
         print(f" ERROR: {error}", file=sys.stderr)
         return UNUSABLE
@@ -89,32 +90,38 @@ def read_job(path: Path) -> dict[str, Any]:
 
 
 def run_job(description: dict[str, Any]) -> int:
-    """Run the job on this rank; ValueError for parameters that cannot be used."""
+    """Run the job on this rank; ValueError for parameters that cannot be used, and what a job of one process raises."""
     job, values = description.get("job"), description.get("params", {})
     if job == "refine":
         return _refine(values, str(description.get("job_id") or ""))
-    if job in TOOLS or job in PLAIN_JOBS:
-        name = job.replace("_", " ").title().replace(" ", "") + "Params"
-        params = checked(getattr(importlib.import_module(f"compute.params.{job}"), name), values)
-        if job in TOOLS:
-            importlib.import_module(f"compute.jobs.{job}").run(params)
-        else:
-            return _plain(job, params)
+    if job in TOOLS:
+        importlib.import_module(f"compute.jobs.{job}").run(_parameters(job, values))
+        return 0
+    if job in PLAIN_JOBS:
+        from compute.jobs import plain
+
+        plain.run(job, _parameters(job, values))
         return 0
     known = ", ".join(["refine", *PLAIN_JOBS, *TOOLS])
     raise ValueError(f"the job '{job}' is not known: use one of {known}")
 
 
-def _plain(job: str, params: "JobParams") -> int:
-    """The exit status of a job of one process, which says and records itself why it fails."""
+def _parameters(job: str, values: dict[str, Any]) -> Any:
+    """The parameters of a job, from the module of its name."""
+    name = job.replace("_", " ").title().replace(" ", "") + "Params"
+    return checked(getattr(importlib.import_module(f"compute.params.{job}"), name), values)
+
+
+def _run_plain(description: dict[str, Any]) -> int:
+    """The exit status of a job of one process, which says and records itself why it fails once it has its folder."""
     from compute.jobs import plain, voice
 
-    plain.check_folder(job, params)
+    job, values = description["job"], description.get("params", {})
+    plain.check_folder(job, _parameters(job, values))
     try:
-        plain.run(job, params)
+        return run_job(description)
     except BaseException as error:
         return voice.exit_status(error)
-    return 0
 
 
 def checked(model: type[Params], values: dict[str, Any]) -> Params:
