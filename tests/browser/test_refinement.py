@@ -124,7 +124,7 @@ def test_every_cell_of_the_iteration_table_is_what_was_reported(page: Page, run:
     table = page.get_by_role("table", name="iterations")
     expect(table).to_be_visible()
     rows = run.iterations
-    assert table.locator("tbody tr").count() == len(rows)
+    expect(table.locator("tbody tr")).to_have_count(len(rows))
     figures = {
         "resolution_0143": ("resolution_fsc0143_A", 2),
         "resolution_05": ("resolution_fsc05_A", 2),
