@@ -86,20 +86,20 @@ def _result(seconds: float) -> str:
     """What a finished demo has shown, as lines for the terminal."""
     truth = json.loads((RESULT / "truth.json").read_text())["crossings"]["0.5"]
     halves = json.loads((RESULT / "halves.json").read_text())["crossings"]["0.143"]
-    unmasked_A = next(
+    reported_A = next(
         event.resolution_A
         for event in reversed(read_progress(ROOT.parent / "progress.jsonl"))
         if isinstance(event, End)
     )
-    return verdict(truth, halves, unmasked_A, seconds)
+    return verdict(truth, halves, reported_A, seconds)
 
 
 def verdict(
-    truth: dict[str, float], halves: dict[str, float], unmasked_A: float | None, seconds: float
+    truth: dict[str, float], halves: dict[str, float], reported_A: float | None, seconds: float
 ) -> str:
     """The resolution that the half-maps claim beside the one that the truth confirms, and where to go from here.
 
-    truth, halves: shell and resolution_A of the last shell above FSC 0.5 and 0.143. unmasked_A: what the log says.
+    truth, halves: shell and resolution_A of the last shell above FSC 0.5 and 0.143. reported_A: what the log says.
     """
     apart = round(abs(truth["shell"] - halves["shell"]))
     if apart <= 1:
@@ -110,7 +110,11 @@ def verdict(
         judged = (
             f"The halves claim {apart} shells more than the truth confirms, which should not be."
         )
-    said = "" if unmasked_A is None else f" Without the sphere, as in the log: {unmasked_A:.2f} Å."
+    said = (
+        ""
+        if reported_A is None
+        else f" Inside its own envelope, as in the log: {reported_A:.2f} Å."
+    )
     return (
         f"\nResolution inside the particle (a sphere of {DIAMETER_A:g} Å):\n"
         f"   claimed by the half-maps (FSC 0.143): {halves['resolution_A']:.2f} Å, shell {halves['shell']:g}\n"
