@@ -3,8 +3,7 @@
 Everything is asked for in the name of one user, whose role in the project is checked each time.
 """
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -13,9 +12,8 @@ from compute.files.events import Output
 from compute.files.mrc import MapFile, read_map
 from compute.params.option import JobParams
 from db.errors import NotFound
-from db.models.jobs import Attempt, Job, Node
+from db.models.jobs import Job, Node
 from db.models.projects import Project
-from db.models.queue import Machine
 from db.repository import (
     attempts,
     jobs,
@@ -28,56 +26,12 @@ from db.repository import (
     queue,
 )
 from db.session import Database
-from db.words import ENDED, Role, State
+from db.words import Role
 from webapp import actions
 from webapp.maps import MapCache
-from webapp.options import stem
 from webapp.records import JobRecords, RecordReader
 from webapp.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as its page shows it."""
-
-    job: Job
-    project: Project
-    author: str
-    role: Role
-    attempts: Sequence[Attempt] = ()
-    inputs: Sequence[nodes.InputLine] = ()
-    outputs: Sequence[Node] = ()
-
-    @property
-    def folder(self) -> Path:
-        """Where the job's files are."""
-        return Path(self.project.folder) / self.job.folder
-
-    @property
-    def root(self) -> Path:
-        """Folder and first part of the names of the job's files."""
-        return Path(self.project.folder) / str(self.job.parameters.get("output", ""))
-
-    @property
-    def title(self) -> str:
-        """What people call the job."""
-        words = self.job.title or self.job.alias or ""
-        return f"Job {self.job.number}" + (f" · {words}" if words else "")
-
-    @property
-    def can_edit(self) -> bool:
-        """Whether the user may change the job."""
-        return self.role in (Role.EDITOR, Role.OWNER)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueView:
-    """Who holds what, who waits and why."""
-
-    running: Sequence[overview.JobLine]
-    waiting: Sequence[overview.JobLine]
-    machines: Sequence[tuple[Machine, Sequence[machines.Held]]]
-    pause: str | None
+from webapp.views import JobView, QueueView
 
 
 @dataclass(slots=True)
@@ -290,30 +244,6 @@ class Store:
 
 def _demo_folder(number: int) -> str:
     return "demo" if number == 1 else f"demo{number}"
-
-
-def can_stop(view: JobView) -> bool:
-    """Whether there is something to stop."""
-    return view.can_edit and view.job.state in (State.WAITING, State.STARTING, State.RUNNING)
-
-
-def can_continue(view: JobView, records: JobRecords) -> bool:
-    """Whether the job can go on after an iteration."""
-    newest = records.newest
-    has_rest = newest is not None and not newest.is_final
-    return view.can_edit and view.job.type == "refine" and view.job.state in ENDED and has_rest
-
-
-def command_line(job_type: str, parameters: Mapping[str, Any]) -> str:
-    """The command that asks for the same as a form."""
-    words = ["halfmap", job_type]
-    for name, value in parameters.items():
-        option = "--" + stem(name).replace("_", "-")
-        if isinstance(value, bool):
-            words.append(option if value else "--no-" + option.lstrip("-"))
-        elif value is not None:
-            words += [option, str(value)]
-    return shlex.join(words)
 
 
 def check_inside(folder: Path, name: str) -> Path:

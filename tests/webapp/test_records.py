@@ -8,9 +8,10 @@ from compute.files.mrc import read_map, write_map
 from compute.files.progress import ProgressWriter
 from db.errors import NotFound
 from tests.webapp.components.rows import iteration, start
+from webapp.command_line import command_line
 from webapp.maps import MapCache
 from webapp.records import RecordReader
-from webapp.store import check_inside, command_line
+from webapp.store import check_inside
 
 
 def test_records_are_read_as_they_are_written(tmp_path: Path) -> None:

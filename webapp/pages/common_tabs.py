@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from compute.files.events import Heartbeat
 from compute.params.option import JobParams
+from webapp.command_line import command_line
 from webapp.components.log_view import LogView, last_lines
 from webapp.components.look import Look, Plot, dress_legend, hover, known, new_figure, sources
 from webapp.components.table import Table
@@ -16,7 +17,7 @@ from webapp.options import details, stem
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.shown import Shown
-from webapp.store import Store, command_line
+from webapp.store import Store
 
 KINDS = {
     ".mrc": "map",

@@ -11,6 +11,7 @@ import psutil
 
 from compute.files.errors import InputError
 from db.folders import output_root
+from webapp.command_line import command_line
 from webapp.components.derived import Machine, is_matching, refine_facts
 from webapp.components.go import Go
 from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
@@ -21,7 +22,7 @@ from webapp.options import details
 from webapp.pages.background import Background
 from webapp.pages.browser import FileBrowser
 from webapp.pages.frame import card
-from webapp.store import Store, command_line
+from webapp.store import Store
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "refine": {

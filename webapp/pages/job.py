@@ -15,7 +15,8 @@ from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
 from webapp.pages.shown import Shown
 from webapp.records import JobRecords
-from webapp.store import JobView, Store
+from webapp.store import Store
+from webapp.views import JobView
 
 POLL_MS = 1000
 PLOTS = frozenset({"overview", "fsc", "orientations", "map", "particles", "resources"})

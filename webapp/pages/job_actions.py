@@ -8,7 +8,8 @@ import panel as pn
 from compute.files.errors import InputError
 from db.words import State
 from webapp.pages.shown import Shown
-from webapp.store import Store, can_continue, can_stop
+from webapp.store import Store
+from webapp.views import can_continue, can_stop
 
 NEXT_STEPS = {
     "refine": (

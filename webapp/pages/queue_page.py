@@ -13,7 +13,8 @@ from webapp.components.headline import duration
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
-from webapp.store import QueueView, Store
+from webapp.store import Store
+from webapp.views import QueueView
 
 POLL_MS = 2000
 JOBS = [

@@ -8,7 +8,7 @@ from compute.files.events import Iteration
 from webapp.components.fsc_plot import Limits
 from webapp.components.headline import nyquist_A
 from webapp.records import JobRecords
-from webapp.store import JobView
+from webapp.views import JobView
 
 
 @dataclass(frozen=True, slots=True)

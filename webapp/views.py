@@ -1,0 +1,68 @@
+"""What pages show of a job and of the queue, and what may be asked of a job in its present state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.models.jobs import Attempt, Job, Node
+from db.models.projects import Project
+from db.models.queue import Machine
+from db.repository import machines, nodes, overview
+from db.words import ENDED, Role, State
+from webapp.records import JobRecords
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its page shows it."""
+
+    job: Job
+    project: Project
+    author: str
+    role: Role
+    attempts: Sequence[Attempt] = ()
+    inputs: Sequence[nodes.InputLine] = ()
+    outputs: Sequence[Node] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the job's files are."""
+        return Path(self.project.folder) / self.job.folder
+
+    @property
+    def root(self) -> Path:
+        """Folder and first part of the names of the job's files."""
+        return Path(self.project.folder) / str(self.job.parameters.get("output", ""))
+
+    @property
+    def title(self) -> str:
+        """What people call the job."""
+        words = self.job.title or self.job.alias or ""
+        return f"Job {self.job.number}" + (f" · {words}" if words else "")
+
+    @property
+    def can_edit(self) -> bool:
+        """Whether the user may change the job."""
+        return self.role in (Role.EDITOR, Role.OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """Who holds what, who waits and why."""
+
+    running: Sequence[overview.JobLine]
+    waiting: Sequence[overview.JobLine]
+    machines: Sequence[tuple[Machine, Sequence[machines.Held]]]
+    pause: str | None
+
+
+def can_stop(view: JobView) -> bool:
+    """Whether there is something to stop."""
+    return view.can_edit and view.job.state in (State.WAITING, State.STARTING, State.RUNNING)
+
+
+def can_continue(view: JobView, records: JobRecords) -> bool:
+    """Whether the job can go on after an iteration."""
+    newest = records.newest
+    has_rest = newest is not None and not newest.is_final
+    return view.can_edit and view.job.type == "refine" and view.job.state in ENDED and has_rest
