@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,15 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
+from compute.files.events import Iteration
+from compute.files.progress import read_progress
+from tests.data import particle_set
+
 WEBGL = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
 WAIT_MS = 60_000
+
+RUN_MS = 240_000
+"""On two cores that the browser needs as well."""
 
 
 @dataclass(slots=True)
@@ -154,3 +162,84 @@ def source(page: Page, name: str) -> dict[str, list[Any]]:
         }""",
         name,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished refinement: its page's address and its folder."""
+
+    address: str
+    folder: Path
+    project: str
+
+    @property
+    def iterations(self) -> list[Iteration]:
+        """What it has reported."""
+        events = read_progress(self.folder / "progress.jsonl")
+        return [event for event in events if isinstance(event, Iteration)]
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    """Type into a field and leave it."""
+    box = page.get_by_label(label, exact=True)
+    box.fill(value)
+    box.press("Tab")
+
+
+def open_form(page: Page, served: Served, name: str) -> None:
+    """The form of a refinement in a new project."""
+    page.goto(served.base + "/projects")
+    ready(page)
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create or open").click()
+    page.get_by_role("link", name=f"Open {name}").click()
+    ready(page)
+    page.get_by_role("link", name="New refinement").click()
+    page.wait_for_url(re.compile("/new"))
+    page.goto(f"{page.url}&maximum_iterations=6")
+    ready(page)
+
+
+@pytest.fixture(scope="session")
+def particles(served: Served) -> Path:
+    """A small simulated set inside the data folder."""
+    folder = served.folder / "data"
+    folder.mkdir()
+    particle_set(folder, particles=80, symmetry="D2", snr=2.0, micrographs=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(chromium, served: Served, particles: Path) -> Iterator[Run]:  # type: ignore[no-untyped-def]
+    """One refinement, started through the form by a visitor and watched until it has converged."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(60_000)
+    if served.state is None:
+        first = context.new_page()
+        first.goto(served.link)
+        served.state = context.storage_state()
+    else:
+        context.add_cookies(served.state["cookies"])
+    page = context.new_page()
+    open_form(page, served, "small")
+    fill(page, "Particles", str(particles / "set.star"))
+    expect(page.get_by_text("80 particles, 1 optics group; 32 px of 4 Å")).to_be_visible()
+    fill(page, "Reference", str(particles / "set_reference.mrc"))
+    expect(page.get_by_text("the same as the particles")).to_be_visible()
+    page.get_by_label("Preset").select_option("tutorial: D2, faster")
+    expect(page.get_by_label("Symmetry", exact=True)).to_have_value("D2")
+    fill(page, "Initial lowpass (Å)", "25")
+    fill(page, "Particle diameter (Å)", "70")
+    fill(page, "HEALPix order", "1")
+    fill(page, "Local search order", "2")
+    fill(page, "Processes", "3")
+    fill(page, "Threads", "1")
+    expect(page.get_by_text("Ready to run.")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/job"))
+    ready(page)
+    chip = page.locator(".hero .chip")
+    expect(chip).to_have_text("finished", timeout=RUN_MS)
+    folder = served.projects / "small" / "Refine3D" / "job001"
+    yield Run(page.url, folder, "small")
+    context.close()
