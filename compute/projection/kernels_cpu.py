@@ -5,108 +5,116 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
+from compute.projection.vectors_cpu import blend, spread
+
 _one = np.float32(1)
+# Points are located this many at a time, in a loop that fills whole vector registers.
+POINTS = 128
+# What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
+PARTS = 6
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def locate(turn, model_x, model_y, padding, shape, cells, parts):
+    """Fill cells with the first of the eight neighbours of every point, as an index into all cells, and `parts`.
+
+    A point with negative x is replaced by its Friedel mate, which gives it the sign -1.
+    """
+    origin = np.float32((shape[0] - 1) // 2)
+    scale = np.float32(padding)
+    layer, row = shape[1] * shape[2], shape[2]
+    xx, xy, xz = scale * turn[0, 0], scale * turn[0, 1], scale * turn[0, 2]
+    yx, yy, yz = scale * turn[1, 0], scale * turn[1, 1], scale * turn[1, 2]
+    for p in range(model_x.shape[0]):
+        x = model_x[p] * xx + model_y[p] * yx
+        y = model_x[p] * xy + model_y[p] * yy
+        z = model_x[p] * xz + model_y[p] * yz
+        sign = _one if x >= 0 else -_one
+        x *= sign
+        y = y * sign + origin
+        z = z * sign + origin
+        x0, y0, z0 = np.int32(x), np.int32(y), np.int32(z)
+        cells[p] = z0 * layer + y0 * row + x0
+        fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+        parts[0, p], parts[1, p] = (_one - fz) * (_one - fy), (_one - fz) * fy
+        parts[2, p], parts[3, p] = fz * (_one - fy), fz * fy
+        parts[4, p], parts[5, p] = fx, sign
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def slice_one(values, turn, model_x, model_y, padding, cells, parts, real, imaginary):
+    """Fill real and imaginary with one central slice; cells and parts are room for `locate`."""
+    flat = values.reshape(-1)
+    row = np.uint64(2 * values.shape[2])
+    layer = np.uint64(2 * values.shape[1] * values.shape[2])
+    for start in range(0, model_x.shape[0], POINTS):
+        stop = min(start + POINTS, model_x.shape[0])
+        locate(turn, model_x[start:stop], model_y[start:stop], padding, values.shape, cells, parts)
+        some_real, some_imaginary = real[start:stop], imaginary[start:stop]
+        for p in range(stop - start):
+            c00 = np.uint64(2) * np.uint64(cells[p])
+            c10 = c00 + layer
+            value, other = blend(
+                flat,
+                c00,
+                c00 + row,
+                c10,
+                c10 + row,
+                parts[0, p],
+                parts[1, p],
+                parts[2, p],
+                parts[3, p],
+                parts[4, p],
+            )
+            some_real[p] = value
+            some_imaginary[p] = parts[5, p] * other
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def slices(values, rotations, model_x, model_y, padding, out):
     """Fill out[orientation, 2, pixel] with central slices of values[z, y, x, 2]; all arrays float32."""
-    origin = np.float32((values.shape[0] - 1) // 2)
-    scale = np.float32(padding)
+    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
     for o in range(rotations.shape[0]):
-        xx, xy, xz = (
-            scale * rotations[o, 0, 0],
-            scale * rotations[o, 0, 1],
-            scale * rotations[o, 0, 2],
-        )
-        yx, yy, yz = (
-            scale * rotations[o, 1, 0],
-            scale * rotations[o, 1, 1],
-            scale * rotations[o, 1, 2],
-        )
-        for p in range(model_x.shape[0]):
-            x = model_x[p] * xx + model_y[p] * yx
-            y = model_x[p] * xy + model_y[p] * yy
-            z = model_x[p] * xz + model_y[p] * yz
-            sign = _one if x >= 0 else -_one
-            x *= sign
-            y = y * sign + origin
-            z = z * sign + origin
-            x0, y0, z0 = np.int32(x), np.int32(y), np.int32(z)
-            fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-            gx = _one - fx
-            w00, w01 = (_one - fz) * (_one - fy), (_one - fz) * fy
-            w10, w11 = fz * (_one - fy), fz * fy
-            out[o, 0, p] = gx * (
-                w00 * values[z0, y0, x0, 0]
-                + w01 * values[z0, y0 + 1, x0, 0]
-                + w10 * values[z0 + 1, y0, x0, 0]
-                + w11 * values[z0 + 1, y0 + 1, x0, 0]
-            ) + fx * (
-                w00 * values[z0, y0, x0 + 1, 0]
-                + w01 * values[z0, y0 + 1, x0 + 1, 0]
-                + w10 * values[z0 + 1, y0, x0 + 1, 0]
-                + w11 * values[z0 + 1, y0 + 1, x0 + 1, 0]
-            )
-            out[o, 1, p] = sign * (
-                gx
-                * (
-                    w00 * values[z0, y0, x0, 1]
-                    + w01 * values[z0, y0 + 1, x0, 1]
-                    + w10 * values[z0 + 1, y0, x0, 1]
-                    + w11 * values[z0 + 1, y0 + 1, x0, 1]
-                )
-                + fx
-                * (
-                    w00 * values[z0, y0, x0 + 1, 1]
-                    + w01 * values[z0, y0 + 1, x0 + 1, 1]
-                    + w10 * values[z0 + 1, y0, x0 + 1, 1]
-                    + w11 * values[z0 + 1, y0 + 1, x0 + 1, 1]
-                )
-            )
+        real, imaginary = out[o, 0], out[o, 1]
+        slice_one(values, rotations[o], model_x, model_y, padding, cells, parts, real, imaginary)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def insert(sums, rotations, model_x, model_y, padding, values, weights):
     """Add values[orientation, 2, pixel] and weights[orientation, pixel] to sums[z, y, x, 3], in place."""
-    origin = np.float32((sums.shape[0] - 1) // 2)
-    scale = np.float32(padding)
+    flat = sums.reshape(-1)
+    row = np.uint64(3 * sums.shape[2])
+    layer = np.uint64(3 * sums.shape[1] * sums.shape[2])
+    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
     for o in range(rotations.shape[0]):
-        xx, xy, xz = (
-            scale * rotations[o, 0, 0],
-            scale * rotations[o, 0, 1],
-            scale * rotations[o, 0, 2],
-        )
-        yx, yy, yz = (
-            scale * rotations[o, 1, 0],
-            scale * rotations[o, 1, 1],
-            scale * rotations[o, 1, 2],
-        )
-        for p in range(model_x.shape[0]):
-            x = model_x[p] * xx + model_y[p] * yx
-            y = model_x[p] * xy + model_y[p] * yy
-            z = model_x[p] * xz + model_y[p] * yz
-            sign = _one if x >= 0 else -_one
-            x *= sign
-            y = y * sign + origin
-            z = z * sign + origin
-            x0, y0, z0 = np.int32(x), np.int32(y), np.int32(z)
-            fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-            real, imaginary, weight = values[o, 0, p], sign * values[o, 1, p], weights[o, p]
-            for dz in range(2):
-                along_z = fz if dz == 1 else _one - fz
-                for dy in range(2):
-                    along_y = along_z * (fy if dy == 1 else _one - fy)
-                    row = sums[z0 + dz, y0 + dy]
-                    near, far = along_y * (_one - fx), along_y * fx
-                    row[x0, 0] += near * real
-                    row[x0, 1] += near * imaginary
-                    row[x0, 2] += near * weight
-                    row[x0 + 1, 0] += far * real
-                    row[x0 + 1, 1] += far * imaginary
-                    row[x0 + 1, 2] += far * weight
+        for start in range(0, model_x.shape[0], POINTS):
+            stop = min(start + POINTS, model_x.shape[0])
+            x, y = model_x[start:stop], model_y[start:stop]
+            locate(rotations[o], x, y, padding, sums.shape, cells, parts)
+            real, imaginary = values[o, 0, start:stop], values[o, 1, start:stop]
+            weight = weights[o, start:stop]
+            for p in range(stop - start):
+                c00 = np.uint64(3) * np.uint64(cells[p])
+                c10 = c00 + layer
+                spread(
+                    flat,
+                    c00,
+                    c00 + row,
+                    c10,
+                    c10 + row,
+                    parts[0, p],
+                    parts[1, p],
+                    parts[2, p],
+                    parts[3, p],
+                    parts[4, p],
+                    real[p],
+                    parts[5, p] * imaginary[p],
+                    weight[p],
+                )
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
