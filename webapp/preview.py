@@ -16,18 +16,8 @@ from typing import IO, Any
 import numpy as np
 
 from compute.files.frames import PROTOCOL, Frame, FrameError, frame_bytes, read_frame
-from compute.params.preview import (
-    FscRequest,
-    HistogramRequest,
-    MaskRequest,
-    SharpenedRequest,
-    SlicesRequest,
-    VolumeRequest,
-)
+from compute.params.preview import PreviewRequest
 
-Request = (
-    SlicesRequest | HistogramRequest | MaskRequest | SharpenedRequest | FscRequest | VolumeRequest
-)
 START_S = 60.0
 """How long the worker may take to load its libraries."""
 
@@ -65,7 +55,7 @@ class PreviewClient:
         """The worker's process number; None while there is none."""
         return None if self._worker is None else self._worker.pid
 
-    def ask(self, request: Request, timeout_s: float = 20.0) -> Answer:
+    def ask(self, request: PreviewRequest, timeout_s: float = 20.0) -> Answer:
         """The answer to a request. PreviewError where there is none, or none in time (waiting for a turn counts)."""
         deadline = time.monotonic() + timeout_s
         if not self._turn.acquire(timeout=timeout_s):
@@ -100,7 +90,7 @@ class PreviewClient:
     ) -> None:
         self.close()
 
-    def _asked(self, request: Request, deadline: float, timeout_s: float) -> Answer:
+    def _asked(self, request: PreviewRequest, deadline: float, timeout_s: float) -> Answer:
         """Ask a running worker; starting one does not count against the deadline."""
         if self._worker is None or self._worker.poll() is not None:
             self._stop()

@@ -5,19 +5,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float32
+from jaxtyping import Float32
 from torch import Tensor
 
-from compute.files.errors import InputError
 from compute.jobs.map_cache import MapCache
-from compute.jobs.preview_masked import curves, made_mask
+from compute.jobs.preview_masked import curves, levels, made_mask
+from compute.jobs.preview_particle import particle
+from compute.jobs.preview_sharpened import guinier, sharpened
+from compute.jobs.preview_slices import Answer, facts, in_grey
 from compute.params import preview
-from compute.params.preview import Axis, SliceChoice
+from compute.params.preview import SliceChoice
 from compute.signal.fsc import DENSITY_DA_PER_A3
-from compute.signal.sharpening import fsc_filter
-from compute.signal.slices import filtered_slices, grey, slice_of, squared_radius
+from compute.signal.slices import slice_of
 
-Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 CONTRAST_BINS = 4096
 
 
@@ -26,10 +26,13 @@ def answer(request: preview.PreviewRequest, cache: MapCache) -> Answer:
     answers: dict[str, Callable[[Any, MapCache], Answer]] = {
         "slices": slices,
         "histogram": histogram,
+        "levels": levels,
         "mask": mask,
         "sharpened": sharpened,
+        "guinier": guinier,
         "fsc": curves,
         "volume": volume,
+        "particle": lambda asked, _: particle(asked),
     }
     return answers[request.what](request, cache)
 
@@ -41,8 +44,8 @@ def slices(request: preview.SlicesRequest, cache: MapCache) -> Answer:
     planes = {
         axis: slice_of(values, axis, request.index(axis, len(values))) for axis in request.axes
     }
-    said = _said(request, len(values), pixel_size_A) | {"low": low, "high": high}
-    return said, _grey(planes, low, high)
+    said = facts(request, len(values), pixel_size_A) | {"low": low, "high": high}
+    return said, in_grey(planes, low, high)
 
 
 def histogram(request: preview.HistogramRequest, cache: MapCache) -> Answer:
@@ -59,10 +62,10 @@ def mask(request: preview.MaskRequest, cache: MapCache) -> Answer:
     """Slices of a mask, and what it encloses."""
     made, pixel_size_A = made_mask(request.mask, cache)
     places = {axis: request.index(axis, len(made)) for axis in request.axes}
-    arrays = _grey({axis: slice_of(made, axis, n) for axis, n in places.items()}, 0.0, 1.0)
+    arrays = in_grey({axis: slice_of(made, axis, n) for axis, n in places.items()}, 0.0, 1.0)
     share = int(torch.count_nonzero(made > 0.5)) / made.numel()
     volume_A3 = share * (len(made) * pixel_size_A) ** 3
-    said = _said(request, len(made), pixel_size_A) | {
+    said = facts(request, len(made), pixel_size_A) | {
         "share_of_box": share,
         "volume_A3": volume_A3,
         "mass_kDa": volume_A3 * DENSITY_DA_PER_A3 / 1000.0,
@@ -74,29 +77,6 @@ def mask(request: preview.MaskRequest, cache: MapCache) -> Answer:
         arrays["volume"] = (255 * made[::step, ::step, ::step]).round().to(torch.uint8).numpy()
         said["volume_step"] = step
     return said, arrays
-
-
-def sharpened(request: preview.SharpenedRequest, cache: MapCache) -> Answer:
-    """Slices of a map after FSC weight, B-factor and low-pass, without making the whole map."""
-    transform, pixel_size_A = _mean_transform(request.map, request.second_map, cache)
-    box = len(transform)
-    if pixel_size_A <= 0 and (request.b_factor_A2 or request.lowpass_A):
-        raise InputError(f"{request.map} says no pixel size in its header")
-    radius = cache.get(("radius", box), (), lambda: squared_radius(box))
-    table = _radial_weight(request, box, box * pixel_size_A)
-    weight = table[radius]
-    places = [(axis, request.index(axis, box)) for axis in request.axes]
-    planes = dict(zip(request.axes, filtered_slices(transform, weight, places), strict=True))
-    low, high = request.low, request.high
-    if low is None or high is None:
-        shown = torch.cat([plane.flatten() for plane in planes.values()]).numpy()
-        found = np.percentile(shown, [request.low_percentile, request.high_percentile])
-        low, high = (
-            float(found[0]) if low is None else low,
-            float(found[1]) if high is None else high,
-        )
-    said = _said(request, box, pixel_size_A) | {"low": low, "high": high}
-    return said, _grey(planes, low, high)
 
 
 def volume(request: preview.VolumeRequest, cache: MapCache) -> Answer:
@@ -117,44 +97,6 @@ def volume(request: preview.VolumeRequest, cache: MapCache) -> Answer:
         "maximum": float(values.max()),
     }
     return said, {"volume": values.numpy()}
-
-
-def _mean_transform(
-    first: str, second: str, cache: MapCache
-) -> tuple[Complex[Tensor, "z y xhalf"], float]:
-    """The transform of a map, or of the mean of two, and the pixel size."""
-    pixel_size_A = cache.volume(first)[1]
-    if not second:
-        return cache.transform(first), pixel_size_A
-    if cache.volume(second)[0].shape != cache.volume(first)[0].shape:
-        raise InputError(f"{first} and {second} differ in box: choose two half-maps")
-    paths = (first, second)
-    both = cache.get("mean", paths, lambda: torch.fft.rfftn(_mean(paths, cache)))
-    return both, pixel_size_A
-
-
-def _mean(paths: tuple[str, str], cache: MapCache) -> Float32[Tensor, "z y x"]:
-    return (cache.volume(paths[0])[0] + cache.volume(paths[1])[0]) / 2
-
-
-def _radial_weight(
-    request: preview.SharpenedRequest, box: int, extent_A: float
-) -> Float32[Tensor, "square"]:
-    """FSC weight, B-factor and low-pass as a function of |k|^2, as post-processing applies them."""
-    radius = torch.arange(3 * (box // 2) ** 2 + 1, dtype=torch.float64).sqrt()
-    weight = torch.ones_like(radius)
-    if request.fsc:
-        curve = torch.tensor(request.fsc, dtype=torch.float64)
-        shell = (radius + 0.5).long().clamp(max=len(curve))
-        weight = torch.cat([fsc_filter(curve), curve.new_zeros(1)])[shell]
-    if request.b_factor_A2:
-        factor = torch.exp(-request.b_factor_A2 / 4 * (radius / extent_A).square())
-        weight = weight * factor * (radius <= box / 2)
-    if request.lowpass_A:
-        centre = int(extent_A / request.lowpass_A + 0.5)
-        position = ((radius - (centre - 1)) / 2).clamp(0.0, 1.0)
-        weight = weight * (0.5 + 0.5 * torch.cos(torch.pi * position))
-    return weight.float()
 
 
 def _limits(choice: SliceChoice, path: str, cache: MapCache) -> tuple[float, float]:
@@ -184,16 +126,3 @@ def _counts(path: str, cache: MapCache, bins: int) -> tuple[np.ndarray, float, f
 
 def _moments(values: Float32[Tensor, "z y x"]) -> tuple[float, float]:
     return float(values.mean(dtype=torch.float64)), float(values.std())
-
-
-def _said(choice: SliceChoice, box: int, pixel_size_A: float) -> dict[str, Any]:
-    """What every answer with slices says."""
-    return {
-        "box": box,
-        "pixel_size_A": pixel_size_A,
-        "index": {axis: choice.index(axis, box) for axis in choice.axes},
-    }
-
-
-def _grey(planes: dict[Axis, Tensor], low: float, high: float) -> dict[str, np.ndarray]:
-    return {axis: grey(plane, low, high).numpy() for axis, plane in planes.items()}

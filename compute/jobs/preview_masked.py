@@ -1,5 +1,6 @@
 """Previews of masks: the mask that a threshold makes, and the FSC of two half-maps inside it."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from compute.signal.fsc import (
     resolution_A,
 )
 from compute.signal.quick_mask import quick_mask
+from compute.signal.threshold import Levels, density_levels
+
+LEVEL_BINS = 400
 
 
 def curves(
@@ -102,19 +106,53 @@ def made_mask(recipe: MaskRecipe, cache: MapCache) -> tuple[Float32[Tensor, "z y
     """A mask made from a map, and its pixel size."""
     values, pixel_size_A = cache.volume(recipe.map)
     pixel_size_A = recipe.pixel_size_A or pixel_size_A
-    if recipe.lowpass_A > 0:
-        if pixel_size_A <= 0:
-            raise InputError(f"{recipe.map} says no pixel size in its header")
-        source = values
-        values = cache.get(
-            ("lowpass", recipe.lowpass_A, pixel_size_A),
-            (recipe.map,),
-            lambda: lowpass(source, pixel_size_A, recipe.lowpass_A),
-        )
-    smooth = values
+    smooth = _lowpassed(recipe.map, values, recipe.lowpass_A, pixel_size_A, cache)
     made = cache.get(
         recipe,
         (recipe.map,),
         lambda: quick_mask(smooth, recipe.threshold, recipe.extend_px, recipe.soft_edge_px),
     )
     return made, pixel_size_A
+
+
+def levels(
+    request: preview.LevelsRequest, cache: MapCache
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Solvent, noise, molecule and suggested threshold of a low-passed map, and the volume above each density."""
+    values, pixel_size_A = cache.volume(request.map)
+    pixel_size_A = request.pixel_size_A or pixel_size_A
+    if pixel_size_A <= 0:
+        raise InputError(f"{request.map} says no pixel size in its header")
+    smooth = _lowpassed(request.map, values, request.lowpass_A, pixel_size_A, cache)
+
+    def measured() -> tuple[Levels, Tensor, float, float]:
+        low, high = float(smooth.min()), float(smooth.max())
+        return density_levels(smooth.numpy()), torch.histc(smooth, LEVEL_BINS, low, high), low, high
+
+    key = ("levels", request.lowpass_A, pixel_size_A)
+    try:
+        found, counts, low, high = cache.get(key, (request.map,), measured)
+    except ValueError as error:
+        raise InputError(f"{request.map}: {error}") from None
+    above = counts.double().flip(0).cumsum(0).flip(0) * pixel_size_A**3
+    said = asdict(found) | {"minimum": low, "maximum": high, "pixel_size_A": pixel_size_A}
+    return said, {"edges": np.linspace(low, high, LEVEL_BINS + 1), "volume_above_A3": above.numpy()}
+
+
+def _lowpassed(
+    path: str,
+    values: Float32[Tensor, "z y x"],
+    lowpass_A: float,
+    pixel_size_A: float,
+    cache: MapCache,
+) -> Float32[Tensor, "z y x"]:
+    """A map after a low-pass; as it is where that is 0."""
+    if lowpass_A <= 0:
+        return values
+    if pixel_size_A <= 0:
+        raise InputError(f"{path} says no pixel size in its header")
+    return cache.get(
+        ("lowpass", lowpass_A, pixel_size_A),
+        (path,),
+        lambda: lowpass(values, pixel_size_A, lowpass_A),
+    )

@@ -81,6 +81,57 @@ class SharpenedRequest(SliceChoice):
     b_factor_A2: Annotated[float, Field(ge=-10_000.0, le=10_000.0)] = 0.0
     lowpass_A: Annotated[float, Field(ge=0.0)] = 0.0
     fsc: tuple[float, ...] = ()
+    mtf: str = ""
+    mtf_pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+    pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class GuinierRequest(JobParams):
+    """ln of the mean amplitude of each shell through the steps of sharpening, and the line for the B-factor.
+
+    The map is `map`, or the mean of it and `second_map`. `fsc` is the curve to weight by; empty: no
+    weight. Without `b_factor_A2` the map is sharpened by the line's B-factor.
+    """
+
+    what: Literal["guinier"] = "guinier"
+    map: str
+    second_map: str = ""
+    fsc: tuple[float, ...] = ()
+    mtf: str = ""
+    mtf_pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+    fit_lowest_resolution_A: Annotated[float, Field(gt=0.0)] = 10.0
+    fit_highest_resolution_A: Annotated[float, Field(ge=0.0)] = 0.0
+    b_factor_A2: Annotated[float | None, Field(ge=-10_000.0, le=10_000.0)] = None
+    pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class LevelsRequest(JobParams):
+    """The levels of solvent and molecule in a map, the threshold they suggest, and the volume above each density."""
+
+    what: Literal["levels"] = "levels"
+    map: str
+    lowpass_A: Annotated[float, Field(ge=0.0)] = 15.0
+    pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class ParticleRequest(JobParams):
+    """An image of a stack (counted from 0) as it is, and with its phases flipped by the CTF and low-passed.
+
+    Without a voltage the phases stay as they are.
+    """
+
+    what: Literal["particle"] = "particle"
+    stack: str
+    index: Annotated[int, Field(ge=0)]
+    pixel_size_A: Annotated[float, Field(gt=0.0)]
+    voltage_kV: Annotated[float, Field(ge=0.0)] = 0.0
+    spherical_aberration_mm: float = 0.0
+    amplitude_contrast: float = 0.0
+    defocus_u_A: float = 0.0
+    defocus_v_A: float = 0.0
+    defocus_angle_deg: float = 0.0
+    phase_shift_deg: float = 0.0
+    lowpass_A: Annotated[float, Field(ge=0.0)] = 20.0
 
 
 class FscRequest(JobParams):
@@ -108,6 +159,14 @@ class VolumeRequest(JobParams):
 
 
 PreviewRequest = Annotated[
-    SlicesRequest | HistogramRequest | MaskRequest | SharpenedRequest | FscRequest | VolumeRequest,
+    SlicesRequest
+    | HistogramRequest
+    | LevelsRequest
+    | MaskRequest
+    | SharpenedRequest
+    | GuinierRequest
+    | FscRequest
+    | VolumeRequest
+    | ParticleRequest,
     Field(discriminator="what"),
 ]
