@@ -1,7 +1,5 @@
 """The page of a job: its state in one sentence, its iterations, and a tab for each way of looking at it."""
 
-from collections.abc import Callable
-
 import panel as pn
 import param
 
@@ -9,7 +7,7 @@ from compute.files.events import Iteration
 from db.words import ENDED
 from webapp.components.headline import hero_html
 from webapp.components.look import Look
-from webapp.pages import common_tabs, refine_tabs
+from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
@@ -19,8 +17,6 @@ from webapp.store import Store
 from webapp.views import JobView
 
 POLL_MS = 1000
-PLOTS = frozenset({"overview", "fsc", "orientations", "map", "particles", "resources"})
-"""The tabs that have nothing to show before the first iteration."""
 NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
 
 
@@ -37,12 +33,14 @@ class JobPage(pn.viewable.Viewer):
         super().__init__(**params)
         self._store, self._background, self._look = store, background, look
         view = store.job(job_id)
+        self._is_refinement = view.job.type == "refine"
         self._seen: tuple[int, int] = (-1, -1)
         self._shown = Shown(view, store.job_records(view), None)
         self._tabs: dict[str, refine_tabs.Tab] = {}
         self._hero = pn.pane.HTML("", sizing_mode="stretch_width")
         self._actions = Actions(store, self._changed)
-        self._makers = self._tab_makers()
+        around = job_tabs.Surroundings(lambda: self._shown, look, store, background, self._choose)
+        self._makers = job_tabs.tab_makers(view.job.type, around)
         self._slider = pn.widgets.DiscreteSlider(label="Iteration", options=[0], width=340)
         self._newer = pn.pane.HTML("")
         self._places = {name: pn.Column(sizing_mode="stretch_width") for name in self._makers}
@@ -64,43 +62,12 @@ class JobPage(pn.viewable.Viewer):
         """The job as it is known at the moment."""
         return self._shown.view
 
-    def _tab_makers(self) -> dict[str, tuple[str, Callable[[], refine_tabs.Tab]]]:
-        """The tabs of this kind of job, by the word in the address: title and how to make it."""
-        shown, look, store, background = self._shown, self._look, self._store, self._background
-        refine: dict[str, tuple[str, Callable[[], refine_tabs.Tab]]] = {
-            "overview": (
-                "Overview",
-                lambda: refine_tabs.Overview(self._shown, look, self._choose),
-            ),
-            "fsc": ("FSC", lambda: refine_tabs.FscTab(self._shown, look)),
-            "orientations": (
-                "Orientations",
-                lambda: refine_tabs.OrientationTab(self._shown, look),
-            ),
-            "map": ("Map", lambda: refine_tabs.MapTab(self._shown, look, store, background)),
-            "particles": (
-                "Particles",
-                lambda: refine_tabs.ParticleTab(self._shown, look, background),
-            ),
-            "resources": ("Resources", lambda: common_tabs.ResourceTab(self._shown, look)),
-        }
-        common: dict[str, tuple[str, Callable[[], refine_tabs.Tab]]] = {
-            "parameters": (
-                "Parameters",
-                lambda: common_tabs.ParameterTab(self._shown, store),
-            ),
-            "log": ("Log", lambda: common_tabs.LogTab(self._shown, background)),
-            "files": ("Files", lambda: common_tabs.FileTab(self._shown, background)),
-        }
-        return refine | common if shown.view.job.type == "refine" else common
-
     def _layout(self) -> pn.viewable.Viewable:
         back = pn.widgets.Button(label="‹", width=34, css_classes=["step-back"])
         onward = pn.widgets.Button(label="›", width=34, css_classes=["step-on"])
         back.on_click(lambda _: self._step(-1))
         onward.on_click(lambda _: self._step(1))
         follow = pn.widgets.Checkbox.from_param(self.param.follows)
-        is_refinement = self._shown.view.job.type == "refine"
         steps = pn.FlexBox(back, self._slider, onward, follow, self._newer, align_items="center")
         return pn.Column(
             pn.Column(
@@ -110,7 +77,7 @@ class JobPage(pn.viewable.Viewer):
                 margin=6,
                 sizing_mode="stretch_width",
             ),
-            *([steps] if is_refinement else []),
+            *([steps] if self._is_refinement else []),
             self._tab_bar,
             sizing_mode="stretch_width",
         )
@@ -161,7 +128,7 @@ class JobPage(pn.viewable.Viewer):
         return chosen[0] if chosen else records.newest
 
     def _is_live_tab(self) -> bool:
-        return self._active() in ("log", "files", "resources", "parameters")
+        return self._active() in job_tabs.LIVE
 
     def _draw_head(self) -> None:
         shown = self._shown
@@ -194,7 +161,8 @@ class JobPage(pn.viewable.Viewer):
     def _draw_tab(self) -> None:
         """Make the open tab where it is new, and draw it."""
         name = self._active()
-        if name in PLOTS and not self._shown.records.iterations:
+        is_early = self._is_refinement and not self._shown.records.iterations
+        if is_early and name in job_tabs.AFTER_AN_ITERATION:
             self._places[name][:] = [pn.pane.HTML(NOTHING_YET, sizing_mode="stretch_width")]
             return
         try:

@@ -1,0 +1,57 @@
+"""Which tabs the page of each kind of job has, in their order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from webapp.components.look import Look
+from webapp.pages import common_tabs, refine_tabs
+from webapp.pages.background import Background
+from webapp.pages.shown import Shown
+from webapp.store import Store
+
+LIVE = frozenset({"log", "files", "resources", "parameters", "result", "sharpen"})
+"""The tabs that are drawn anew with every record, not only with every iteration."""
+AFTER_AN_ITERATION = frozenset(
+    {"overview", "fsc", "orientations", "map", "particles", "resources", "sharpen"}
+)
+"""The tabs of a refinement that have nothing to show before the first iteration."""
+Makers = Mapping[str, tuple[str, Callable[[], refine_tabs.Tab]]]
+"""By the word in the address: the title, and how the tab is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What tabs are made with: the present moment, the look, and the ways to files and to other iterations."""
+
+    current: Callable[[], Shown]
+    look: Look
+    store: Store
+    background: Background
+    choose: Callable[[int], None]
+
+
+def tab_makers(job_type: str, around: Surroundings) -> Makers:
+    """The tabs of a kind of job."""
+    own = {"refine": _refinement}.get(job_type)
+    return {**(own(around) if own is not None else {}), **_common(around)}
+
+
+def _refinement(around: Surroundings) -> Makers:
+    now, look, store, background = around.current, around.look, around.store, around.background
+    return {
+        "overview": ("Overview", lambda: refine_tabs.Overview(now(), look, around.choose)),
+        "fsc": ("FSC", lambda: refine_tabs.FscTab(now(), look)),
+        "orientations": ("Orientations", lambda: refine_tabs.OrientationTab(now(), look)),
+        "map": ("Map", lambda: refine_tabs.MapTab(now(), look, store, background)),
+        "particles": ("Particles", lambda: refine_tabs.ParticleTab(now(), look, background)),
+        "resources": ("Resources", lambda: common_tabs.ResourceTab(now(), look)),
+    }
+
+
+def _common(around: Surroundings) -> Makers:
+    now, background = around.current, around.background
+    return {
+        "parameters": ("Parameters", lambda: common_tabs.ParameterTab(now(), around.store)),
+        "log": ("Log", lambda: common_tabs.LogTab(now(), background)),
+        "files": ("Files", lambda: common_tabs.FileTab(now(), background)),
+    }
