@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import bokeh.settings
 import panel as pn
 import param
 from bokeh.server.server import Server
@@ -102,6 +103,7 @@ class App:
 def make_server(app: App, link: OneTimeLink, address: str, port: int, secret: str) -> Server:
     """The server, not yet started; it answers only to its own address."""
     pn.extension(notifications=True, exception_handler=callback_failed)
+    bokeh.settings.settings.perform_document_validation = False
     use_sheet()
     handed = {"store": app.store, "threads": app.threads}
     return get_server(

@@ -233,7 +233,9 @@ def convergence_strip(data: Data, look: Look, height: int = 150) -> Plot:
         ("stalls", "iterations without gain", look.vermilion),
         ("seconds", "seconds", look.faint),
     ):
-        plot = new_figure(look, column, "iteration", "", height)
+        plot = new_figure(
+            look, column, "iteration", "", height, tools="", active_drag=None, toolbar_location=None
+        )
         plot.title.text = label
         plot.title.text_color = look.ink
         plot.title.text_font_size = "12px"

@@ -94,11 +94,14 @@ def new_figure(
         sizing_mode="stretch_width",
         x_axis_label=x_label,
         y_axis_label=y_label,
-        tools="pan,box_zoom,wheel_zoom,reset,save",
-        active_drag="box_zoom",
         active_scroll=None,
         name=name,
-        **{"output_backend": "canvas", **options},
+        **{
+            "tools": "pan,box_zoom,wheel_zoom,reset,save",
+            "active_drag": "box_zoom",
+            "output_backend": "canvas",
+            **options,
+        },
     )
     dress(plot, look)
     return plot

@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Callable, Sequence
 
 import panel as pn
+from bokeh.document import Document
+from panel.io.document import init_doc
+from panel.io.location import Location
 from panel.theme.native import Native
 from panel.viewable import Layoutable
 
@@ -55,6 +58,28 @@ TEMPLATE = """
 """
 
 
+class Page(pn.Template):
+    """A page whose document is made in one go.
+
+    Bokeh walks through all models after each root that is added, and Panel writes out the whole page for its
+    notebook view after each part: of the time until a job's page was there, a third.
+    """
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+    def server_doc(
+        self,
+        doc: Document | None = None,
+        title: str | None = None,
+        location: bool | Location = True,
+    ) -> Document:
+        """The document with everything on it."""
+        document = init_doc(doc)
+        with document.models.freeze():
+            return super().server_doc(document, title, location)
+
+
 def use_sheet() -> None:
     """Let every component that is made from now on in this process wear our style sheet.
 
@@ -72,7 +97,7 @@ def framed(
     content: object, title: str, address: str = "", crumbs: Sequence[Crumb] = ()
 ) -> pn.Template:
     """A whole page around its content."""
-    template = pn.Template(TEMPLATE, design=Native, location=True)
+    template = Page(TEMPLATE, design=Native, location=True)
     template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
     if pn.state.notifications is not None:
         template.add_panel("notifications", pn.state.notifications)

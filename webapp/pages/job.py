@@ -11,6 +11,7 @@ from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
+from webapp.pages.moments import after_sending, is_served
 from webapp.pages.shown import Shown
 from webapp.records import JobRecords
 from webapp.store import Store
@@ -55,7 +56,9 @@ class JobPage(pn.viewable.Viewer):
         if self.iteration:
             self.follows = False
         self._wire()
-        self._arrived((view, self._shown.records))
+        self._shown = Shown(view, self._shown.records, self._row(self._shown.records))
+        self._draw_head()
+        after_sending(lambda: self._arrived((self.view, self._shown.records)))
 
     @property
     def view(self) -> JobView:
@@ -85,7 +88,7 @@ class JobPage(pn.viewable.Viewer):
     def _wire(self) -> None:
         self._slider.param.watch(self._slid, "value")
         self._tab_bar.param.watch(lambda _: self._tab_changed(), "active")
-        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        if is_served():
             pn.state.add_periodic_callback(self._poll, period=POLL_MS)
 
     def _poll(self) -> None:

@@ -18,8 +18,12 @@ from webapp.components.volume_viewer import VolumeViewer
 from webapp.pages.background import Background
 from webapp.pages.explain import explain_fsc
 from webapp.pages.frame import card
+from webapp.pages.moments import after_drawing
 from webapp.pages.shown import Shown
 from webapp.store import Store
+
+LOWER_HEIGHT_PX = 450
+"""About the height of the lower figures of the overview, so that nothing moves when they come."""
 
 
 class Tab(Protocol):
@@ -49,41 +53,53 @@ def columns(*parts: object) -> pn.Column:
 
 
 class Overview:
-    """What matters on one sheet: resolution, FSC, accuracy, convergence and the table."""
+    """What matters on one sheet: resolution, FSC, accuracy, convergence and the table.
+
+    The lower figures are made once the browser has drawn the upper ones.
+    """
 
     def __init__(self, shown: Shown, look: Look, choose: Callable[[int], None]) -> None:
-        self._choose = choose
+        self._choose, self._look, self._shown = choose, look, shown
         limits = shown.limits
         history = history_plots.history_data(shown.records.iterations)
-        self._resolution = history_plots.resolution_plot(history, limits.nyquist_A, look)
-        self._accuracy = history_plots.accuracy_plot(history, look)
-        self._strip = history_plots.convergence_strip(history, look)
+        self._plots = [history_plots.resolution_plot(history, limits.nyquist_A, look)]
         self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"))
         self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
         self._table.param.watch(self._chosen, "chosen")
+        self._lower = pn.Row(sizing_mode="stretch_width", min_height=LOWER_HEIGHT_PX)
         self.panel: pn.viewable.Viewable = columns(
             row(
-                card("Resolution by iteration", pane(self._resolution.figures[0])),
+                card("Resolution by iteration", pane(self._plots[0].figures[0])),
                 card("Fourier shell correlation", pane(self._fsc.figures[0]), self._words),
             ),
-            row(
-                card(
-                    "Accuracy, step and changes",
-                    *map(pane, self._accuracy.figures),
-                    help_text="The step must fall below 75 % of the estimated accuracy before the "
-                    "refinement may end. The dotted line is 10°: worse, and particles cannot be aligned.",
-                ),
-                card("Convergence", *_grid(self._strip.figures)),
-            ),
+            self._lower,
             card("Iterations", self._table, sub="click a row to look at it"),
         )
+        after_drawing(self._complete)
+
+    def _complete(self) -> None:
+        """Add the lower figures."""
+        history = history_plots.history_data(self._shown.records.iterations)
+        accuracy = history_plots.accuracy_plot(history, self._look)
+        strip = history_plots.convergence_strip(history, self._look)
+        self._plots += [accuracy, strip]
+        self._lower[:] = [
+            card(
+                "Accuracy, step and changes",
+                *map(pane, accuracy.figures),
+                help_text="The step must fall below 75 % of the estimated accuracy before the "
+                "refinement may end. The dotted line is 10°: worse, and particles cannot be aligned.",
+            ),
+            card("Convergence", *_grid(strip.figures)),
+        ]
 
     def draw(self, shown: Shown) -> None:
         """Draw this moment."""
+        self._shown = shown
         rows = shown.records.iterations
         history = history_plots.history_data(rows)
-        for plot in (self._resolution, self._accuracy, self._strip):
+        for plot in self._plots:
             plot.draw(history)
             history_plots.widen(plot, rows)
         self._fsc.draw(_fsc_data(shown))
