@@ -1,49 +1,26 @@
 """The page of a new job: a form in the chapter's order, checked while it is typed, with the exact command."""
 
 import html
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import panel as pn
-import psutil
 
 from compute.files.errors import InputError
 from db.folders import output_root
 from webapp.command_line import command_line
-from webapp.components.derived import Machine, is_matching, refine_facts
+from webapp.components.derived import is_matching, refine_facts
 from webapp.components.go import Go
-from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
 from webapp.components.look import Look
 from webapp.components.parameter_form import FILES, ParameterForm, is_advanced, label
-from webapp.launch import local
 from webapp.options import details
 from webapp.pages.background import Background
-from webapp.pages.browser import FileBrowser
+from webapp.pages.form_files import LOOKED_AT, FormFiles
+from webapp.pages.form_machine import machine, share
+from webapp.pages.form_presets import Presets
 from webapp.pages.frame import card
 from webapp.store import Store
-
-PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "refine": {
-        "tutorial: D2, faster": {
-            "symmetry": "D2",
-            "initial_lowpass_A": 50.0,
-            "particle_diameter_A": 200.0,
-            "ignore_angles": True,
-            "resolution_angles": True,
-        },
-        "high symmetry (icosahedral)": {
-            "symmetry": "I1",
-            "healpix_order": 3,
-            "local_search_order": 4,
-        },
-        "small box test": {"initial_lowpass_A": 60.0, "padding": 1, "maximum_iterations": 30},
-    }
-}
-
-
-NO_PRESET = "none"
 
 
 class FormPage(pn.viewable.Viewer):
@@ -63,13 +40,14 @@ class FormPage(pn.viewable.Viewer):
         self._type = self._source.job.type if self._source else query.get("type", "refine")
         if self._type not in store.job_types:
             raise InputError(f"there is no type of job '{self._type}'")
-        self._headers: dict[str, ParticleHeader | MapHeader | None] = {}
         self._waits: set[str] = set()
         self._is_filling = True
         model, text = store.job_types[self._type]
         self.title = f"New job: {self._type}"
         self._form = ParameterForm(model, self._changed, self._browse)
         self._project = self._project_choice(query)
+        self._files = FormFiles(self._form, background, self._folder, store.roots, self._looked)
+        self._presets = Presets(store, self._type, self._form, self._preset_taken, self._complain)
         self._parts(text)
         self._panel = self._layout(text)
         self._fill_first(query)
@@ -102,23 +80,9 @@ class FormPage(pn.viewable.Viewer):
         self._command = pn.pane.HTML("", sizing_mode="stretch_width")
         self._run = pn.widgets.Button(label="Run", button_type="primary", width=110)
         self._run.on_click(lambda _: self._submit())
-        self._preset_name = pn.widgets.TextInput(placeholder="name of a preset", width=170)
-        self._save = pn.widgets.Button(label="Save as preset")
-        self._save.on_click(lambda _: self._save_preset())
-        self._presets = pn.widgets.Select(
-            label="Preset", options=list(self._preset_values()), value=NO_PRESET, width=220
-        )
-        self._presets.param.watch(self._preset_taken, "value")
         self._match = pn.widgets.Button(label="Make reference match", visible=False)
         self._match.on_click(lambda _: self._make_match())
-        self._browser = FileBrowser(self._roots(), self._background, self._file_taken)
-        self._browse_for = ""
         self._go = Go()
-        self._browser_card = card("Choose a file", self._browser, visible=False)
-
-    def _roots(self) -> list[Path]:
-        folder = self._folder()
-        return [*([folder] if folder is not None else []), *self._store.roots]
 
     def _folder(self) -> Path | None:
         """The folder of the chosen project."""
@@ -143,20 +107,20 @@ class FormPage(pn.viewable.Viewer):
                     self._project,
                     self._types,
                     self._title,
-                    self._presets,
+                    self._presets.choice,
                     self._advanced,
                     align_items="end",
                 ),
                 sub=text,
             ),
-            self._browser_card,
+            self._files.card,
             *self._group_cards.values(),
             card(
                 "Run",
                 self._summary,
                 self._command,
                 self._go,
-                pn.FlexBox(self._run, self._preset_name, self._save, align_items="center"),
+                pn.FlexBox(self._run, self._presets.name, self._presets.save, align_items="center"),
             ),
             sizing_mode="stretch_width",
         )
@@ -182,33 +146,19 @@ class FormPage(pn.viewable.Viewer):
                 self._form.fill(draft)
         self._form.fill({name: value for name, value in query.items() if name in self._form.fields})
 
-    def _preset_values(self) -> dict[str, Mapping[str, Any]]:
-        """What each preset sets: those that come with the program, and the user's own."""
-        own = self._store.presets(self._type)
-        return {NO_PRESET: {}, **PRESETS.get(self._type, {}), **own}
-
-    def _preset_taken(self, event: Any) -> None:
+    def _preset_taken(self, values: Mapping[str, Any]) -> None:
         self._is_filling = True
-        self._form.fill(self._preset_values().get(event.new, {}))
+        self._form.fill(values)
         self._is_filling = False
         self._changed("")
-
-    def _save_preset(self) -> None:
-        try:
-            name = self._preset_name.value or ""
-            self._store.save_preset(self._type, name, self._form.given())
-        except InputError as error:
-            self._complain(str(error))
-            return
-        self._presets.options = list(self._preset_values())
 
     def _changed(self, name: str) -> None:
         """After every change: look at the files that are named, check, and say what follows."""
         if self._is_filling:
             return
-        for field in ("particles", "reference"):
+        for field in LOOKED_AT:
             if field in self._form.fields and name in ("", field):
-                self._look_at(field)
+                self._files.look_at(field)
         self._draw()
         if self._project.value is not None and name:
             values, project, kind = self._form.given(), self._project.value, self._type
@@ -216,36 +166,14 @@ class FormPage(pn.viewable.Viewer):
                 "draft", lambda: self._store.save_draft(project, kind, values), lambda _: None
             )
 
-    def _look_at(self, name: str) -> None:
-        """Read the header of a named file away from the page."""
-        text = str(self._form.fields[name].value or "")
-        if not text:
-            self._headers.pop(name, None)
-            return
-        path = self._absolute(text)
-
-        def read() -> tuple[ParticleHeader | MapHeader | None, str]:
-            try:
-                return (particle_header(path) if name == "particles" else map_header(path)), ""
-            except InputError as error:
-                return None, str(error)
-
-        self._background.run(f"header {name}", read, lambda found: self._looked(name, *found))
-
-    def _looked(self, name: str, header: ParticleHeader | MapHeader | None, problem: str) -> None:
-        self._headers[name] = header
+    def _looked(self, name: str, problem: str) -> None:
+        """A header was read: say what follows, or what is wrong with the file."""
         self._draw()
         one = self._form.fields[name]
         if problem and not one.error and name not in self._waits:
             one.error = problem
             one.draw()
             self._summarise()
-
-    def _absolute(self, text: str) -> Path:
-        """A path as the job will see it: relative ones begin in the project."""
-        path = Path(text).expanduser()
-        folder = self._folder()
-        return path if path.is_absolute() or folder is None else folder / path
 
     def _draw(self) -> None:
         """Errors, derived values, changes, and the command."""
@@ -260,11 +188,10 @@ class FormPage(pn.viewable.Viewer):
             one.fact, one.fact_kind = "", ""
         if self._type != "refine":
             return
-        particles, reference = self._headers.get("particles"), self._headers.get("reference")
-        particles = particles if isinstance(particles, ParticleHeader) else None
-        reference = reference if isinstance(reference, MapHeader) else None
+        particles, reference = self._files.particles, self._files.reference
+        values = self._form.values()
         facts = refine_facts(
-            self._form.values(), particles, reference, self._share(), self._machine()
+            values, particles, reference, share(values), machine(self._folder() or Path.cwd())
         )
         for name, fact in facts.items():
             self._form.fields[name].fact = html.escape(fact.text)
@@ -274,26 +201,6 @@ class FormPage(pn.viewable.Viewer):
             and reference is not None
             and "rescale" in self._store.job_types
             and not is_matching(particles, reference, reference.pixel_size_A)
-        )
-
-    def _share(self) -> local.Share | None:
-        """The processes that the form's numbers mean on this machine."""
-        values = self._form.values()
-        try:
-            ranks, threads = int(values.get("mpi") or 0), int(values.get("threads") or 0)
-            gpu = values.get("gpu")
-            present = local.gpus_present() if gpu is not None else 0
-            return local.share(ranks, threads, local.cores(), local.gpus_asked(gpu, present))
-        except (TypeError, ValueError):
-            return None
-
-    def _machine(self) -> Machine:
-        folder = self._folder() or Path.cwd()
-        return Machine(
-            cores=local.cores(),
-            memory_GB=psutil.virtual_memory().total / 1e9,
-            gpus=0,
-            disk_free_GB=shutil.disk_usage(folder).free / 1e9,
         )
 
     def _mark_changes(self) -> None:
@@ -322,18 +229,7 @@ class FormPage(pn.viewable.Viewer):
         self._command.object = f'<pre class="command">{html.escape(command)}</pre>'
 
     def _browse(self, name: str, endings: tuple[str, ...]) -> None:
-        self._browse_for = name
-        self._browser_card.visible = True
-        current = str(self._form.fields[name].value or "")
-        start = self._absolute(current).parent if current else self._roots()[0]
-        self._browser.start(endings, start)
-
-    def _file_taken(self, path: Path) -> None:
-        self._browser_card.visible = False
-        folder = self._folder()
-        inside = folder is not None and path.is_relative_to(folder.resolve())
-        text = str(path.relative_to(folder.resolve())) if inside and folder else str(path)
-        self._form.fields[self._browse_for].set(text)
+        self._files.browse(name, endings)
 
     def _make_match(self) -> None:
         """Put a job that rescales the reference into the queue, and take what it will make."""
@@ -347,7 +243,6 @@ class FormPage(pn.viewable.Viewer):
             self._complain(str(error))
             return
         self._waits.add("reference")
-        self._headers.pop("reference", None)
         self._form.fields["reference"].set(f"{made.parameters['output']}.mrc")
 
     def _submit(self) -> None:
