@@ -1,16 +1,24 @@
-"""The served application: pages by address, map and file answers beside them, one person over loopback."""
+"""The served application: pages by address, map and file answers beside them, all of it behind the gate."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bokeh.settings
 import panel as pn
 import param
 from bokeh.server.server import Server
 from panel.io.server import get_server
+from tornado.web import RequestHandler
 
 from compute.files.errors import InputError
+from webapp.accounts.account_page import AccountPage
+from webapp.accounts.admin_page import AdminPage
+from webapp.accounts.entrance import HealthPage, InvitationPage, LoginPage
+from webapp.accounts.gate import Gate
+from webapp.accounts.hosts import known_hosts
+from webapp.accounts.plain_page import Doors
+from webapp.accounts.visitors import Doorkeeper
 from webapp.components.sheet import STATIC_FOLDER
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
@@ -18,7 +26,8 @@ from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor
 from webapp.pages.job import JobPage
 from webapp.pages.project import ProjectPage
 from webapp.pages.projects import ProjectsPage
-from webapp.serving import FileHandler, MapHandler, OneTimeLink
+from webapp.pages.visitor import visit_of_page
+from webapp.serving import FileHandler, GateProvider, MapHandler, Watch, put_behind
 from webapp.store import Store
 
 SESSION_LIFE_MS = 5 * 60 * 1000
@@ -28,10 +37,15 @@ LARGEST_MESSAGE = 20 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What the pages work with."""
+    """What the pages work with; `base` becomes the store of each page's visitor."""
 
-    store: Store
+    base: Store
     threads: ThreadPoolExecutor
+
+    @property
+    def store(self) -> Store:
+        """The reading and asking of the visitor whose page is being made."""
+        return replace(self.base, user_id=visit_of_page().visitor.user_id)
 
     def pages(self) -> Mapping[str, Callable[[], pn.Template]]:
         """Every address with the function that makes its page."""
@@ -100,27 +114,57 @@ class App:
         return framed(help_page.help_page(), "Help", "/help", [("Help", "")])
 
 
-def make_server(app: App, link: OneTimeLink, address: str, port: int, secret: str) -> Server:
-    """The server, not yet started; it answers only to its own address."""
+def make_server(app: App, doors: Doors, address: str, port: int, secret: str) -> Server:
+    """The server, not yet started; strangers reach the pages on which one signs in and nothing else."""
     pn.extension(notifications=True, exception_handler=callback_failed)
     bokeh.settings.settings.perform_document_validation = False
     use_sheet()
-    handed = {"store": app.store, "threads": app.threads}
-    return get_server(
+    settings = doors.settings
+    hosts = known_hosts(settings, address, port)
+    server = get_server(
         dict(app.pages()),
         port=port,
         address=address,
         show=False,
         start=False,
         static_dirs={"assets": str(STATIC_FOLDER)},
-        extra_patterns=[("/api/map", MapHandler, handed), ("/api/file", FileHandler, handed)],
-        auth_provider=link,
+        extra_patterns=_patterns(app, doors),
+        auth_provider=GateProvider(),
         cookie_secret=secret,
+        xsrf_cookies=True,
+        xsrf_cookie_kwargs={
+            "httponly": True,
+            "samesite": "Lax",
+            "secure": settings.server.is_https,
+        },
+        secret_key=secret.encode(),
+        sign_sessions=True,
+        include_cookies=["theme"],
+        exclude_headers=["Cookie", "Authorization"],
         unused_session_lifetime_milliseconds=SESSION_LIFE_MS,
         check_unused_sessions_milliseconds=30_000,
         websocket_max_message_size=LARGEST_MESSAGE,
-        websocket_origin=[f"{host}:{port}" for host in ("127.0.0.1", "localhost")],
+        websocket_origin=sorted(host for host in hosts if not host.startswith("[")),
     )
+    keeper = Doorkeeper(app.base.database, app.threads, doors.desk.session_lasts)
+    put_behind(server, Gate(keeper, settings, secret, hosts))
+    Watch(server, keeper, app.threads).start()
+    return server
+
+
+def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], dict[str, object]]]:
+    """The addresses that are no pages of Panel."""
+    handed: dict[str, object] = {"store": app.base, "threads": app.threads}
+    plain: dict[str, object] = {"doors": doors}
+    return [
+        ("/api/map", MapHandler, handed),
+        ("/api/file", FileHandler, handed),
+        ("/login", LoginPage, plain),
+        ("/invitation", InvitationPage, plain),
+        ("/account", AccountPage, plain),
+        ("/admin", AdminPage, plain),
+        ("/healthz", HealthPage, {}),
+    ]
 
 
 def _query() -> dict[str, str]:

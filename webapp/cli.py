@@ -19,7 +19,7 @@ from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
 from webapp import chapter, demo_live, doctor, relion_project, serve
-from webapp.commands import acts, backup, jobs, project, service, submit
+from webapp.commands import acts, backup, jobs, project, service, submit, user
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
@@ -64,6 +64,7 @@ TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "delete": (acts.main_delete, "put a job into the bin, or take it out"),
     "clean": (acts.main_clean, "make room: files of intermediate iterations"),
     "supervisor": (service.main_supervisor, "start the jobs that wait and look after them"),
+    "user": (user.main, "list, add, invite and disable users of the dashboard"),
     "backup": (backup.main, "copy the database while it is used, or put a copy back"),
     "migrate": (service.main_migrate, "bring the database up to date"),
     "relion": (relion_project.main, "list the jobs of a RELION project"),

@@ -1,6 +1,7 @@
-"""`halfmap serve`: the dashboard for one person, on this machine, by a link that is good once."""
+"""`halfmap serve`: the dashboard, on this machine by a link that is good once, or for others who sign in."""
 
 import argparse
+import contextlib
 import getpass
 import ipaddress
 import logging
@@ -13,22 +14,20 @@ import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compute.files.errors import InputError
 from compute.params.option import JobParams
 from db import migrate
 from db.folders import make_shared
-from db.repository import leases, people
+from db.repository import leases, logins, people
 from db.session import Database, open_database
+from webapp.accounts.desk import Desk
+from webapp.accounts.link import OneTimeLink
+from webapp.accounts.plain_page import Doors
 from webapp.maps import MapCache
 from webapp.records import RecordReader
 from webapp.settings import Settings, read_settings
 from webapp.store import Store
-
-if TYPE_CHECKING:
-    from webapp.serving import OneTimeLink
 
 USAGE_ERROR = 2
 THREADS = 6
@@ -40,7 +39,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="halfmap serve", description="Open the dashboard in a browser of this machine."
     )
-    parser.add_argument("--address", help="loopback only, until users can log in (127.0.0.1)")
+    parser.add_argument("--address", help="0.0.0.0 for others too, who then sign in (127.0.0.1)")
     parser.add_argument("--port", type=int, help="0 takes a free one (5006)")
     parser.add_argument("--no-browser", action="store_true", help="print the link only")
     parser.add_argument(
@@ -57,6 +56,7 @@ def main(words: Sequence[str], job_types: JobTypes) -> int:
         address = checked_address(asked.address or settings.server.host)
         port = free_port(address, settings.server.port if asked.port is None else asked.port)
         database = opened(settings)
+        check_way_in(settings, database, address)
     except InputError as error:
         print(f"halfmap serve: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -72,18 +72,35 @@ def main(words: Sequence[str], job_types: JobTypes) -> int:
 
 
 def checked_address(address: str) -> str:
-    """The address, if only this machine can reach it. Raises InputError for any other."""
+    """The address in numbers, or as it is. Raises InputError for one that is no address."""
     numeric = "127.0.0.1" if address == "localhost" else address
     try:
-        is_loopback = ipaddress.ip_address(numeric).is_loopback
+        ipaddress.ip_address(numeric)
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
         raise InputError(
-            f"the address {address} is refused: everybody who reaches it could start jobs, and there is no login "
-            "yet. Use 127.0.0.1, and from another machine: ssh -L 5006:127.0.0.1:5006 THIS_MACHINE"
-        )
+            f"'{address}' is no address: 127.0.0.1 is this machine alone, 0.0.0.0 whoever reaches it"
+        ) from None
     return numeric
+
+
+def is_shared(settings: Settings, address: str) -> bool:
+    """Whether more than this machine can come in: by the address, or through a proxy in front."""
+    return not ipaddress.ip_address(address).is_loopback or bool(settings.server.public_url)
+
+
+def check_way_in(settings: Settings, database: Database, address: str) -> None:
+    """Raise InputError where a server that others reach would have no way of signing in."""
+    if not is_shared(settings, address):
+        return
+    if settings.login.oidc is None and settings.login.proxy is None:
+        with database.reading() as session:
+            if not logins.somebody_has_password(session):
+                raise InputError(
+                    f"the address {settings.server.public_url or address} is refused: others reach it and nobody can "
+                    "sign in yet; make the first account with 'halfmap user add NAME --admin'"
+                )
+    if settings.login.proxy is not None and not settings.server.proxies:
+        raise InputError("[login.proxy] needs the address of the proxy in [server] proxies")
 
 
 def free_port(address: str, port: int) -> int:
@@ -139,18 +156,20 @@ def serve(
 ) -> None:
     """Serve until a signal comes; `begin` is called first and says which page the link leads to."""
     from webapp.app import App, make_server
-    from webapp.serving import OneTimeLink
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     with database.writing() as session:
         user = people.ensure_unix_user(session, getpass.getuser())
     store = Store(database, settings, RecordReader(), MapCache(), user.id, job_types)
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
-    link = OneTimeLink(user.name)
-    server = make_server(App(store, threads), link, address, port, secret(settings))
+    link = None if is_shared(settings, address) else OneTimeLink(user.id)
+    doors = Doors(Desk(database, settings), threads, link)
+    server = make_server(App(store, threads), doors, address, port, secret(settings))
     server.start()
-    link.target = begin(store) if begin is not None else "/"
-    announce(link, address, port, opens_browser)
+    target = begin(store) if begin is not None else "/"
+    if link is not None:
+        link.target = target
+    announce(settings, link, address, port, opens_browser)
     loop = server.io_loop
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
@@ -161,9 +180,23 @@ def serve(
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def announce(link: "OneTimeLink", address: str, port: int, opens_browser: bool) -> None:
-    """Print the link, and open it where there is a browser."""
+def announce(
+    settings: Settings, link: OneTimeLink | None, address: str, port: int, opens_browser: bool
+) -> None:
+    """Print the address, or the link that lets in, and open that where there is a browser."""
     host = f"[{address}]" if ":" in address else address
+    if link is None:
+        public = settings.server.public_url or f"http://{host}:{port}"
+        print(
+            f"Serving {public}\nPeople sign in there. Ctrl-C ends the dashboard; jobs go on.",
+            flush=True,
+        )
+        if not settings.server.is_https:
+            print(
+                "Passwords go over the network as they are typed: put a proxy with TLS in front.",
+                flush=True,
+            )
+        return
     url = f"http://{host}:{port}{link.path}"
     print(f"Open {url}\nThe link is good once. Ctrl-C ends the dashboard; jobs go on.", flush=True)
     if opens_browser:
@@ -171,12 +204,20 @@ def announce(link: "OneTimeLink", address: str, port: int, opens_browser: bool) 
 
 
 def secret(settings: Settings) -> str:
-    """What cookies are signed with: kept beside the database, so that a browser stays signed in."""
-    folder = settings.database_folder
-    if folder is None:
-        return secrets.token_urlsafe(32)
-    path = Path(folder) / "cookie_secret"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-    return path.read_text()
+    """What cookies are signed with: kept for its owner alone, so that a browser stays signed in."""
+    folder = settings.secret_folder
+    path = folder / "cookie_secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as new:
+                new.write(secrets.token_urlsafe(48))
+        if path.stat().st_mode & 0o077:
+            raise InputError(f"{path} can be read by others: 'chmod 600 {path}', or remove it")
+        kept = path.read_text()
+    except OSError as error:
+        raise InputError(f"the secret {path} cannot be kept: {error.strerror}") from None
+    if len(kept) < 32:
+        raise InputError(f"{path} holds no secret: remove it, and a new one is made")
+    return kept

@@ -1,59 +1,58 @@
-"""Who may come in: one person, over loopback, by a link that is good once; and the files that pages show."""
+"""The gate on the served application: every address behind it, open pages watched, and the files that pages show."""
 
 import asyncio
-import hmac
-import secrets
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bokeh.server.auth_provider import AuthProvider
-from tornado.web import RequestHandler
+from bokeh.server.server import Server
+from sqlalchemy.exc import SQLAlchemyError
+from tornado.httputil import HTTPHeaders
+from tornado.ioloop import PeriodicCallback
+from tornado.routing import Rule
+from tornado.web import OutputTransform, RequestHandler
 
 from compute.files.errors import InputError
+from webapp.accounts.gate import Gate, Refusal
+from webapp.accounts.visitors import Doorkeeper, Visit, Visitor
 from webapp.components.volume_file import browser_map
 from webapp.store import Store, check_inside
 
-COOKIE = "halfmap"
+log = logging.getLogger("halfmap.web")
 CHUNK_BYTES = 1 << 20
-NO_ENTRY = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Halfmap</title>
-<link rel="stylesheet" href="/assets/app.css"></head><body><main>
-<h1>The link is used up or wrong</h1>
-<p>Halfmap lets in whoever opens the link that <code>halfmap serve</code> prints, once. Start it again, or copy
-the newest line that begins with <code>Open</code>.</p></main></body></html>"""
+LOOK_MS = 2000
+"""How soon a page closes whose visitor may no longer be here."""
+SIGNED_OUT = 4401
+"""The code with which its connection is closed."""
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+"""Pages load and send nothing elsewhere, whatever gets into them; Bokeh needs scripts that are made in the page."""
 
 
-class OneTimeLink(AuthProvider):
-    """Lets in the browser that opens the link; afterwards its cookie counts, until it expires."""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.target = "/"
-        self._token: str | None = secrets.token_urlsafe(24)
-        super().__init__()
-
-    @property
-    def path(self) -> str:
-        """The part of the link behind the address."""
-        return f"/login?token={self._token}"
-
-    def redeem(self, token: str) -> bool:
-        """Whether a token is the one that is still good; it is not afterwards."""
-        if self._token is None or not hmac.compare_digest(token, self._token):
-            return False
-        self._token = None
-        return True
+class GateProvider(AuthProvider):
+    """Tells Bokeh whom the gate has let in; the gate has turned away everybody else before."""
 
     @property
     def get_user(self) -> Callable[[RequestHandler], str | None]:
-        """The user that a request comes from, by its signed cookie."""
+        """The name of the visitor."""
 
         def user(handler: RequestHandler) -> str | None:
-            found = handler.get_signed_cookie(COOKIE)
-            return found.decode() if found else None
+            visit: Visit | None = getattr(handler.request, "visit", None)
+            return visit.visitor.name if visit else None
 
         return user
+
+    @property
+    def login_url(self) -> str:
+        """Where visitors without a session are sent."""
+        return "/login"
 
     @property
     def get_user_async(self) -> None:
@@ -61,32 +60,14 @@ class OneTimeLink(AuthProvider):
         return None
 
     @property
-    def login_url(self) -> str:
-        """Where visitors without a cookie are sent."""
-        return "/login"
-
-    @property
     def get_login_url(self) -> None:
         """Not used."""
         return None
 
     @property
-    def login_handler(self) -> type[RequestHandler]:
-        """The page behind the link."""
-        provider = self
-
-        class Login(RequestHandler):
-            """Takes the token and gives the cookie."""
-
-            def get(self) -> None:
-                if not provider.redeem(self.get_query_argument("token", "")):
-                    self.set_status(403)
-                    self.finish(NO_ENTRY)
-                    return
-                self.set_signed_cookie(COOKIE, provider.user, httponly=True, samesite="Lax")
-                self.redirect(provider.target)
-
-        return Login
+    def login_handler(self) -> None:
+        """The login page is an address of its own."""
+        return None
 
     @property
     def logout_url(self) -> None:
@@ -99,18 +80,74 @@ class OneTimeLink(AuthProvider):
         return None
 
 
+class Headers(OutputTransform):
+    """What every answer tells the browser: load nothing from elsewhere, do not guess, tell nobody our addresses."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        """Add the headers."""
+        headers["Content-Security-Policy"] = POLICY
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "same-origin"
+        headers["X-Frame-Options"] = "DENY"
+        if "Server" in headers:
+            del headers["Server"]
+        return status_code, headers, chunk
+
+
+def put_behind(server: Server, gate: Gate) -> None:
+    """Put every address of a server behind the gate, those that are added later included."""
+    application = server._tornado
+    application.add_handlers(".*", [Rule(gate, Refusal)])
+    application.transforms.append(Headers)
+
+
+class Watch:
+    """Closes open pages of whoever may no longer be here: signed out, session ended, account closed."""
+
+    def __init__(self, server: Server, keeper: Doorkeeper, threads: ThreadPoolExecutor) -> None:
+        self._server, self._keeper, self._threads = server, keeper, threads
+        self._timer = PeriodicCallback(self.look, LOOK_MS)
+
+    def start(self) -> None:
+        """Look again and again."""
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.stop()
+
+    async def look(self) -> None:
+        """Look once."""
+        connected = [(one, _visitor_of(one)) for one in list(self._server._tornado._clients)]
+        visitors = {visitor for _, visitor in connected if visitor is not None}
+        if not connected:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            good = await loop.run_in_executor(self._threads, self._keeper.still_good, visitors)
+        except SQLAlchemyError as error:
+            log.warning("who may still be here cannot be known: %s", error)
+            return
+        for connection, visitor in connected:
+            if visitor not in good:
+                connection.session.request_expiration()
+                connection._socket.close(SIGNED_OUT, "signed out")
+
+
+def _visitor_of(connection: Any) -> Visitor | None:
+    visit: Visit | None = getattr(connection._socket.request, "visit", None)
+    return visit.visitor if visit else None
+
+
 class Served(RequestHandler):
     """A file of a job, for its members. Every request is checked: user, project, real path."""
 
     def initialize(self, store: Store, threads: ThreadPoolExecutor) -> None:
-        """What the handler works with."""
-        self.store, self.threads = store, threads
-
-    def prepare(self) -> None:
-        """Turn away whoever is not signed in."""
-        if not self.get_signed_cookie(COOKIE):
-            self.set_status(403)
-            self.finish("Sign in first.")
+        """What the handler works with: the store becomes that of whoever asks."""
+        visit: Visit = self.request.visit  # type: ignore[attr-defined]
+        self.store, self.threads = replace(store, user_id=visit.visitor.user_id), threads
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:
         """The result of reading away from the event loop; problems become a plain answer."""

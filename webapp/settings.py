@@ -8,8 +8,17 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from compute.files.errors import InputError
 from webapp.launch.profiles import Profile
@@ -35,6 +44,50 @@ class Server(Section):
     port: int = Field(5006, ge=1, le=65535)
     origins: list[str] = []
     """`host:port` as browsers see it, where that differs: behind a proxy or a tunnel."""
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$")
+    """The address as everybody knows it: `https://lab.example/halfmap` behind a proxy with TLS."""
+    proxies: list[IPvAnyAddress] = []
+    """Addresses of proxies that are believed about where a request comes from and who has signed in."""
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers come over TLS."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def prefix(self) -> str:
+        """The folder of the public address, `/halfmap`, or nothing."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+
+class ProxyLogin(Section):
+    """A proxy in front that signs people in (with Kerberos, Shibboleth …) and names them in a header."""
+
+    header: str = "X-Remote-User"
+    creates_users: bool = False
+    """Whether somebody whom the proxy lets in gets an account at the first visit."""
+
+
+class OidcLogin(Section):
+    """A provider of OpenID Connect: the institute's, Keycloak, GitLab …"""
+
+    issuer: str = Field(pattern=r"^https?://")
+    client_id: str
+    client_secret_file: Path | None = None
+    label: str = "the institute's account"
+    name_claim: str = "preferred_username"
+    scopes: str = "openid profile email"
+    creates_users: bool = False
+    """Whether somebody whom the provider lets in gets an account at the first visit; else by invitation only."""
+
+
+class Login(Section):
+    """The ways in; accounts with passwords are always one."""
+
+    session_days: int = Field(14, ge=1, le=365)
+    """After so many days without a visit one signs in again."""
+    proxy: ProxyLogin | None = None
+    oidc: OidcLogin | None = None
 
 
 class Webhook(Section):
@@ -73,9 +126,12 @@ class Settings(Section):
     profiles: dict[str, Profile] = {}
     default_profile: str = ""
     server: Server = Server()
+    login: Login = Login()
     notices: Notices = Notices()
     source: Path | None = None
     """The file that was read."""
+    data_folder: Path = Path("~/.local/share/halfmap").expanduser()
+    """What the program keeps for its Unix user."""
 
     @field_validator("profiles", mode="before")
     @classmethod
@@ -113,6 +169,11 @@ class Settings(Section):
             return None
         return Path(path.removeprefix("/") if separator else name).expanduser().parent
 
+    @property
+    def secret_folder(self) -> Path:
+        """Where the server keeps what is its alone: beside a SQLite database, else in the user's data folder."""
+        return self.database_folder or self.data_folder
+
 
 def read_settings(variables: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises InputError naming the file and the entry that is wrong.
@@ -136,7 +197,7 @@ def read_settings(variables: Mapping[str, str] | None = None) -> Settings:
     values.setdefault("projects", home / "halfmap")
     values.setdefault("profiles", {})
     try:
-        return Settings(**values, source=path)
+        return Settings(**values, source=path, data_folder=data)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])

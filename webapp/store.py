@@ -11,7 +11,7 @@ from typing import Any, get_args
 from compute.files.events import Output
 from compute.files.mrc import MapFile, read_map
 from compute.params.option import JobParams
-from db.errors import NotFound
+from db.errors import Closed, NotFound
 from db.models.jobs import Job, Node
 from db.models.projects import Project
 from db.repository import (
@@ -235,7 +235,7 @@ class Store:
     def _role(self, session: Any, project_id: int) -> Role:
         role = members.role_of(session, project_id, self.user_id)
         if role is None:
-            raise NotFound(f"there is no project {project_id}")
+            raise Closed(f"there is no project {project_id}")
         return role
 
     def _check(self, session: Any, project_id: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.errors import NotFound, Refused
+from db.errors import Closed, NotAllowed, Refused
 from db.models.people import LabGroupMember, User
 from db.models.projects import ProjectMember, ProjectView
 from db.repository import audit, rows
@@ -39,12 +39,14 @@ def check_role(session: Session, project_id: int, user_id: int, needed: Role) ->
     """
     role = role_of(session, project_id, user_id)
     if role is None:
-        raise NotFound(f"there is no project {project_id}")
+        raise Closed(f"there is no project {project_id}")
     if not may(role, needed):
         owners = ", ".join(
             user.name for user, role in members(session, project_id) if role == Role.OWNER
         )
-        raise Refused(f"this takes the role {needed}, you are {role}: ask {owners or 'an admin'}")
+        raise NotAllowed(
+            f"this takes the role {needed}, you are {role}: ask {owners or 'an admin'}"
+        )
 
 
 def members(session: Session, project_id: int) -> Sequence[tuple[User, Role]]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound, Refused
 from db.models.people import LabGroup, LabGroupMember, User
-from db.repository import audit, rows
+from db.repository import audit, logins, rows
 from db.session import now
 
 
@@ -54,12 +54,16 @@ def user_of_unix(session: Session, unix_user: str) -> User | None:
 
 
 def ensure_unix_user(session: Session, unix_user: str) -> User:
-    """The user of a Unix account, made with the account's name where there is none: the first one is an admin."""
+    """The user of a Unix account, made with the account's name where there is none: the first one is an admin.
+
+    A name that somebody signs in with already is that person's: the Unix account gets another one.
+    """
     found = user_of_unix(session, unix_user)
     if found is not None:
         return found
     is_first = session.scalar(select(User.id).limit(1)) is None
-    return create_user(session, unix_user, who=None, unix_user=unix_user, is_admin=is_first)
+    name = unix_user if find_user(session, unix_user) is None else f"{unix_user}@unix"
+    return create_user(session, name, who=None, unix_user=unix_user, is_admin=is_first)
 
 
 def users(session: Session, *, active_only: bool = False) -> Sequence[User]:
@@ -69,11 +73,13 @@ def users(session: Session, *, active_only: bool = False) -> Sequence[User]:
 
 
 def set_active(session: Session, user_id: int, is_active: bool, *, who: int | None) -> User:
-    """Let a user in, or keep one out. The last admin stays."""
+    """Let a user in, or keep one out, ending what is open. The last admin stays."""
     user = rows.user(session, user_id, lock=True)
     if not is_active:
         _keep_an_admin(session, user)
     user.is_active = is_active
+    if not is_active:
+        logins.shut_out(session, user_id, who=who)
     audit.note(session, who, "let user in" if is_active else "kept user out", subject=user.name)
     return user
 

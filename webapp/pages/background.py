@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import panel as pn
 
+from db.errors import Closed
 from webapp.pages.frame import callback_failed
+from webapp.pages.visitor import open_anew
 
 T = TypeVar("T")
 
@@ -51,5 +53,8 @@ class Background:
         self._busy.discard(subject)
         try:
             then(future.result())
+        except Closed:  # the visitor may not see this project any more
+            if self._document is not None:
+                open_anew(self._document)
         except Exception as error:  # the page's last line of defence: recorded, and told by its id
             callback_failed(error)

@@ -16,6 +16,7 @@ from panel.viewable import Layoutable
 from compute.files.errors import InputError
 from webapp.components.look import DARK, LIGHT, Look
 from webapp.components.sheet import APP_SHEET
+from webapp.pages.visitor import visit_if_any
 
 log = logging.getLogger("halfmap.web")
 
@@ -32,6 +33,7 @@ TEMPLATE = """
   <title>{{ page_title | e }}</title>
   <link rel="icon" href="/assets/halfmap.svg" type="image/svg+xml">
   <link rel="stylesheet" href="/assets/app.css">
+  <link rel="stylesheet" href="/assets/accounts.css">
   <script>document.documentElement.dataset.theme = {{ theme_word | tojson }}</script>
   <script src="/assets/app.js"></script>
   {{ bokeh_css if bokeh_css }}
@@ -46,10 +48,13 @@ TEMPLATE = """
   <span class="room"></span>
   <form action="/projects" role="search"><input type="search" name="q" placeholder="Search jobs   Ctrl+K"
     aria-label="Search jobs and projects"></form>
+  {% if is_admin %}<a class="who" href="/admin">Admin</a>{% endif %}
+  {% if visitor_name %}<a class="who" href="/account" title="Your account">{{ visitor_name | e }}</a>{% endif %}
   <span class="dot" role="status" title="connected" aria-label="Connection"></span>
   <button id="theme" type="button" aria-label="Switch between light and dark">◐</button>
 </header>
 <div class="lost-bar" role="alert">Connection lost, trying again. Your jobs go on running.</div>
+{% if banner %}<div class="banner" role="status">{{ banner | e }}</div>{% endif %}
 <div class="crumbs" role="navigation" aria-label="Path">{{ crumbs }}</div>
 <main id="content">{{ embed(roots.content) }}</main>
 {% for doc in docs %}{% for root in doc.roots %}{% if root.name != "content" %}{{ embed(root) }}{% endif %}
@@ -105,6 +110,10 @@ def framed(
     template.add_variable("theme_word", look_of_visitor().name)
     template.add_variable("navigation", _navigation(address))
     template.add_variable("crumbs", _crumbs(crumbs))
+    visit = visit_if_any()
+    template.add_variable("visitor_name", visit.visitor.name if visit else "")
+    template.add_variable("is_admin", visit is not None and visit.visitor.is_admin)
+    template.add_variable("banner", visit.banner if visit else "")
     return template
 
 
