@@ -1,5 +1,6 @@
 """The `halfmap` command."""
 
+import importlib
 import os
 import signal
 import sys
@@ -18,8 +19,6 @@ from compute.params.refine import RefineParams
 from compute.params.rescale import RescaleParams
 from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
-from webapp import chapter, demo_live, doctor, relion_project, serve
-from webapp.commands import acts, backup, jobs, project, service, submit, user
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
@@ -39,36 +38,40 @@ JOBS: dict[str, tuple[type[JobParams], str]] = {
     ),
     "directional_fsc": (DirectionalFscParams, "the FSC by direction, and how anisotropic a map is"),
 }
-TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "serve": (
-        lambda words: serve.main(words, {name: JOBS[name] for name in queued()}),
-        "open the dashboard in a browser",
-    ),
+TOOLS: dict[str, tuple[str, str]] = {
+    "serve": ("webapp.serve:main", "open the dashboard in a browser"),
     "demo": (
-        lambda words: demo_live.main(words, {name: JOBS[name] for name in queued()}),
+        "webapp.demo_live:main",
         "simulate and refine a small set in demo/, live in the dashboard",
     ),
-    "chapter": (chapter.main, "from simulated micrographs to a sharpened map, in chapter/"),
-    "doctor": (doctor.main, "look at the installation"),
-    "project": (project.main, "make, list, show and import projects"),
-    "submit": (
-        lambda words: submit.main(words, queued()),
-        "let a job wait for its turn in a project",
+    "chapter": (
+        "webapp.chapter:main",
+        "from simulated micrographs to a sharpened map, in chapter/",
     ),
-    "jobs": (jobs.main_jobs, "list jobs"),
-    "status": (jobs.main_status, "show a job and how far it is"),
-    "log": (jobs.main_log, "show what a job has said; -f goes on"),
-    "stop": (acts.main_stop, "stop a job after its iteration, or at once"),
-    "continue": (acts.main_continue, "let an ended job go on"),
-    "clone": (acts.main_clone, "ask for the same again in a new job"),
-    "delete": (acts.main_delete, "put a job into the bin, or take it out"),
-    "clean": (acts.main_clean, "make room: files of intermediate iterations"),
-    "supervisor": (service.main_supervisor, "start the jobs that wait and look after them"),
-    "user": (user.main, "list, add, invite and disable users of the dashboard"),
-    "backup": (backup.main, "copy the database while it is used, or put a copy back"),
-    "migrate": (service.main_migrate, "bring the database up to date"),
-    "relion": (relion_project.main, "list the jobs of a RELION project"),
+    "doctor": ("webapp.doctor:main", "look at the installation"),
+    "project": ("webapp.commands.project:main", "make, list, show and import projects"),
+    "submit": ("webapp.commands.submit:main", "let a job wait for its turn in a project"),
+    "jobs": ("webapp.commands.jobs:main_jobs", "list jobs"),
+    "status": ("webapp.commands.jobs:main_status", "show a job and how far it is"),
+    "log": ("webapp.commands.jobs:main_log", "show what a job has said; -f goes on"),
+    "stop": ("webapp.commands.acts:main_stop", "stop a job after its iteration, or at once"),
+    "continue": ("webapp.commands.acts:main_continue", "let an ended job go on"),
+    "clone": ("webapp.commands.acts:main_clone", "ask for the same again in a new job"),
+    "delete": ("webapp.commands.acts:main_delete", "put a job into the bin, or take it out"),
+    "clean": ("webapp.commands.acts:main_clean", "make room: files of intermediate iterations"),
+    "supervisor": (
+        "webapp.commands.service:main_supervisor",
+        "start the jobs that wait and look after them",
+    ),
+    "user": ("webapp.commands.user:main", "list, add, invite and disable users of the dashboard"),
+    "backup": (
+        "webapp.commands.backup:main",
+        "copy the database while it is used, or put a copy back",
+    ),
+    "migrate": ("webapp.commands.service:main_migrate", "bring the database up to date"),
+    "relion": ("webapp.relion_project:main", "list the jobs of a RELION project"),
 }
+"""Commands besides the jobs: the function of each, imported only when it is asked for, and what it is for."""
 COMMANDS = {"importing": "import"}
 """Jobs whose command is another word than their name."""
 EXAMPLES = {
@@ -122,7 +125,7 @@ def command(words: Sequence[str]) -> int:
         return 0 if words else USAGE_ERROR
     if name in TOOLS:
         try:
-            return TOOLS[name][0](words[1:])
+            return _tool(name, words[1:])
         except SystemExit as ended:  # said by the parser of the command's options
             return ended.code if isinstance(ended.code, int) else 0
     name = {word: job for job, word in COMMANDS.items()}.get(name, name)
@@ -130,6 +133,21 @@ def command(words: Sequence[str]) -> int:
         print(f"halfmap: '{name}' is not a command\n\n{_overview()}", file=sys.stderr)
         return USAGE_ERROR
     return _job(name, words[1:])
+
+
+def tool(name: str) -> Callable[..., int]:
+    """The function of a command that is no job."""
+    module, _, function = TOOLS[name][0].partition(":")
+    found: Callable[..., int] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _tool(name: str, words: Sequence[str]) -> int:
+    if name == "submit":
+        return tool(name)(words, queued())
+    if name in ("serve", "demo"):
+        return tool(name)(words, {job: JOBS[job] for job in queued()})
+    return tool(name)(words)
 
 
 def _overview() -> str:

@@ -1,5 +1,6 @@
 """The pixels of one micrograph: MRC or TIFF, in the type in which they are stored."""
 
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,40 @@ def read_micrograph(path: Path | str) -> np.ndarray:
 
     Raises InputError as `micrograph_shape` does.
     """
-    path = Path(path)
-    if path.suffix.lower() in TIFF_ENDINGS:
-        return _usable(_tiff(path, with_pixels=True))
-    rows, columns = micrograph_shape(path)
-    layout = read_layout(path)
-    values = np.fromfile(path, dtype=layout.dtype, count=rows * columns, offset=layout.offset)
-    return _usable(values.reshape(rows, columns))
+    return PixelReader().read(path)
+
+
+class PixelReader:
+    """Reads micrographs one after another into the same memory, since fresh memory costs more than the copying."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, dtype=np.uint8)
+
+    def read(self, path: Path | str) -> np.ndarray:
+        """What `read_micrograph` gives, until the next one is read."""
+        path = Path(path)
+        if path.suffix.lower() in TIFF_ENDINGS:
+            return _usable(_tiff(path, with_pixels=True))
+        rows, columns = micrograph_shape(path)
+        layout = read_layout(path)
+        size = rows * columns * layout.dtype.itemsize
+        if len(self._memory) < size:
+            self._memory = np.empty(size, dtype=np.uint8)
+        target = self._memory[:size]
+        with path.open("rb", buffering=0) as file:
+            file.seek(layout.offset)
+            _fill(target, file, path)
+        return _usable(target.view(layout.dtype).reshape(rows, columns))
+
+
+def _fill(target: np.ndarray, file: FileIO, path: Path) -> None:
+    """Read bytes until the target is full; one call gives at most 2 GB, and less where the file system says so."""
+    missing = target.data
+    while len(missing):
+        count = file.readinto(missing)
+        if not count:
+            raise InputError(f"{path} ends in the middle of its pixels; it was changed.")
+        missing = missing[count:]
 
 
 def _usable(pixels: np.ndarray) -> np.ndarray:

@@ -217,6 +217,10 @@ class StackReader:
         self.close()
 
 
+def _sum_of_squares(flat: Float32[np.ndarray, "image pixel"]) -> float:
+    return float(np.einsum("ij,ij->i", flat, flat).sum(dtype=np.float64))
+
+
 class StackWriter:
     """A stack of images that grows batch by batch and takes its name when it is closed.
 
@@ -251,11 +255,13 @@ class StackWriter:
         """Take images into the statistics: means and squares about them, pooled (Chan et al. 1979)."""
         low, high = float(values.min()), float(values.max())
         self._range = [min(self._range[0], low), max(self._range[1], high)]
-        mean = float(values.mean(dtype=np.float64))
-        centred = (
-            (values - np.float32(mean)).astype(np.float32, copy=False).reshape(len(values), -1)
-        )
-        squares = float(np.einsum("ij,ij->i", centred, centred).sum(dtype=np.float64))
+        flat = values.astype(np.float32, copy=False).reshape(len(values), -1)
+        mean = float(flat.sum(axis=1).sum(dtype=np.float64)) / flat.size
+        squares = _sum_of_squares(flat)
+        if mean**2 * flat.size < 0.5 * squares:
+            squares -= mean**2 * flat.size
+        else:  # that difference would be what rounding has left
+            squares = _sum_of_squares(flat - np.float32(mean))
         before, now = self.count * self.box**2, values.size
         apart = mean - self._mean
         self._mean += apart * now / (before + now)

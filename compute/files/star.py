@@ -143,9 +143,7 @@ def _texts(values: np.ndarray) -> list[str]:
         form = "%.12g" if values.dtype.kind == "f" else "%d"
         if len(values) < _MANY_ROWS:
             return list(map(form.__mod__, values.tolist()))
-        import pandas as pd
-
-        codes, distinct = pd.factorize(values)
+        distinct, codes = np.unique(values, return_inverse=True)
         if len(distinct) > len(values) // 2:
             return list(map(form.__mod__, values.tolist()))
         return np.array(list(map(form.__mod__, distinct.tolist())), dtype=object)[codes].tolist()

@@ -5,16 +5,19 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from queue import SimpleQueue
 
 import psutil
 
 from compute.files import events
 from compute.files.labels import REASON
+from compute.files.micrograph_pixels import PixelReader
 from compute.files.micrographs import read_micrographs
 from compute.jobs.extract_files import check_room, make_room, particles_path, write_joined
 from compute.jobs.extract_micrograph import Done, extract_micrograph, fingerprint, finished
 from compute.jobs.extract_plan import MUCH_PADDING, Plan, Work, make_plan
 from compute.jobs.extract_source import read_source
+from compute.jobs.memory import keep_freed
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.extract import ExtractParams
@@ -108,12 +111,21 @@ def _extract_all(
     voice.progress.enter("extracting", total=len(done))
     voice.progress.advance(len(done) - len(to_do))
 
+    readers: SimpleQueue[PixelReader] = SimpleQueue()
+
     def work_on(i: int) -> None:
-        done[i] = extract_micrograph(params, plan.work[i], plan, marks[i])
+        reader = readers.get()
+        try:
+            done[i] = extract_micrograph(params, plan.work[i], plan, marks[i], reader)
+        finally:
+            readers.put(reader)
         voice.progress.advance()
 
     if to_do:
         threads = _threads(params, plan, [plan.work[i] for i in to_do])
+        keep_freed()
+        for _ in range(threads):
+            readers.put(PixelReader())
         pool = ThreadPoolExecutor(threads, thread_name_prefix="micrograph")
         try:
             _all_or_first_error([pool.submit(work_on, i) for i in to_do])

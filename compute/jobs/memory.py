@@ -7,6 +7,10 @@ import sys
 import psutil
 
 BYTES_PER_GB = 1e9
+KEPT_BYTES = 1 << 25
+"""The largest block that the C library agrees to keep."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""From <malloc.h>."""
 
 
 def resident_GB() -> float:
@@ -22,6 +26,19 @@ def peak_GB() -> float:
 def available_GB() -> float:
     """The memory of the machine that programs can still have."""
     return psutil.virtual_memory().available / BYTES_PER_GB
+
+
+def keep_freed(largest_bytes: int = KEPT_BYTES) -> None:
+    """Let the C library keep memory that is freed, for the next array of that size.
+
+    Otherwise every larger array of a loop is fresh memory, page by page from the system: in extraction that took as
+    long as the Fourier transforms. Blocks above 32 MB are given back in any case.
+    """
+    if sys.platform == "linux":
+        choose = getattr(ctypes.CDLL(None), "mallopt", None)
+        if choose is not None:
+            choose(M_MMAP_THRESHOLD, largest_bytes)
+            choose(M_TRIM_THRESHOLD, 8 * largest_bytes)
 
 
 def give_back() -> None:

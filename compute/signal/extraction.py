@@ -66,16 +66,27 @@ def rescaled(
     box = images.shape[-1]
     if new_box == box:
         return images
+    result = np.empty((len(images), new_box, new_box), dtype=images.dtype)
+    for one, image in zip(
+        result, images, strict=True
+    ):  # one by one they stay in the nearest caches
+        one[:] = _rescaled(image, new_box)
+    return result
+
+
+def _rescaled(image: Float[np.ndarray, "y x"], new_box: int) -> Float[np.ndarray, "newy newx"]:
+    """One image on another number of pixels."""
+    box = len(image)
     half = min(box, new_box) // 2
-    columns = scipy.fft.rfft(images, axis=-1, norm="forward")[..., : half + 1]
-    transform = scipy.fft.fft(columns, axis=-2, norm="forward")
-    shape = (len(images), new_box, new_box // 2 + 1)
+    columns = scipy.fft.rfft(image, axis=1, norm="forward")[:, : half + 1]
+    transform = scipy.fft.fft(columns, axis=0, norm="forward", overwrite_x=True)
+    shape = (new_box, new_box // 2 + 1)
     placed = (np.zeros if new_box > box else np.empty)(shape, dtype=transform.dtype)
-    placed[:, : half + 1, : half + 1] = transform[:, : half + 1]
-    placed[:, new_box - half + 1 :, : half + 1] = transform[:, box - half + 1 :]
+    placed[: half + 1, : half + 1] = transform[: half + 1]
+    placed[new_box - half + 1 :, : half + 1] = transform[box - half + 1 :]
     if new_box > box:
         y = scipy.fft.fftfreq(new_box, 1.0 / new_box)[:, None]
-        placed[:, y**2 + np.arange(new_box // 2 + 1) ** 2 > half**2] = 0.0
+        placed[y**2 + np.arange(new_box // 2 + 1) ** 2 > half**2] = 0.0
     restored: np.ndarray = scipy.fft.irfft2(
         placed, s=(new_box, new_box), norm="forward", overwrite_x=True
     )

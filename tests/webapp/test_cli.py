@@ -1,6 +1,8 @@
 """The `halfmap` command, up to the point where a job starts."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,18 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.command(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in ("refine", "simulate", "compare", "demo", "doctor"))
+
+
+@pytest.mark.parametrize("name", cli.TOOLS)
+def test_every_command_has_its_function(name: str) -> None:
+    assert callable(cli.tool(name))
+
+
+def test_a_job_starts_without_the_database(tmp_path: Path) -> None:
+    code = "import sys, webapp.cli; print({'sqlalchemy', 'alembic', 'numpy'} & set(sys.modules))"
+    words = [sys.executable, "-c", code]
+    run = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert run.stdout == "set()\n"
 
 
 def test_simulate_and_compare_run_in_one_process(started: Started) -> None:
