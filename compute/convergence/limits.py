@@ -1,23 +1,21 @@
 """How far an agreement of the halves may be believed: not where they share data or a start map."""
 
-from math import ceil
+from math import ceil, pi, sqrt
 
 import numpy as np
 
 from compute.convergence.resolution import Curve, crossing_shell
 from compute.convergence.state import Settings
 
-SHARED_REACH = 5
-"""Shells beyond the shared ones to which agreement spreads without any signal: the solvent mask, which is as narrow as
-the molecule, carries the references' common part further, where noise then aligns to it. On pure noise (500 images of
-64 px, join at 40 Å, C1 and D2) the FSC reached 0.6 in the shell next to the join, which counts as shared because
-interpolation carries the join into it, 0.25 in the three after it, and chance alone 0.12 from there."""
+WITNESSES = 3
+"""Shells next to the shared ones, without which no agreement further out is believed."""
 
-SHARED_AGREEMENT = 0.5
-"""FSC that a shell within this reach must have to count; real signal at such low resolution has far more."""
+CHANCE_DEVIATIONS = 4.0
+"""Standard deviations of a chance agreement that their mean FSC has to pass."""
 
-NO_SIGNAL = 0.143
-"""Mean FSC of the shells after those within reach, as many again, below which nothing is seen there."""
+LEAST_FSC, MOST_FSC = 0.143, 0.7
+"""Bounds of that threshold: a claim needs 0.143 anyway; where high symmetry leaves few independent values in these
+shells, 0.7 is enough: real signal at such low resolution agrees nearly fully."""
 
 
 def shared_limit_A(settings: Settings) -> float:
@@ -26,20 +24,50 @@ def shared_limit_A(settings: Settings) -> float:
     return min((limit for limit in limits if limit > 0), default=0.0)
 
 
+def shared_shells(settings: Settings) -> int:
+    """The last shell that the halves share: interpolation carries the join one further. 0 if they share nothing."""
+    limit_A = shared_limit_A(settings)
+    return ceil(settings.extent_A / limit_A - 1e-6) + 1 if limit_A > 0 else 0
+
+
+def sees_beyond(unmasked: Curve, settings: Settings) -> bool:
+    """Whether the halves agree next to the shells that they share, by more than chance.
+
+    Chance: an FSC of noise over n independent values has the deviation 1 / sqrt(2 n); a point group leaves one value in
+    its order, and a map that is empty outside the particle's sphere the sphere's part of the box. True where nothing is
+    shared or no shells are left to ask. The curve must be without a mask, which would carry shared shells further.
+    """
+    first = shared_shells(settings) + 1
+    shells = np.arange(first, min(first + WITNESSES, settings.last_shell + 1))
+    if shared_limit_A(settings) <= 0 or not len(shells):
+        return True
+    weight = shells.astype(np.float64) ** 2
+    filled = min(1.0, pi / 6 * (settings.particle_diameter_A / settings.extent_A) ** 3)
+    independent = 2 * pi * weight.sum() * filled / settings.symmetry_order
+    chance = CHANCE_DEVIATIONS / sqrt(2 * independent)
+    mean = float((np.asarray(unmasked, dtype=np.float64)[shells] * weight).sum() / weight.sum())
+    return mean >= min(max(LEAST_FSC, chance), MOST_FSC)
+
+
+def without_claims(curve: Curve, settings: Settings) -> np.ndarray:
+    """The curve with 0 in every shell that the halves do not share."""
+    values = np.array(curve, dtype=np.float64)
+    values[shared_shells(settings) + 1 :] = 0.0
+    return values
+
+
+def claims_beyond(curve: Curve, settings: Settings) -> bool:
+    """Whether a curve says anything about shells that the halves do not share."""
+    return bool(np.asarray(curve)[shared_shells(settings) + 1 :].any())
+
+
 def reported_A(curve: Curve, threshold: float, settings: Settings, minimum_shell: int = 1) -> float:
     """The resolution in Å at which an FSC curve may be said to cross a threshold.
 
-    It is that of the last shell before the first one below the threshold, at least `minimum_shell`. Where the curve
-    shows nothing beyond the reach of what the halves share, shells within reach must agree by `SHARED_AGREEMENT` to
-    count, and a crossing among the shared shells is reported as their limit.
+    It is that of the last shell before the first one below the threshold, at least `minimum_shell`. A crossing among
+    the shared shells is reported as their limit.
     """
-    last, limit_A = settings.last_shell, shared_limit_A(settings)
-    values = np.array(curve, dtype=np.float64)
-    shared = ceil(settings.extent_A / limit_A - 1e-6) + 1 if limit_A > 0 else 0
-    near = slice(shared + 1, shared + SHARED_REACH + 1)
-    beyond = values[near.stop : near.stop + SHARED_REACH]
-    if limit_A > 0 and (not beyond.size or float(beyond.mean()) < NO_SIGNAL):
-        values[near] = np.where(values[near] < SHARED_AGREEMENT, -1.0, values[near])
-    shell = crossing_shell(values, threshold, last, minimum_shell)
-    found_A = settings.extent_A / shell
-    return max(found_A, limit_A) if shell <= shared else found_A
+    limit_A, last = shared_limit_A(settings), settings.last_shell
+    shell = crossing_shell(curve, threshold, last)
+    found_A = settings.extent_A / max(shell, minimum_shell)
+    return max(found_A, limit_A) if shell <= shared_shells(settings) else found_A

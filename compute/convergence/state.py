@@ -46,6 +46,7 @@ class Settings:
     maximum_order: int = 9
     cone_steps: float = 2.0
     tau2_fudge: float = 1.0
+    symmetry_order: int = 1
 
     def __post_init__(self) -> None:
         """Refuse values for which the schedule has no meaning.

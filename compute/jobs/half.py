@@ -17,6 +17,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs import devices
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
+from compute.jobs.half_map import new_map
 from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
@@ -25,16 +26,11 @@ from compute.jobs.scratch import Scratch, ScratchError, copied
 from compute.jobs.searches import search_of
 from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
-from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
 from compute.projection.reference import build_projector
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.sampling.symmetry import parse_symmetry
-from compute.signal import masks
-
-# A map coarser than this is no judge of its own shape.
-ENVELOPE_RESOLUTION_A = 30.0
 
 
 class Half:
@@ -240,44 +236,20 @@ class Half:
         """The half-map without regularisation and mask."""
         return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
 
-    def maximise(self, ssnr: np.ndarray, resolution_A: float) -> dict[str, np.ndarray] | None:
-        """The new reference of the half, regularised by the SSNR per shell, for all its workers.
+    def maximise(
+        self, ssnr: np.ndarray, resolution_A: float, limit_A: float = 0.0
+    ) -> dict[str, np.ndarray] | None:
+        """The new reference of the half, regularised by the SSNR per shell (`half_map`), for all its workers.
 
         The first worker returns the map, its reconstruction noise, signal power and Fourier coverage per shell.
         """
-        answer = self._new_map(ssnr, resolution_A) if self._seat.member == 0 else None
+        answer = None
+        if self._seat.member == 0:
+            lattice = (self._params, self._box, self._pixel_size_A, self._mask)
+            answer = new_map(self._accumulator, *lattice, ssnr, resolution_A, limit_A)
         volume = self._team.share(answer["map"] if answer is not None else None)
         self.take_map(volume)
         return answer
-
-    def _new_map(self, ssnr: np.ndarray, resolution_A: float) -> dict[str, np.ndarray]:
-        """The reconstruction of the half, solvent flattened, with its spectra."""
-        noise = prior.reconstruction_noise(self._accumulator, len(ssnr))
-        signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
-        minimum = self._params.minimum_resolution_shells
-        volume = reconstruct.reconstruct(self._accumulator, self._box, signal, minimum).cpu()
-        coverage = prior.fourier_coverage(self._accumulator, signal)
-        if self._params.flatten_solvent:
-            volume = reconstruct.flatten(volume, self._solvent_mask(volume, resolution_A))
-        return {
-            "map": volume.numpy(),
-            "noise": noise.cpu().numpy(),
-            "signal": signal.cpu().numpy(),
-            "coverage": coverage.cpu().numpy(),
-        }
-
-    def _solvent_mask(self, volume: Tensor, resolution_A: float) -> Tensor:
-        """The user's mask, else the map's own envelope once it has a shape, else a sphere."""
-        if self._mask is not None:
-            return self._mask
-        params, edge_px = self._params, self._params.mask_edge_px
-        diameter_A = params.particle_diameter_A
-        if params.adaptive_solvent and resolution_A <= ENVELOPE_RESOLUTION_A:
-            pixel_A = self._pixel_size_A
-            envelope = molecular_envelope(volume, pixel_A, resolution_A, diameter_A, edge_px)
-            if envelope is not None:
-                return envelope
-        return masks.sphere(self._box, diameter_A / (2 * self._pixel_size_A), edge_px)
 
     def release(self) -> None:
         """Forget the sums, which are not needed until the next expectation step."""

@@ -105,7 +105,7 @@ def _refine(
     unmasked_A, fsc_mask = progress.resolution_unmasked_A, progress.fsc_mask
     for line in status.final_lines(progress.state, str(files.root), unmasked_A, fsc_mask):
         voice.log.line(line)
-    _judge_alignment(progress.state, voice)
+    _judge_alignment(progress, voice)
     _judge_particles(progress, voice)
     seconds = time.perf_counter() - started
     voice.progress.write(end_event(progress, inputs, files, seconds))
@@ -167,8 +167,16 @@ def _say_start(params: RefineParams, inputs: Inputs, team: Team, voice: Voice) -
     )
 
 
-def _judge_alignment(state: State, voice: Voice) -> None:
+def _judge_alignment(progress: Progress, voice: Voice) -> None:
     """Warn at the end where the particles could not be aligned."""
+    state = progress.state
+    if progress.limit_A > 0:
+        voice.log.warning(
+            f"The two halves do not agree beyond {progress.limit_A:g} Å, where they share the reference or the "
+            "low-resolution join: no signal was found, and the final map holds nothing finer. "
+            "Check the particles, the reference and the CTFs.",
+            "no signal",
+        )
     if POOR_ACCURACY_DEG < state.accuracy_angle_deg < UNKNOWN:
         voice.log.warning(
             f"The angular accuracy at the end is {state.accuracy_angle_deg:.1f} degrees, worse than "
@@ -225,6 +233,7 @@ def settings_of(params: RefineParams, inputs: Inputs) -> Settings:
         minimum_shell=params.minimum_resolution_shells,
         maximum_iterations=params.maximum_iterations,
         cone_steps=3.0,
+        symmetry_order=group_order,
     )
 
 

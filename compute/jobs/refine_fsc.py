@@ -6,7 +6,13 @@ import numpy as np
 import torch
 
 from compute.convergence import schedule
-from compute.convergence.limits import reported_A
+from compute.convergence.limits import (
+    claims_beyond,
+    reported_A,
+    sees_beyond,
+    shared_limit_A,
+    without_claims,
+)
 from compute.convergence.state import Settings, State
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_progress import Exchange, Progress
@@ -28,15 +34,25 @@ class Comparison:
     exchange: Exchange
 
     def compare(self, progress: Progress) -> None:
-        """The FSC of the two halves, and what the schedule makes of it."""
+        """The FSC of the two halves, and what the schedule makes of it.
+
+        Until the halves agree beyond what they share, nothing beyond it is believed, and no envelope is looked for.
+        """
         first, second = (
             torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
         )
         curve = fsc_of_halves(first, second, self.inputs.box // 2 + 1).numpy()
         self._set_unmasked(progress, curve)
-        progress.curves |= self._masked(progress)
+        if sees_beyond(curve, self.settings):
+            progress.curves |= self._masked(progress)
+            curve = progress.curves.get("corrected", curve)
+        else:
+            curve = without_claims(curve, self.settings)
         iteration = progress.state.iteration
-        curve = self.exchange.fsc(iteration, progress.curves.get("corrected", curve))
+        curve = self.exchange.fsc(iteration, curve)
+        progress.limit_A = (
+            0.0 if claims_beyond(curve, self.settings) else shared_limit_A(self.settings)
+        )
         state = schedule.after_fsc(progress.state, self.settings, curve)
         progress.state = self.exchange.state(iteration, "fsc", state)
 
@@ -48,13 +64,18 @@ class Comparison:
         first, second = (torch.fft.rfftn(torch.from_numpy(one)) for one in progress.unfiltered)
         curve = fsc(first, second, self.inputs.box // 2 + 1).numpy()
         self._set_unmasked(progress, curve)
+        state = progress.state
         if "corrected" not in progress.curves:
-            state = schedule.after_final_maps(progress.state, self.settings, curve)
-            progress.state = self.exchange.state(state.iteration, "final maps", state)
+            if not sees_beyond(curve, self.settings):
+                curve = without_claims(curve, self.settings)
+            state = schedule.after_final_maps(state, self.settings, curve)
+        progress.state = self.exchange.state(state.iteration, "final maps", state)
 
     def _set_unmasked(self, progress: Progress, curve: np.ndarray) -> None:
         progress.curves["unmasked"] = curve
-        progress.resolution_unmasked_A = reported_A(curve, 0.143, self.settings)
+        is_seen = sees_beyond(curve, self.settings)
+        believed = curve if is_seen else without_claims(curve, self.settings)
+        progress.resolution_unmasked_A = reported_A(believed, 0.143, self.settings)
 
     def _masked(self, progress: Progress) -> dict[str, np.ndarray]:
         """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.

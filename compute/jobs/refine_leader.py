@@ -237,7 +237,8 @@ class Refinement:
         ssnr = np.array(progress.state.ssnr)
         if progress.state.has_converged:
             ssnr = ssnr_from_fsc(np.array(progress.state.fsc))
-        replies = self.team.call("maximise", ssnr=ssnr, resolution_A=progress.state.resolution_A)
+        known_A = {"resolution_A": progress.state.resolution_A, "limit_A": progress.limit_A}
+        replies = self.team.call("maximise", ssnr=ssnr, **known_A)
         progress.spectra = [half[0] for half in replies]
         progress.maps = [spectra.pop("map") for spectra in progress.spectra]
 

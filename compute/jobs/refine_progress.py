@@ -35,6 +35,7 @@ class Progress:
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     resolution_unmasked_A: float = UNKNOWN
     envelope: np.ndarray | None = None
+    limit_A: float = 0.0
     fsc_mask: Literal["none", "given", "envelope"] = "none"
     joined: np.ndarray | None = None
     joined_spectra: dict[str, np.ndarray] = field(default_factory=dict)

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from compute import __main__ as program
 from compute.expectation import step
-from compute.files.events import AnyEvent, End, Start, Warn
+from compute.files.events import AnyEvent, End, Iteration, Start, Warn
 from compute.files.mrc import StackReader, StackWriter, read_map, write_map
 from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
@@ -23,6 +24,7 @@ from compute.files.star import read_star
 from compute.jobs.refine_inputs import Inputs, read_inputs
 from compute.params.refine import RefineParams
 from compute.sampling.rotations import rotation_vectors_to_matrices
+from compute.signal.fourier import radial_frequency, shell_sums
 from tests.data import particle_set, phantom_map
 from webapp.launch import local
 
@@ -448,6 +450,28 @@ def test_e45_poor_angular_accuracy_is_told_at_the_end(bench: Bench) -> None:
     assert all(
         word in sentence for word in ("angular accuracy", "worse than 10", "cannot be trust")
     )
+
+
+def test_noise_is_worth_what_the_halves_share(bench: Bench) -> None:
+    """No resolution beyond the join is claimed, and the final map holds nothing finer."""
+    noise = np.random.default_rng(2).standard_normal(bench.images.shape)
+    values = options(bench, particles=bench.stack(noise), maximum_iterations=4)
+    assert refine(values) == 0
+    folder = bench.folder / "O"
+    assert "40 Å" in warnings(folder)["no signal"]
+    end = events(folder)[-1]
+    assert isinstance(end, End) and end.resolution_A is not None and end.resolution_A >= 40.0
+    told = [event for event in events(folder) if isinstance(event, Iteration)]
+    assert len(told) == 4
+    # The working value of the first iteration is the least that a schedule begins with: five shells.
+    assert all(one.resolution_fsc05_A >= 40 for one in told[1:])
+    assert all(one.resolution_fsc0143_A >= 40 for one in told)
+    assert all((one.resolution_unmasked_A or 0) >= 40 for one in told)
+    final = torch.from_numpy(read_map(folder / "run_class001.mrc").volume)
+    shell = radial_frequency(BOX, 3).round().long().flatten()
+    power = shell_sums(torch.fft.rfftn(final).abs().square().flatten(), shell, BOX // 2)
+    # What is left there comes from the soft sphere that flattens the solvent.
+    assert power[5:].max() < 1e-2 * power[1:3].max()
 
 
 def test_an_error_that_nobody_foresaw_leaves_its_place_in_run_err_only(

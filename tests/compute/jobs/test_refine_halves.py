@@ -49,7 +49,7 @@ SOURCES = {
     "low_resolution_part": {"shell": "schedule"},
     "join": {"average": "join"},
     "unpadded_transform": {},
-    "maximise": {"ssnr": "fsc", "resolution_A": "schedule"},
+    "maximise": {"ssnr": "fsc", "resolution_A": "schedule", "limit_A": "schedule"},
     "planes": {"start": "user", "stop": "user"},
     "release": {},
     "offer": {"things": "own"},
