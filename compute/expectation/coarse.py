@@ -1,9 +1,10 @@
 """The first pass: every image on the coarse grid, as matrix products."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from compute.expectation import posterior
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, offset_log_prior
 from compute.projection.kernels_torch import as_real_rows
@@ -67,3 +68,11 @@ def local_scores(
     prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A).float()
     per_orientation = tables.coarse_log_prior.repeat(len(centres)) - 0.5 * power
     return cross + per_orientation[:, None] + prior[None, :]
+
+
+def going_on(scores: Float[Tensor, " pose"], search: Search) -> Int[Tensor, " kept"]:
+    """The poses that go on to the second pass: a single one in a correlation search."""
+    if search.is_correlation:
+        best = scores.argmax().reshape(1)
+        return best if bool(torch.isfinite(scores[best])) else best[:0]
+    return posterior.significant(scores, search.adaptive_fraction, search.maximum_significant)

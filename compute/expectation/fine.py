@@ -119,7 +119,7 @@ def _slices_of(
     tables: SharedTables,
 ) -> Float[Tensor, "orientation 2 pixel"]:
     """Slices of candidates: from the shared table if there is one, else new ones."""
-    if tables.fine_slices is not None:
+    if tables.fine_slices is not None and tables.is_sliced is None:
         return tables.fine_slices[rows]
     pixels, n = tables.pixels, tables.count
     return slices(tables.projector, rotations, pixels.model_x[:n], pixels.model_y[:n])

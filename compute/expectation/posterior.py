@@ -40,6 +40,19 @@ def _weights(scores, best, bins, total, out):
         out[i] = np.float32(np.exp(-np.float64(below)) / total) if is_kept else np.float32(0)
 
 
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def _within(scores, best, bins):
+    """Indices of the scores within the first `bins` bins."""
+    kept = np.empty(scores.shape[0], np.int64)
+    count = 0
+    for i in range(scores.shape[0]):
+        if (best - scores[i]) * np.float32(_BINS_PER_UNIT) < bins:
+            kept[count] = i
+            count += 1
+    return kept[:count].copy()
+
+
 def _cut(bins: np.ndarray, total: float, fraction: float) -> int:
     """How many bins from the best score on hold `fraction` of the total weight."""
     return min(int(np.searchsorted(np.cumsum(bins), fraction * total)) + 1, _BINS)
@@ -73,7 +86,11 @@ def significant(
     if not np.isfinite(best):
         return torch.zeros(0, dtype=torch.long, device=scores.device)
     bins, total = _bins_of(scores, best)
-    kept = torch.nonzero(_depth(scores, best) < _cut(bins, total, fraction))[:, 0]
+    cut = _cut(bins, total, fraction)
+    if scores.device.type == "cpu":
+        kept = torch.from_numpy(_within(scores.numpy(), np.float32(best), np.float32(cut)))
+    else:
+        kept = torch.nonzero(_depth(scores, best) < cut)[:, 0]
     if maximum and len(kept) > maximum:
         kept = kept[torch.topk(scores[kept], maximum).indices].sort().values
     return kept

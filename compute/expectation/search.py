@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from compute.projection.reference import Projector
@@ -58,6 +58,9 @@ class SharedTables:
 
     coarse and fine slices are those of a grid common to all images; None in a local search, and fine None when the
     grid is too large to keep. Pixels are prefixes of one list: coarse_count, count, accumulation_count long.
+
+    On the CPU only: is_sliced tells which fine slices have been made, for they are made when first needed; the phase
+    rows are real and imaginary parts of the conjugated phases.
     """
 
     projector: Projector
@@ -77,6 +80,9 @@ class SharedTables:
     fine_log_prior: Float[Tensor, " fine_orientation"]
     coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
     fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None
+    is_sliced: Bool[Tensor, " fine_orientation"] | None = None
+    coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"] | None = None
+    fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"] | None = None
 
 
 def _inverse_noise(
@@ -115,7 +121,8 @@ def shared_tables(
     fine_shifts = torch.from_numpy(shifts.fine).to(device) if search.oversample else coarse_shifts
     score_weight, insertion_weight = _inverse_noise(noise_power, pixels, search)
     coarse_rotations = torch.from_numpy(grid.coarse).to(device)
-    fine_rotations, coarse_slices, fine_slices = coarse_rotations, None, None
+    fine_rotations, coarse_slices, fine_slices, is_sliced = coarse_rotations, None, None, None
+    is_host = device.type == "cpu"
     coarse_prior, fine_prior = _log_priors(grid, search.oversample)
     if search.oversample:
         fine_rotations = torch.from_numpy(grid.fine).to(device)
@@ -123,8 +130,14 @@ def shared_tables(
         xy = (pixels.model_x[:coarse_count], pixels.model_y[:coarse_count])
         coarse_slices = slices(projector, coarse_rotations, *xy)
         if _fine_table_fits(search, count, accumulation_count):
-            xy = (pixels.model_x[:count], pixels.model_y[:count])
-            fine_slices = slices(projector, fine_rotations, *xy)
+            if is_host:
+                fine_slices = torch.empty(len(fine_rotations), 2, count)
+                is_sliced = torch.zeros(len(fine_rotations), dtype=torch.bool)
+            else:
+                xy = (pixels.model_x[:count], pixels.model_y[:count])
+                fine_slices = slices(projector, fine_rotations, *xy)
+    coarse_phases = phase_shifts(coarse_shifts, pixels, coarse_count)
+    fine_phases = phase_shifts(fine_shifts, pixels, accumulation_count)
     return SharedTables(
         projector=projector,
         pixels=pixels,
@@ -133,8 +146,8 @@ def shared_tables(
         accumulation_count=accumulation_count,
         coarse_shifts_A=coarse_shifts,
         fine_shifts_A=fine_shifts,
-        coarse_phases=phase_shifts(coarse_shifts, pixels, coarse_count),
-        fine_phases=phase_shifts(fine_shifts, pixels, accumulation_count),
+        coarse_phases=coarse_phases,
+        fine_phases=fine_phases,
         inverse_noise=score_weight,
         insertion_weight=insertion_weight,
         coarse_rotations=coarse_rotations,
@@ -143,7 +156,17 @@ def shared_tables(
         fine_log_prior=fine_prior.to(device),
         coarse_slices=coarse_slices,
         fine_slices=fine_slices,
+        is_sliced=is_sliced,
+        coarse_phase_rows=_conjugated_rows(coarse_phases) if is_host else None,
+        fine_phase_rows=_conjugated_rows(fine_phases) if is_host else None,
     )
+
+
+def _conjugated_rows(
+    phases: Complex[Tensor, "translation pixel"],
+) -> Float[Tensor, "translation 2 pixel"]:
+    """Real and imaginary parts of the conjugated phases."""
+    return torch.stack([phases.real, -phases.imag], dim=1)
 
 
 def _log_priors(

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from compute.expectation import posterior
-from compute.expectation.coarse import local_scores, shared_scores
+from compute.expectation import host, kernels_cpu
+from compute.expectation.coarse import going_on, local_scores, shared_scores
 from compute.expectation.fine import ImageResult, candidates, fine_pass
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables
@@ -37,10 +38,14 @@ class Block:
 
 @dataclass(slots=True)
 class SharedSums:
-    """Images summed per orientation of a shared fine grid, inserted once at the end."""
+    """Images summed per orientation of a shared fine grid, inserted once at the end.
+
+    is_used tells which orientations have anything.
+    """
 
     values: Float[Tensor, "orientation 2 pixel"]
     weights: Float[Tensor, "orientation pixel"]
+    is_used: Bool[Tensor, " orientation"]
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
@@ -70,6 +75,11 @@ def search_images(
     block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
 ) -> Iterator[ImageResult | None]:
     """The results of `search_block` one by one, so that no more than one need be held."""
+    if block.centres.device.type == "cpu":
+        yield from host.search_images(
+            block.images, block.centres, block.base_A, search, tables, well_determined
+        )
+        return
     shared = None if search.is_local else shared_scores(block.images, block.base_A, search, tables)
     for i in range(len(block.centres)):
         base_A = block.base_A[i]
@@ -77,7 +87,7 @@ def search_images(
             scores = local_scores(block.images, i, block.centres[i], base_A, search, tables)
         else:
             scores = shared[i]
-        kept = _significant(scores.reshape(-1), search)
+        kept = going_on(scores.reshape(-1), search)
         if not len(kept):
             yield None
             continue
@@ -86,21 +96,20 @@ def search_images(
         yield fine_pass(block.images, i, found, base_A, search, tables, well_determined, len(kept))
 
 
-def _significant(scores: Float[Tensor, " pose"], search: Search) -> Tensor:
-    """The poses that go on to the second pass: a single one in a correlation search."""
-    if search.is_correlation:
-        best = scores.argmax().reshape(1)
-        return best if bool(torch.isfinite(scores[best])) else best[:0]
-    return posterior.significant(scores, search.adaptive_fraction, search.maximum_significant)
-
-
 def shared_sums(tables: SharedTables) -> SharedSums | None:
     """Empty sums per orientation where the fine grid is shared and kept, else None."""
     if tables.fine_slices is None:
         return None
     rows, m = len(tables.fine_slices), tables.accumulation_count
     device = tables.fine_slices.device
-    return SharedSums(torch.zeros(rows, 2, m, device=device), torch.zeros(rows, m, device=device))
+    is_used = torch.zeros(rows, dtype=torch.bool, device=device)
+    if device.type == "cpu":  # memory that numpy sets to zero costs nothing until it is used
+        empty = [
+            torch.from_numpy(np.zeros(shape, np.float32)) for shape in ((rows, 2, m), (rows, m))
+        ]
+        return SharedSums(empty[0], empty[1], is_used)
+    values = torch.zeros(rows, 2, m, device=device)
+    return SharedSums(values, torch.zeros(rows, m, device=device), is_used)
 
 
 def accumulate(
@@ -118,6 +127,17 @@ def accumulate(
             weights = result.orientation_weight[:, None] * result.insertion_weight
             xy = (pixels.model_x[:m], pixels.model_y[:m])
             insert(accumulator, result.rotations, *xy, result.values, weights)
+            continue
+        shared.is_used[result.rows] = True
+        if shared.values.device.type == "cpu":
+            kernels_cpu.add_rows(
+                shared.values.numpy(),
+                shared.weights.numpy(),
+                result.rows.numpy(),
+                result.values.numpy(),
+                result.orientation_weight.numpy(),
+                result.insertion_weight.numpy(),
+            )
         else:
             shared.values.index_add_(0, result.rows, result.values)
             spread = torch.zeros(len(shared.weights), device=shared.weights.device)
@@ -140,7 +160,7 @@ def finish(shared: SharedSums | None, tables: SharedTables, accumulator: Accumul
     if shared is None:
         return
     _settle(shared)
-    used = torch.nonzero(shared.weights.sum(1) > 0)[:, 0]
+    used = torch.nonzero(shared.is_used)[:, 0]
     pixels, m = tables.pixels, tables.accumulation_count
     for rows in used.split(2048):
         insert(

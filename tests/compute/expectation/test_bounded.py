@@ -7,6 +7,7 @@ import torch
 
 from compute.expectation import fine, step
 from compute.expectation.fine import ImageResult
+from compute.expectation.host import HostSearch
 from compute.sampling.orientations import local_grid
 from tests.compute.expectation.scene import (
     NO_TURN,
@@ -53,14 +54,20 @@ def test_a_few_slices_and_shifts_at_a_time_give_the_same(
     monkeypatch.setattr(fine, "CANDIDATE_BYTES", rows * 8 * len(world.pixels.shell))
     monkeypatch.setattr(fine, "SHIFT_BYTES", 0)
     largest = []
-    sliced = fine._slices_of
+    sliced, sliced_here = fine._slices_of, HostSearch.sliced
 
     def counted(*arguments: object) -> object:
         found = sliced(*arguments)  # type: ignore[arg-type]
         largest.append(len(found))
         return found
 
+    def counted_here(*arguments: object) -> object:
+        found = sliced_here(*arguments)  # type: ignore[arg-type]
+        largest.append(len(found[1]))
+        return found
+
     monkeypatch.setattr(fine, "_slices_of", counted)
+    monkeypatch.setattr(HostSearch, "sliced", counted_here)
     parts = results(world, is_local, is_table_kept)
     assert max(largest) == rows
     for one, other in zip(parts, whole, strict=True):

@@ -111,7 +111,7 @@ def test_a_search_stays_on_its_device(kind: str) -> None:
         there, same, strangers = sums_on(device, SEARCHES[kind])
     assert strangers == set()
     assert same == pytest.approx(evidence, rel=1e-6)
-    assert float((there - here).abs().max()) < 1e-5 * float(here.abs().max())
+    assert float((there - here).abs().max()) < 2e-5 * float(here.abs().max())
 
 
 @pytest.mark.parametrize("zero_mask", [True, False])

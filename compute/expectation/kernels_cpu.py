@@ -1,0 +1,222 @@
+"""The search of one image compiled for the CPU: what lies between its matrix products.
+
+With A = conj(S) X for a slice S and an image X, the image moved by t matches the slice with Re Σ A e(t), e(t) the
+phases of the shift: a real product of `image_rows` with rows of conjugated phases, which all images share. The sums
+that follow from the posterior need the phases only as their weighted mean per orientation.
+"""
+
+from typing import no_type_check
+
+import numba as nb
+import numpy as np
+
+from compute.projection.kernels_cpu import PARTS, POINTS, slice_one
+
+_zero = np.float32(0)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def image_row(real, imaginary, image, weight, row_real, row_imaginary):
+    """Fill a row with conj(slice) times image, real and imaginary parts; returns the weighted power of the slice."""
+    total = _zero
+    for p in range(real.shape[0]):
+        a, b, x, y = real[p], imaginary[p], image[p].real, image[p].imag
+        row_real[p] = a * x + b * y
+        row_imaginary[p] = a * y - b * x
+        total += weight[p] * (a * a + b * b)
+    return total
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def image_rows(sliced, index, image, weight, rows, power):
+    """Rows and weighted powers of the slices sliced[index] (orientation, 2, pixel) for one image."""
+    for o in range(index.shape[0]):
+        one = sliced[index[o]]
+        power[o] = image_row(one[0], one[1], image, weight, rows[o, 0], rows[o, 1])
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def turned(points, index, centres, rotations):
+    """Fill rotations with points[index % len(points)] @ centres[index // len(points)]."""
+    for o in range(index.shape[0]):
+        mate, row = divmod(index[o], points.shape[0])
+        for i in range(3):
+            for j in range(3):
+                rotations[o, i, j] = (
+                    points[row, i, 0] * centres[mate, 0, j]
+                    + points[row, i, 1] * centres[mate, 1, j]
+                    + points[row, i, 2] * centres[mate, 2, j]
+                )
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def compare(values, rotations, model_x, model_y, padding, image, weight, rows, power):
+    """`image_rows` of central slices that are not kept: rows[orientation, 2, pixel], power[orientation]."""
+    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    real, imaginary = np.empty_like(model_x), np.empty_like(model_x)
+    for o in range(rotations.shape[0]):
+        slice_one(values, rotations[o], model_x, model_y, padding, cells, parts, real, imaginary)
+        power[o] = image_row(real, imaginary, image, weight, rows[o, 0], rows[o, 1])
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def fill(values, rotations, model_x, model_y, padding, index, is_filled, table):
+    """Make the slices table[index] (orientation, 2, pixel) that are not there yet."""
+    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    for row in index:
+        if not is_filled[row]:
+            one = table[row]
+            slice_one(
+                values, rotations[row], model_x, model_y, padding, cells, parts, one[0], one[1]
+            )
+            is_filled[row] = True
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def model_sums(sliced, index, per_row, phases, image, fit, model):
+    """Add the posterior means of Re(conj(S) X e) and of |S|² to fit and model, per pixel.
+
+    phases[orientation, 2, pixel]: mean conjugated phases times the orientation's weight.
+    """
+    for o in range(index.shape[0]):
+        one, share = sliced[index[o]], per_row[o]
+        for p in range(fit.shape[0]):
+            a, b, x, y = one[0, p], one[1, p], image[p].real, image[p].imag
+            c, d = phases[o, 0, p], phases[o, 1, p]
+            fit[p] += a * (x * c + y * d) + b * (y * c - x * d)
+            model[p] += share * (a * a + b * b)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def put_back(phases, image, factor):
+    """Turn mean conjugated phases[orientation, 2, pixel] into the image times factor times phases, in place."""
+    for o in range(phases.shape[0]):
+        for p in range(factor.shape[0]):
+            x, y = image[p].real * factor[p], image[p].imag * factor[p]
+            c, d = phases[o, 0, p], phases[o, 1, p]
+            phases[o, 0, p] = x * c + y * d
+            phases[o, 1, p] = y * c - x * d
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def residuals(image, forward, determined, fit, model, total, shell, power):
+    """Add Σ of |image - model|² per shell to power (float64); returns fit and power of the model where determined.
+
+    Beyond the pixels of fit and model the image has no model.
+    """
+    cross, strength = 0.0, 0.0
+    for p in range(image.shape[0]):
+        x, y = np.float64(image[p].real), np.float64(image[p].imag)
+        rest = (x * x + y * y) * total
+        if p < fit.shape[0]:
+            rest += np.float64(forward[p] * (forward[p] * model[p] - np.float32(2) * fit[p]))
+            chosen = forward[p] * determined[p]
+            cross += np.float64(chosen * fit[p])
+            strength += np.float64(chosen * forward[p] * model[p])
+        power[shell[p]] += rest
+    return cross, strength
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def add_rows(sums, weights, rows, values, per_row, insertion_weight):
+    """Add values[orientation, 2, pixel] to sums[rows], and per_row times insertion_weight to weights[rows]."""
+    for o in range(rows.shape[0]):
+        total, weight, share = sums[rows[o]], weights[rows[o]], per_row[o]
+        for p in range(insertion_weight.shape[0]):
+            total[0, p] += values[o, 0, p]
+            total[1, p] += values[o, 1, p]
+            weight[p] += share * insertion_weight[p]
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def children(kept, shifts, row_children, column_children, row_prior, column_prior):
+    """Fine rows and columns under coarse poses (kept, ascending), and the log prior of every pair of them.
+
+    A pair whose coarse pose is not among the kept has -inf. row_prior repeats for every mate.
+    """
+    used = np.full(shifts, -1, np.int64)
+    coarse_rows = np.empty(kept.shape[0], np.int64)
+    count, last = 0, -1
+    for pose in kept:
+        used[pose % shifts] = 0
+        if pose // shifts != last:
+            last = pose // shifts
+            coarse_rows[count] = last
+            count += 1
+    columns = np.empty(shifts * column_children, np.int64)
+    width = 0
+    for shift in range(shifts):
+        if used[shift] == 0:
+            used[shift] = width
+            for child in range(column_children):
+                columns[width + child] = shift * column_children + child
+            width += column_children
+    rows = np.empty(count * row_children, np.int64)
+    for row in range(rows.shape[0]):
+        rows[row] = coarse_rows[row // row_children] * row_children + row % row_children
+    log_prior = np.full((rows.shape[0], width), -np.inf, np.float32)
+    place = -1
+    last = -1
+    for pose in kept:
+        if pose // shifts != last:
+            last = pose // shifts
+            place += 1
+        first = used[pose % shifts]
+        for row in range(place * row_children, (place + 1) * row_children):
+            of_row = row_prior[rows[row] % row_prior.shape[0]]
+            for column in range(first, first + column_children):
+                log_prior[row, column] = of_row + column_prior[columns[column]]
+    return rows, columns[:width].copy(), log_prior
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def mean_pose(rotations, offsets_A, weights, row, column, reach_rad):
+    """The mean of a posterior around its best pose, as in `compute.expectation.mean_pose`, which defines it."""
+    centre = rotations[row].astype(np.float64)
+    mean, total = np.zeros(3), 0.0
+    shares = np.zeros(weights.shape[1])
+    for o in range(rotations.shape[0]):
+        turn = rotations[o].astype(np.float64) @ centre.T
+        skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+        sine = 0.5 * np.sqrt((skew * skew).sum())
+        angle = np.arctan2(sine, 0.5 * (turn[0, 0] + turn[1, 1] + turn[2, 2] - 1.0))
+        if angle <= reach_rad:
+            stretch = angle / sine if sine > 1e-6 else 1.0
+            weight = weights[o].astype(np.float64)
+            mean += weight.sum() * 0.5 * stretch * skew
+            total += weight.sum()
+            shares += weight
+    if not total > 0:
+        return rotations[row].copy(), offsets_A[column].copy()
+    offset = np.zeros(2)
+    for c in range(offsets_A.shape[0]):
+        offset += shares[c] / total * offsets_A[c]
+    return (_turn(mean / total) @ centre).astype(np.float32), offset
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def _turn(vector):
+    """The matrix of a rotation vector (radians)."""
+    angle = np.sqrt((vector * vector).sum())
+    skew = np.zeros((3, 3))
+    skew[0, 1], skew[0, 2], skew[1, 2] = -vector[2], vector[1], -vector[0]
+    skew -= skew.T.copy()
+    if angle < 1e-9:
+        return np.eye(3) + skew
+    return (
+        np.eye(3)
+        + np.sin(angle) / angle * skew
+        + (1 - np.cos(angle)) / (angle * angle) * (skew @ skew)
+    )
