@@ -16,6 +16,10 @@ from compute.expectation.coarse import going_on, shared_scores
 from compute.expectation.fine import ImageResult
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, offset_log_prior
+from compute.sampling.orientations import LocalGrid, lattice_neighbours
+
+# A local search looks at least so far around an image's present pose, in steps of the coarse lattice.
+CORE_STEPS = 2.0
 
 
 class HostSearch:
@@ -55,16 +59,39 @@ class HostSearch:
             prior_of = [torch.zeros_like(one) for one in prior_of]
         self._coarse_prior, self._fine_prior = prior_of[0], prior_of[1].numpy()
         self._point_prior = tables.fine_log_prior.numpy()
+        grid = search.orientations
+        if isinstance(grid, LocalGrid):
+            self._neighbours = lattice_neighbours(grid.lattice)
+            self._is_core = np.square(grid.lattice).sum(1) <= CORE_STEPS**2
+            self._core = np.flatnonzero(self._is_core)
 
     # ---- scores
 
-    def local_scores(self, image: int) -> Tensor:
-        """Scores of an image at the coarse poses around its centres: see `coarse.local_scores`."""
-        tables, n = self.tables, self.tables.coarse_count
-        points, mates = tables.coarse_rotations.numpy(), self._centres[image]
-        count = len(points) * len(mates)
+    def local_search(self, image: int) -> Tensor:
+        """The significant coarse poses around the centres of an image.
+
+        Around a single centre the search begins with the `CORE_STEPS` next to it and goes on from whatever is
+        significant, until all neighbours of significant orientations have been scored.
+        """
+        points, mates = self.tables.coarse_rotations, self._centres[image]
+        if len(mates) > 1 or self.search.is_correlation:
+            scores = self._coarse_scores(image, np.arange(len(points) * len(mates)))
+            return going_on(scores.view(-1), self.search)
+        shifts = len(self._coarse_phases)
+        scores = torch.full((len(points), shifts), -torch.inf)
+        rows, is_scored = self._core, self._is_core.copy()
+        while len(rows):
+            scores[rows] = self._coarse_scores(image, rows)
+            kept = going_on(scores.view(-1), self.search)
+            rows = kernels_cpu.border(kept.numpy(), shifts, self._neighbours, is_scored)
+        return kept
+
+    def _coarse_scores(self, image: int, points: np.ndarray) -> Tensor:
+        """Scores of an image at some coarse orientations around its centres: see `coarse.local_scores`."""
+        tables, n, count = self.tables, self.tables.coarse_count, len(points)
         rotations = np.empty((count, 3, 3), np.float32)
-        kernels_cpu.turned(points, np.arange(count), mates, rotations)
+        grid = tables.coarse_rotations.numpy()
+        kernels_cpu.turned(grid, points, self._centres[image], rotations)
         rows, power = np.empty((count, 2, n), np.float32), np.empty(count, np.float32)
         weight = self._weight[image, :n]
         kernels_cpu.compare(
@@ -82,8 +109,8 @@ class HostSearch:
         cross = torch.from_numpy(rows).view(count, -1) @ phases.T
         if self.search.is_correlation:
             return cross.div_(torch.from_numpy(np.sqrt(power + 1e-20))[:, None])
-        per_orientation = np.tile(tables.coarse_log_prior.numpy(), len(mates)) - 0.5 * power
-        cross.add_(torch.from_numpy(per_orientation.astype(np.float32))[:, None])
+        prior = tables.coarse_log_prior.numpy()[points % len(grid)]
+        cross.add_(torch.from_numpy(prior - np.float32(0.5) * power)[:, None])
         return cross.add_(self._coarse_prior[image][None])
 
     def candidates(self, image: int, kept: Tensor) -> fine.Candidates:
@@ -110,10 +137,14 @@ class HostSearch:
             log_prior=torch.from_numpy(log_prior),
         )
 
-    def fine_scores(
+    def fine_scores(self, image: int, found: fine.Candidates) -> Tensor:
+        """Scores of an image at its candidates."""
+        return self._fine_scores(image, found, self._fine_phases[found.columns])[0]
+
+    def _fine_scores(
         self, image: int, found: fine.Candidates, phases: Tensor
     ) -> tuple[Tensor, tuple[np.ndarray, np.ndarray] | None]:
-        """Scores of an image at its candidates, and the slices with their places where all of them could be kept.
+        """Those scores, and the slices with their places where all of them could be kept.
 
         phases: conjugated phases of the candidates' shifts, [translation, 2, pixel].
         """
@@ -136,6 +167,28 @@ class HostSearch:
         if self.search.is_correlation:
             return cross / torch.sqrt(power + 1e-20)[:, None], kept
         return cross - 0.5 * power[:, None] + found.log_prior, kept
+
+    def best_score_at(self, image: int, rotation: np.ndarray) -> float:
+        """The best score of an image at one rotation over all fine shifts, without a prior of the orientation."""
+        n = self.tables.count
+        weight = self._weight[image, :n]
+        row, power = np.empty((1, 2, n), np.float32), np.empty(1, np.float32)
+        kernels_cpu.compare(
+            self._volume,
+            rotation[None],
+            self._x[:n],
+            self._y[:n],
+            self._padding,
+            self._masked[image, :n] * weight,
+            self._forward[image, :n] * weight,
+            row,
+            power,
+        )
+        shifts = self._fine_phases[:, :, :n].reshape(len(self._fine_phases), -1)
+        scores = (shifts @ torch.from_numpy(row).view(-1)).numpy()
+        if self.search.is_correlation:
+            return float(scores.max() / np.sqrt(power[0] + 1e-20))
+        return float((scores + self._fine_prior[image]).max() - 0.5 * power[0])
 
     def rows_at_once(self) -> int:
         """How many slices of candidates may be kept."""
@@ -163,7 +216,7 @@ class HostSearch:
         search, tables = self.search, self.tables
         found = self.candidates(image, kept)
         phases = self._fine_phases[found.columns]
-        scores, slices = self.fine_scores(image, found, phases)
+        scores, slices = self._fine_scores(image, found, phases)
         if search.is_correlation:
             weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
         else:
@@ -264,6 +317,8 @@ def search_images(
     host = HostSearch(images, centres, base_A, search, tables)
     shared = None if search.is_local else shared_scores(images, base_A, search, tables)
     for image in range(len(centres)):
-        scores = host.local_scores(image) if shared is None else shared[image]
-        kept = going_on(scores.reshape(-1), search)
+        if shared is None:
+            kept = host.local_search(image)
+        else:
+            kept = going_on(shared[image].reshape(-1), search)
         yield host.second_pass(image, kept, determined.numpy()) if len(kept) else None

@@ -220,3 +220,18 @@ def _turn(vector):
         + np.sin(angle) / angle * skew
         + (1 - np.cos(angle)) / (angle * angle) * (skew @ skew)
     )
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def border(kept, shifts, neighbours, is_scored):
+    """Orientations next to those of the kept poses that have not been scored; they count as scored from now on."""
+    found = np.empty(neighbours.shape[0], np.int64)
+    count = 0
+    for pose in kept:
+        for row in neighbours[pose // shifts]:
+            if row >= 0 and not is_scored[row]:
+                is_scored[row] = True
+                found[count] = row
+                count += 1
+    return found[:count].copy()

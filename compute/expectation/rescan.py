@@ -9,6 +9,7 @@ from torch import Tensor
 
 from compute.expectation.coarse import shared_scores
 from compute.expectation.fine import Candidates, candidates, fine_scores
+from compute.expectation.host import HostSearch
 from compute.expectation.search import Search, SharedTables, offset_log_prior
 from compute.expectation.step import Block
 from compute.projection.slices import slices
@@ -42,14 +43,23 @@ def rescan_block(
     scores = shared_scores(block.images, block.base_A, search, tables)
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     is_switched = torch.zeros(len(rotation), dtype=torch.bool, device=rotation.device)
+    host = None
+    if rotation.device.type == "cpu":
+        host = HostSearch(block.images, block.centres, block.base_A, search, tables)
     for i in range(len(rotation)):
         flat = scores[i].reshape(-1)
         if not bool(torch.isfinite(flat.max())):
             continue
         kept = torch.topk(flat, min(LEADING_POSES, len(flat))).indices.sort().values
-        found = candidates(kept, None, block.base_A[i], search, tables)
-        fine, _ = fine_scores(block.images, i, found, search, tables)
-        if float(fine.max()) > _present_score(block, i, search, tables) + CLEARLY_BETTER:
+        if host is not None:
+            found = host.candidates(i, kept)
+            fine = host.fine_scores(i, found)
+            present = host.best_score_at(i, block.centres[i, 0].numpy())
+        else:
+            found = candidates(kept, None, block.base_A[i], search, tables)
+            fine, _ = fine_scores(block.images, i, found, search, tables)
+            present = _present_score(block, i, search, tables)
+        if float(fine.max()) > present + CLEARLY_BETTER:
             row, column = divmod(int(fine.argmax()), len(found.columns))
             rotation[i] = found.rotations[row]
             offset[i] = tables.fine_shifts_A[found.columns[column]] + block.base_A[i]

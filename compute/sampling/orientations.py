@@ -84,7 +84,7 @@ class LocalGrid:
     """Small rotations around any current orientation: multiply from the left, A = R A_current.
 
     The priors are normalised: exponentials sum to 1 over the coarse points, and to 1 over the fine
-    ones.
+    ones. lattice: the place of every coarse point on the cubic lattice, in steps.
     """
 
     step_deg: float
@@ -92,6 +92,7 @@ class LocalGrid:
     fine: Float32[np.ndarray, "fine_orientation 3 3"]
     coarse_log_prior: Float32[np.ndarray, " orientation"]
     fine_log_prior: Float32[np.ndarray, " fine_orientation"]
+    lattice: Int64[np.ndarray, "orientation 3"]
 
 
 def global_grid(
@@ -175,7 +176,18 @@ def local_grid(
         fine=rotation_vectors_to_matrices(fine).astype(np.float32),
         coarse_log_prior=_gaussian_log_prior(coarse, math.radians(sigma_deg)),
         fine_log_prior=_gaussian_log_prior(fine, math.radians(sigma_deg)),
+        lattice=lattice.astype(np.int64),
     )
+
+
+def lattice_neighbours(
+    lattice: Int64[np.ndarray, "point 3"],
+) -> Int64[np.ndarray, "point 6"]:
+    """Return the rows of the lattice points one step away along each axis, -1 where there is none."""
+    row_of = {tuple(point): row for row, point in enumerate(lattice.tolist())}
+    steps = np.concatenate([np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)])
+    around = (lattice[:, None] + steps).tolist()
+    return np.array([[row_of.get(tuple(one), -1) for one in near] for near in around])
 
 
 def relaxed_local_grid(
@@ -203,6 +215,7 @@ def relaxed_local_grid(
         fine=spread(local.fine),
         coarse_log_prior=shared(local.coarse_log_prior),
         fine_log_prior=shared(local.fine_log_prior),
+        lattice=np.tile(local.lattice, (count, 1)),
     )
 
 

@@ -1,0 +1,136 @@
+"""The search compiled for the CPU against the definitions that other devices run."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from compute.expectation import coarse, fine, kernels_cpu
+from compute.expectation.host import HostSearch
+from compute.expectation.mean_pose import mean_pose
+from compute.expectation.search import Search, SharedTables
+from compute.expectation.step import Block
+from compute.sampling.orientations import local_grid
+from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
+from compute.sampling.translations import translation_grid
+from tests.compute.expectation.scene import (
+    BOX,
+    NO_SHIFT,
+    NO_TURN,
+    World,
+    make_block,
+    make_search,
+    make_world,
+    noise_images,
+    tables_for,
+)
+
+STEP_DEG = 7.5
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world()
+
+
+def local_search(**changes: object) -> Search:
+    lattice = local_grid(STEP_DEG, STEP_DEG, 3.0, NO_TURN)
+    search = make_search(lattice, translation_grid(4.0, 4.0, NO_SHIFT), coarse_size=BOX)
+    return dataclasses.replace(search, **changes)
+
+
+def displaced(
+    world: World, search: Search, snr: float, images: int = 12
+) -> tuple[Block, SharedTables]:
+    """Noisy images up to 2.5 steps of the lattice away from the poses that they are searched around."""
+    power = world.noise_power(snr)
+    random = np.random.default_rng(5)
+    axes = random.normal(size=(images, 3))
+    axes *= (random.uniform(0, 2.5, images) / np.linalg.norm(axes, axis=1))[:, None]
+    turns = torch.from_numpy(rotation_vectors_to_matrices(axes * np.radians(STEP_DEG))).float()
+    clean = world.images(turns, torch.zeros(images, 2))
+    return make_block(clean + noise_images(images, power), world), tables_for(search, world, power)
+
+
+def host_of(block: Block, search: Search, tables: SharedTables) -> HostSearch:
+    return HostSearch(block.images, block.centres, block.base_A, search, tables)
+
+
+def whole_lattice(block: Block, image: int, search: Search, tables: SharedTables) -> Tensor:
+    return coarse.local_scores(
+        block.images, image, block.centres[image], block.base_A[image], search, tables
+    )
+
+
+@pytest.mark.parametrize("is_correlation", [False, True])
+def test_scores_are_those_of_the_definition(world: World, is_correlation: bool) -> None:
+    search = local_search(is_correlation=is_correlation)
+    block, tables = displaced(world, search, 0.1, images=3)
+    host, every = host_of(block, search, tables), np.arange(len(tables.coarse_rotations))
+    for image in range(3):
+        expected = whole_lattice(block, image, search, tables)
+        found = host._coarse_scores(image, every)
+        assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
+        kept = coarse.going_on(expected.view(-1), search)
+        ours = host.candidates(image, kept)
+        theirs = fine.candidates(kept, block.centres[image], block.base_A[image], search, tables)
+        assert torch.equal(ours.rows, theirs.rows) and torch.equal(ours.columns, theirs.columns)
+        assert torch.allclose(ours.rotations, theirs.rotations, atol=1e-6)
+        assert torch.allclose(ours.log_prior, theirs.log_prior, atol=1e-5)
+        scores, _ = fine.fine_scores(block.images, image, theirs, search, tables)
+        assert torch.allclose(host.fine_scores(image, ours), scores, atol=2e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("snr", [0.02, 0.1, 1.0])
+def test_a_search_that_grows_from_its_core_keeps_what_the_whole_lattice_keeps(
+    world: World, snr: float
+) -> None:
+    """For broad posteriors and narrow ones, near the present pose and at the edge of the ball."""
+    search = local_search()
+    block, tables = displaced(world, search, snr)
+    host, lost, best = host_of(block, search, tables), [], []
+    for image in range(len(block.centres)):
+        scores = whole_lattice(block, image, search, tables).view(-1)
+        weights = torch.softmax(scores.double(), 0)
+        kept = host.local_search(image)
+        wanted = coarse.going_on(scores, search)
+        missed = wanted[~torch.isin(wanted, kept)]
+        lost.append(float(weights[missed].sum()))
+        best.append(int(scores.argmax()) in kept.tolist())
+    assert all(best)
+    assert max(lost) < 0.01
+
+
+def test_a_search_with_mates_scores_all_of_them(world: World) -> None:
+    search = local_search()
+    block, tables = displaced(world, search, 0.1, images=2)
+    half_turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
+    both = torch.stack([block.centres[:, 0], block.centres[:, 0] @ half_turn], dim=1)
+    block = dataclasses.replace(block, centres=both)
+    host = host_of(block, search, tables)
+    for image in range(2):
+        scores = whole_lattice(block, image, search, tables)
+        kept = coarse.going_on(scores.view(-1), search)
+        assert torch.equal(host.local_search(image), kept)
+
+
+def test_the_mean_pose_is_that_of_the_definition() -> None:
+    random = np.random.default_rng(2)
+    vectors = np.concatenate([random.normal(0, 0.03, (20, 3)), random.normal(0, 1.0, (5, 3))])
+    centre = rotation_vectors_to_matrices(random.normal(size=(1, 3)))[0]
+    rotations = (rotation_vectors_to_matrices(vectors) @ centre).astype(np.float32)
+    offsets, weights = random.normal(size=(7, 2)), random.random((25, 7)).astype(np.float32)
+    found = kernels_cpu.mean_pose(rotations, offsets, weights, 3, 2, 0.15)
+    turn, offset = mean_pose(
+        torch.from_numpy(rotations),
+        torch.from_numpy(offsets),
+        torch.from_numpy(weights),
+        (3, 2),
+        0.15,
+    )
+    assert angle_between(found[0][None], turn.numpy()[None])[0] < 1e-3
+    assert np.allclose(found[1], offset.numpy(), atol=1e-6)
+    alone = kernels_cpu.mean_pose(rotations, offsets, 0 * weights, 3, 2, 0.15)
+    assert np.array_equal(alone[0], rotations[3]) and np.array_equal(alone[1], offsets[2])
