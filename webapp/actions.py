@@ -20,6 +20,7 @@ from db.models.projects import Project
 from db.repository import attempts, bin, jobs, projects, queue, rows, states
 from db.repository.nodes import Input
 from db.words import StopRequest
+from webapp import reach
 from webapp.job_types import REFINE, checked, inputs_of, needs_of
 from webapp.launch import processes
 from webapp.launch.local import LaunchError
@@ -37,7 +38,7 @@ def create_project(
 ) -> Project:
     """A new project, with its folder: in the place for projects, unless one is named."""
     place = (folder or settings.projects / name.strip().replace(" ", "_")).expanduser().absolute()
-    check_root(settings, place)
+    reach.check(session, settings, place, who)
     project = projects.create(session, name, place, who=who)
     make_shared(place)
     return project
@@ -45,11 +46,7 @@ def create_project(
 
 def check_root(settings: Settings, path: Path) -> None:
     """Raise Refused where a path lies outside the data folders of the settings, links followed."""
-    real = path.resolve()
-    roots = [root.resolve() for root in settings.data_roots]
-    if not any(real.is_relative_to(root) for root in roots):
-        named = ", ".join(str(root) for root in roots)
-        raise Refused(f"{path} is outside the data folders ({named})")
+    reach.allowed(path, settings.data_roots)
 
 
 def submit(
@@ -73,6 +70,7 @@ def submit(
     chosen = settings.profile(profile)
     project = projects.get(session, project_id)
     asked = checked(job_type, {**values, **(after or {})}, chosen)
+    reach.check_values(session, settings, asked, Path(project.folder), who)
     inputs = inputs_of(asked, Path(project.folder))
     inputs += [Input(name, path) for name, path in (after or {}).items()]
     job = relion_export.create_job(
@@ -113,6 +111,7 @@ def continue_job(
     if changes:
         profile = settings.profile(job.profile)
         asked = checked(job.type, {**job.parameters, **changes}, profile)
+        reach.check_values(session, settings, asked, Path(project.folder), who)
         needs = needs_of(job.type, asked, profile)
         jobs.change(
             session,
@@ -185,6 +184,7 @@ def clone(
         profile = settings.profile(job.profile)
         project = projects.get(session, job.project_id)
         asked = checked(job.type, {**job.parameters, **changes}, profile)
+        reach.check_values(session, settings, asked, Path(project.folder), who)
         inputs = inputs_of(asked, Path(project.folder))
         needs = needs_of(job.type, asked, profile)
         jobs.change(session, job.id, asked, who=who, inputs=inputs, needs=needs)

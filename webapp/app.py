@@ -19,6 +19,8 @@ from webapp.accounts.gate import Gate
 from webapp.accounts.hosts import known_hosts
 from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
+from webapp.api.guide import GuidePage
+from webapp.api.handler import ApiHandler
 from webapp.components.sheet import STATIC_FOLDER
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
@@ -159,6 +161,8 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
     return [
         ("/api/map", MapHandler, handed),
         ("/api/file", FileHandler, handed),
+        ("/api/v1(/.*)", ApiHandler, {**handed, "prefix": doors.settings.server.prefix}),
+        ("/api-guide", GuidePage, plain),
         ("/login", LoginPage, plain),
         ("/invitation", InvitationPage, plain),
         ("/account", AccountPage, plain),

@@ -19,11 +19,11 @@ from tornado.web import OutputTransform, RequestHandler
 from compute.files.errors import InputError
 from webapp.accounts.gate import Gate, Refusal
 from webapp.accounts.visitors import Doorkeeper, Visit, Visitor
+from webapp.api.downloads import send
 from webapp.components.volume_file import browser_map
-from webapp.store import Store, check_inside
+from webapp.store import Store
 
 log = logging.getLogger("halfmap.web")
-CHUNK_BYTES = 1 << 20
 LOOK_MS = 2000
 """How soon a page closes whose visitor may no longer be here."""
 SIGNED_OUT = 4401
@@ -165,7 +165,7 @@ class Served(RequestHandler):
             raise InputError(f"'{number}' is not the number of a job")
         view = self.store.job(int(number))
         diameter = view.job.parameters.get("particle_diameter_A")
-        return check_inside(view.folder, self.get_query_argument("file")), diameter
+        return self.store.file(view, self.get_query_argument("file")), diameter
 
 
 class MapHandler(Served):
@@ -190,18 +190,7 @@ class FileHandler(Served):
     """A file as it is."""
 
     async def get(self) -> None:
-        """Send the file, piece by piece."""
+        """Send the file, or the part of it that is asked for."""
         found = await self.in_thread(self.path)
-        if found is None:
-            return
-        path = found[0]
-        self.set_header("Content-Type", "application/octet-stream")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Content-Length", str(path.stat().st_size))
-        name = path.name.replace('"', "")
-        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-        with path.open("rb") as file:
-            while piece := await self.in_thread(lambda: file.read(CHUNK_BYTES)):
-                self.write(piece)
-                await self.flush()
-        self.finish()
+        if found is not None:
+            await send(self, found[0], self.threads)

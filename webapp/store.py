@@ -27,7 +27,7 @@ from db.repository import (
 )
 from db.session import Database
 from db.words import Role
-from webapp import actions
+from webapp import actions, reach
 from webapp.maps import MapCache
 from webapp.records import JobRecords, RecordReader
 from webapp.settings import Settings
@@ -49,6 +49,17 @@ class Store:
     def roots(self) -> tuple[Path, ...]:
         """The folders below which projects and inputs may lie."""
         return tuple(self.settings.data_roots)
+
+    def closed_folders(self) -> list[Path]:
+        """The folders of projects that the user does not see: nothing in them is shown or read."""
+        with self.database.reading() as session:
+            return reach.closed_folders(session, self.user_id)
+
+    def file(self, view: JobView, name: str) -> Path:
+        """The real path of a file of a job. Raises NotFound, or Refused where links lead out of reach."""
+        path = check_inside(view.folder, name)
+        roots = [*self.settings.data_roots, Path(view.project.folder)]
+        return reach.allowed(path, roots, self.closed_folders())
 
     def model(self, job_type: str) -> type[JobParams] | None:
         """The parameters of a job type; None for one that this program does not know."""
@@ -163,6 +174,7 @@ class Store:
         *,
         title: str = "",
         after: Mapping[str, str] | None = None,
+        profile: str = "",
     ) -> Job:
         """A new job in the queue; `after` are inputs that another job is still to make. Raises InputError."""
         with self.database.writing() as session:
@@ -176,6 +188,7 @@ class Store:
                 who=self.user_id,
                 title=title,
                 after=after,
+                profile=profile,
             )
 
     def stop(self, job_id: int, at_once: bool) -> Job:
@@ -184,7 +197,12 @@ class Store:
             self._check(session, jobs.get(session, job_id).project_id)
             return actions.stop(session, job_id, who=self.user_id, at_once=at_once)
 
-    def continue_job(self, job_id: int, after_iteration: int | None) -> Job:
+    def continue_job(
+        self,
+        job_id: int,
+        after_iteration: int | None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Job:
         """Put an ended job into the queue again. Raises Refused where that is not possible."""
         with self.database.writing() as session:
             self._check(session, jobs.get(session, job_id).project_id)
@@ -194,6 +212,7 @@ class Store:
                 job_id,
                 who=self.user_id,
                 after_iteration=after_iteration,
+                changes=changes,
             )
 
     def rename(self, job_id: int, title: str) -> Job:
@@ -232,6 +251,11 @@ class Store:
             self._check(session, project_id)
             presets.save_draft(session, self.user_id, project_id, job_type, dict(parameters))
 
+    def check_editor(self, project_id: int) -> None:
+        """Raise NotAllowed where the user may not change a project."""
+        with self.database.reading() as session:
+            self._check(session, project_id)
+
     def _role(self, session: Any, project_id: int) -> Role:
         role = members.role_of(session, project_id, self.user_id)
         if role is None:
@@ -249,7 +273,7 @@ def _demo_folder(number: int) -> str:
 def check_inside(folder: Path, name: str) -> Path:
     """The real path of a file of a folder. Raises NotFound for one that is missing or leads out of it."""
     base = folder.resolve()
-    path = (base / name).resolve()
-    if not path.is_relative_to(base) or not path.is_file():
+    path = (base / name.replace("\0", "")).resolve()
+    if "\0" in name or not path.is_relative_to(base) or not path.is_file():
         raise NotFound(f"there is no file {name} in this job")
     return path

@@ -17,6 +17,8 @@ from db.session import now
 from db.words import ACTIVE, State
 
 Jobs: TypeAlias = Select[Job, Project, User, Progress]
+ELSEWHERE = "another project"
+"""What a project is called for whoever does not see it."""
 ATTENTION_FOR = timedelta(days=7)
 """How long the home page speaks of a failed job."""
 
@@ -48,7 +50,10 @@ class ProjectLine:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The home page: what runs and waits (of everybody), what went wrong (in the user's projects), where to go on."""
+    """The home page: what runs and waits, what went wrong in the user's projects, where to go on.
+
+    Jobs of projects that the user does not see run and wait as well: only who holds what is told of them.
+    """
 
     running: Sequence[JobLine]
     waiting: Sequence[JobLine]
@@ -132,8 +137,8 @@ def home(session: Session, user_id: int, *, projects_shown: int = 8) -> Home:
     failed = failed.order_by(Job.ended_at.desc()).limit(10)
     recent = [Project.deleted_at.is_(None), _visible(session, user_id)]
     return Home(
-        running=_job_lines(session, running, user_id),
-        waiting=_job_lines(session, waiting, user_id),
+        running=_masked(session, _job_lines(session, running, user_id), user_id),
+        waiting=_masked(session, _job_lines(session, waiting, user_id), user_id),
         attention=_job_lines(session, failed, user_id),
         recent=_project_lines(session, user_id, recent, projects_shown),
     )
@@ -178,6 +183,24 @@ def _job_lines(session: Session, query: Jobs, user_id: int | None) -> list[JobLi
         )
         for job, project, user, progress in found
     ]
+
+
+def _masked(session: Session, lines: list[JobLine], user_id: int) -> list[JobLine]:
+    """The lines, those of other people's projects without what the jobs are about."""
+    ids = {line.project.id for line in lines}
+    query = select(Project.id).where(Project.id.in_(ids), _visible(session, user_id))
+    visible = set(session.scalars(query))
+    return [line if line.project.id in visible else masked(line) for line in lines]
+
+
+def masked(line: JobLine) -> JobLine:
+    """A line that tells who has a job, what it takes and since when, and nothing of what it is."""
+    kept = ("id", "number", "state", "ranks", "cores", "gpus", "memory_GB", "priority")
+    times = ("created_at", "submitted_at", "started_at", "version")
+    job = Job(**{name: getattr(line.job, name) for name in (*kept, *times)})
+    job.type, job.title, job.folder, job.reason, job.parameters = "job", "", "", "", {}
+    project = Project(id=line.project.id, name=ELSEWHERE, folder="", notes="")
+    return JobLine(job, project, line.author, None, (), False)
 
 
 def _conditions(wanted: JobFilter, user_id: int | None) -> list[ColumnElement[bool]]:

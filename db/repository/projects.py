@@ -78,6 +78,16 @@ def find(session: Session, words: str, *, user_id: int | None = None) -> Project
     return found[0]
 
 
+def closed_folders(session: Session, user_id: int) -> list[str]:
+    """The folders of the projects that a user does not see, those in the bin included."""
+    query = select(Project.id, Project.folder)
+    return [
+        folder
+        for project_id, folder in session.execute(query)
+        if role_of(session, project_id, user_id) is None
+    ]
+
+
 def in_folder(session: Session, folder: Path | str) -> Project | None:
     """The project that has a folder, if there is one."""
     query = select(Project).where(Project.folder == str(folder), Project.deleted_at.is_(None))

@@ -208,6 +208,26 @@ ADMIN = """{% extends "frame" %}
 </section>
 {% endblock %}
 """
+GUIDE = """{% extends "frame" %}
+{% block title %}Interface for programs{% endblock %}
+{% block body %}
+<h1>Interface for programs</h1>
+<section class="sheet"><p>JSON at <code>{{ address }}/api/v1</code>, described for tools by
+<a href="api/v1/openapi.json">openapi.json</a>. Every request shows a token, made on your <a href="account">account</a>
+page or with <code>halfmap token make</code>; it may do what you may.</p>
+<p>From another machine: <code>halfmap jobs --server {{ address }} --token …</code>, or in a notebook
+<code>webapp.client.connect(server="{{ address }}", token="…")</code>.</p>
+<p>What goes wrong comes as <code>{"error": "one sentence"}</code>:
+{% for status, words in problems.items() %}<b>{{ status }}</b> {{ words }}{{ "; " if not loop.last }}{% endfor %}.</p>
+</section>
+{% for one in endpoints %}<section class="sheet"><h2><code>{{ one.method }} {{ one.path }}</code></h2>
+<p>{{ one.summary }}</p>
+{% if one.takes %}<table><thead><tr><th>Name</th><th>Where</th><th>What</th><th></th></tr></thead><tbody>
+{% for value in one.takes %}<tr><td><code>{{ value.name }}</code></td><td>{{ value.where }}</td>
+<td>{{ value.words }}</td><td>{{ value.needed }}</td></tr>{% endfor %}</tbody></table>{% endif %}
+<pre><code>{{ one.example }}</code></pre></section>{% endfor %}
+{% endblock %}
+"""
 SHEETS = {
     "frame": FRAME,
     "login": LOGIN,
@@ -215,6 +235,7 @@ SHEETS = {
     "note": NOTE,
     "account": ACCOUNT,
     "admin": ADMIN,
+    "guide": GUIDE,
 }
 
 

@@ -13,6 +13,7 @@ from compute.files.errors import InputError
 from webapp.components.headers import map_header, map_slices, particle_header, sample_images
 from webapp.components.table import Table
 from webapp.pages.background import Background
+from webapp.reach import allowed
 
 MOST_ENTRIES = 2000
 
@@ -27,18 +28,14 @@ class Entry:
     time: str
 
 
-def allowed(path: Path, roots: Sequence[Path]) -> Path:
-    """The real path, if it lies below one of the real roots. Raises InputError."""
-    real = path.resolve()
-    if not any(real.is_relative_to(root.resolve()) for root in roots):
-        names = ", ".join(str(root) for root in roots)
-        raise InputError(f"{path} is outside the folders that are open here ({names})")
-    return real
-
-
-def entries(folder: Path, roots: Sequence[Path], endings: tuple[str, ...]) -> list[Entry]:
-    """Folders and fitting files, folders first; links that lead outside are left out. Raises InputError."""
-    real = allowed(folder, roots)
+def entries(
+    folder: Path,
+    roots: Sequence[Path],
+    endings: tuple[str, ...],
+    closed: Sequence[Path] = (),
+) -> list[Entry]:
+    """Folders and fitting files, folders first; what leads outside or is closed is left out. Raises InputError."""
+    real = allowed(folder, roots, closed)
     found = []
     try:
         inside = sorted(real.iterdir(), key=lambda one: one.name.lower())[:MOST_ENTRIES]
@@ -48,7 +45,7 @@ def entries(folder: Path, roots: Sequence[Path], endings: tuple[str, ...]) -> li
         if path.name.startswith("."):
             continue
         try:
-            allowed(path, roots)
+            allowed(path, roots, closed)
             status = path.stat()
         except (InputError, OSError):
             continue
@@ -80,10 +77,15 @@ class FileBrowser(pn.viewable.Viewer):
     folder = param.ClassSelector(class_=Path, default=Path("/"))
 
     def __init__(
-        self, roots: Sequence[Path], background: Background, taken: Callable[[Path], None]
+        self,
+        roots: Sequence[Path],
+        background: Background,
+        taken: Callable[[Path], None],
+        closed: Sequence[Path] = (),
     ) -> None:
         super().__init__(folder=roots[0])
         self._roots, self._background, self._taken = list(roots), background, taken
+        self._closed = closed
         self._endings: tuple[str, ...] = ()
         self._chosen: Path | None = None
         self._path = pn.widgets.TextInput(label="Folder", sizing_mode="stretch_width")
@@ -121,7 +123,7 @@ class FileBrowser(pn.viewable.Viewer):
         """Look for files with these endings, beginning in a folder."""
         self._endings = endings
         try:
-            allowed(folder, self._roots)
+            allowed(folder, self._roots, self._closed)
         except InputError:
             folder = self._roots[0]
         self.open(folder)
@@ -130,7 +132,7 @@ class FileBrowser(pn.viewable.Viewer):
         """Show a folder; one that is not allowed is refused in a sentence."""
         self._chosen, self._take.disabled = None, True
         try:
-            found = entries(folder, self._roots, self._endings)
+            found = entries(folder, self._roots, self._endings, self._closed)
         except InputError as error:
             self._preview.object = (
                 f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
@@ -181,7 +183,7 @@ class FileBrowser(pn.viewable.Viewer):
 
         def read() -> str:
             try:
-                return preview(allowed(path, self._roots))
+                return preview(allowed(path, self._roots, self._closed))
             except InputError as error:
                 return f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
 

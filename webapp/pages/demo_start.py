@@ -1,5 +1,7 @@
 """The button that makes the demo project and takes the visitor to its refinement."""
 
+import html
+
 import panel as pn
 
 from compute.files.errors import InputError
@@ -28,7 +30,7 @@ class DemoStarter(pn.viewable.Viewer):
             job = self._store.start_demo(SIMULATE, REFINE)
         except (InputError, OSError) as error:
             self._button.disabled = False
-            self._words.object = f'<p class="notice bad" role="alert">{error}</p>'
+            self._words.object = f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
             return
         self._words.object = (
             f'<p class="notice good">The demo is in the queue. '

@@ -1,6 +1,6 @@
 """The files that a form names: found by clicks on the server, their headers read away from the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import panel as pn
@@ -11,6 +11,7 @@ from webapp.components.parameter_form import ParameterForm
 from webapp.pages.background import Background
 from webapp.pages.browser import FileBrowser
 from webapp.pages.frame import card
+from webapp.reach import allowed
 
 LOOKED_AT = ("particles", "reference")
 """The fields whose files say what the rest of the form means."""
@@ -29,13 +30,15 @@ class FormFiles:
         place: Callable[[], Path | None],
         roots: tuple[Path, ...],
         looked: Callable[[str, str], None],
+        closed: Sequence[Path] = (),
     ) -> None:
         self._form, self._background = form, background
         self._place, self._looked = place, looked
         self._headers: dict[str, ParticleHeader | MapHeader | None] = {}
         folder = place()
         self._roots = [*([folder] if folder is not None else []), *roots]
-        self._browser = FileBrowser(self._roots, background, self._taken)
+        self._closed = closed
+        self._browser = FileBrowser(self._roots, background, self._taken, closed)
         self._browse_for = ""
         self.card: pn.Column = card("Choose a file", self._browser, visible=False)
 
@@ -61,7 +64,8 @@ class FormFiles:
 
         def read() -> tuple[ParticleHeader | MapHeader | None, str]:
             try:
-                return (particle_header(path) if name == "particles" else map_header(path)), ""
+                real = allowed(path, self._roots, self._closed)
+                return (particle_header(real) if name == "particles" else map_header(real)), ""
             except InputError as error:
                 return None, str(error)
 

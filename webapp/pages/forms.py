@@ -46,7 +46,9 @@ class FormPage(pn.viewable.Viewer):
         self.title = f"New job: {self._type}"
         self._form = ParameterForm(model, self._changed, self._browse)
         self._project = self._project_choice(query)
-        self._files = FormFiles(self._form, background, self._folder, store.roots, self._looked)
+        self._files = FormFiles(
+            self._form, background, self._folder, store.roots, self._looked, store.closed_folders()
+        )
         self._presets = Presets(store, self._type, self._form, self._preset_taken, self._complain)
         self._parts(text)
         self._panel = self._layout(text)

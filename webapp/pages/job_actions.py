@@ -1,5 +1,6 @@
 """What can be done with a job: stop, continue, clone, and the steps that come next."""
 
+import html
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -106,7 +107,9 @@ class Actions(pn.viewable.Viewer):
             ask(self._shown)
             self._problem.object = ""
         except InputError as error:
-            self._problem.object = f'<p class="notice bad" role="alert">{error}</p>'
+            self._problem.object = (
+                f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
+            )
         self._signature = ()
         self._changed()
 

@@ -8,16 +8,18 @@ import param
 from compute.files.errors import InputError
 from db.models.projects import Project
 from db.repository.overview import JobLine
+from db.words import Role, may
 from webapp.components.flow_chart import Station, flow_chart
 from webapp.components.headline import duration, status_word
 from webapp.components.look import Look
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
+from webapp.pages.members import MembersTab, activity_card
 from webapp.store import Store
 
 POLL_MS = 2000
-TABS = ("jobs", "flow", "files", "notes")
+TABS = ("jobs", "flow", "files", "notes", "members", "activity")
 COLUMNS = [
     {"key": "number", "label": "Job", "kind": "number", "link": "url"},
     {"key": "title", "label": "Title", "link": "url"},
@@ -81,11 +83,15 @@ class ProjectPage(pn.viewable.Viewer):
     def _layout(self) -> pn.Tabs:
         save = pn.widgets.Button(label="Save notes", button_type="primary")
         save.on_click(lambda _: self._save())
+        edits = may(self._role, Role.EDITOR)
+        self._notes.disabled = not edits
         return pn.Tabs(
             ("Jobs", card("Jobs", self._jobs)),
             ("Flow", card("Flow", self._flow)),
             ("Files", card("Files", self._files)),
-            ("Notes", card("Notes", self._notes, pn.Row(save, self._saved))),
+            ("Notes", card("Notes", self._notes, *([pn.Row(save, self._saved)] if edits else []))),
+            ("Members", MembersTab(self._store, self.project.id)),
+            ("Activity", activity_card(self._store, self.project.id)),
             dynamic=True,
             sizing_mode="stretch_width",
         )
@@ -139,18 +145,23 @@ class ProjectPage(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(
-            pn.pane.HTML(_head(self.project), sizing_mode="stretch_width"),
+            pn.pane.HTML(
+                _head(self.project, may(self._role, Role.EDITOR)), sizing_mode="stretch_width"
+            ),
             self._tabs,
             sizing_mode="stretch_width",
         )
 
 
-def _head(project: Project) -> str:
+def _head(project: Project, edits: bool) -> str:
+    acts = (
+        f'<a class="as-button primary" href="/new?project={project.id}&type=refine">New refinement</a> '
+        f'<a class="as-button" href="/new?project={project.id}">Other job</a>'
+    )
     return (
         f'<div class="hero"><div><div class="title"><h1>{html.escape(project.name)}</h1></div>'
         f'<div class="facts"><code>{html.escape(project.folder)}</code></div></div>'
-        f'<div><a class="as-button primary" href="/new?project={project.id}&type=refine">New refinement</a> '
-        f'<a class="as-button" href="/new?project={project.id}">Other job</a></div></div>'
+        f"<div>{acts if edits else '<span class=faint>You look at this project</span>'}</div></div>"
     )
 
 

@@ -72,7 +72,9 @@ class ProjectsPage(pn.viewable.Viewer):
             folder = Path(self._folder.value) if self._folder.value else None
             made = self._store.create_project(self._name.value or "", folder)
         except InputError as error:
-            self._problem.object = f'<p class="notice bad" role="alert">{error}</p>'
+            self._problem.object = (
+                f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
+            )
             return
         name = html.escape(made.name)
         self._problem.object = (

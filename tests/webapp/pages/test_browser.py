@@ -5,7 +5,8 @@ import pytest
 
 from compute.files.errors import InputError
 from compute.files.mrc import write_map
-from webapp.pages.browser import allowed, entries, preview
+from webapp.pages.browser import entries, preview
+from webapp.reach import allowed
 
 
 @pytest.fixture
@@ -34,6 +35,16 @@ def test_only_fitting_files_and_no_links_that_leave(place: Path) -> None:
     found = entries(place, [place], (".star",))
     assert [one.name for one in found] == ["sub", "a.star", "in.star"]
     assert found[0].is_folder
+
+
+def test_closed_folders_are_neither_listed_nor_opened(place: Path) -> None:
+    closed = [place / "sub"]
+    assert [one.name for one in entries(place, [place], (".star",), closed)] == [
+        "a.star",
+        "in.star",
+    ]
+    with pytest.raises(InputError, match="a project that you do not see"):
+        entries(place / "sub", [place], (".star",), closed)
 
 
 def test_a_map_is_previewed_by_header_and_slices(tmp_path: Path) -> None:
