@@ -58,6 +58,10 @@ TOOLS: dict[str, tuple[str, str]] = {
     "continue": ("webapp.commands.acts:main_continue", "let an ended job go on"),
     "clone": ("webapp.commands.acts:main_clone", "ask for the same again in a new job"),
     "delete": ("webapp.commands.acts:main_delete", "put a job into the bin, or take it out"),
+    "purge": (
+        "webapp.commands.acts:main_purge",
+        "remove jobs of the bin, and their files, for good",
+    ),
     "clean": ("webapp.commands.acts:main_clean", "make room: files of intermediate iterations"),
     "supervisor": (
         "webapp.commands.service:main_supervisor",

@@ -18,31 +18,19 @@ from compute.files.postprocess_files import read_mtf
 from compute.jobs.half_fsc import HalfFsc, measure
 from compute.jobs.half_pair import HalfPair, read_half_pair
 from compute.jobs.local_pictures import write_picture
+from compute.jobs.local_windows import resolved_frequencies
 from compute.jobs.output import make_room
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.local_resolution import LocalResolutionParams
-from compute.signal.fsc import RANDOMISE_BELOW, randomised_map
-from compute.signal.local_resolution import (
-    Window,
-    corrected,
-    crossing_frequency,
-    local_fsc,
-    locally_filtered,
-    make_window,
-    non_increasing,
-    sample_points,
-    spread,
-)
+from compute.signal.local_resolution import locally_filtered, sample_points, spread
 from compute.signal.masks import sphere
-from compute.signal.random import generator
 from compute.signal.sharpening import apply_b_factor, divide_by_mtf
 
 WINDOW_RESOLUTIONS, WINDOW_STEPS = 5.0, 8.0
 SMALLEST_WINDOW_PX = 10.0
 MOST_POINTS = 60_000
 """More points are not measured: the step between them grows instead."""
-RANDOM_WINDOWS = 400
 LEVELS = 24
 HISTOGRAM_BINS = 60
 
@@ -117,7 +105,6 @@ def locally_measured(
             f"a window of {window_A:.0f} Å does not suit a box of {pair.extent_A:.0f} Å with voxels of "
             f"{pair.pixel_size_A:.2f} Å: use {smallest_A:.0f} to {pair.extent_A / 2:.0f} Å (--window)"
         )
-    window = make_window(window_A / pair.pixel_size_A)
     weight = sphere(pair.box, pair.box / 2 - 3, 3.0) if pair.mask is None else pair.mask
     step = max(1, round((params.step_A or window_A / WINDOW_STEPS) / pair.pixel_size_A))
     while int((weight[::step, ::step, ::step] > 0).sum()) > MOST_POINTS:
@@ -128,39 +115,12 @@ def locally_measured(
     voice.log.line(
         f" {len(points)} points, {step * pair.pixel_size_A:.1f} Å apart, in windows of {window_A:.0f} Å."
     )
-    random = _random_phases(pair, whole, points, window, params.random_seed, voice)
-    voice.progress.enter("local FSC", total=len(points))
-    curves = local_fsc(pair.first, pair.second, points, window, voice.progress.advance)
-    extent_A = window.box * pair.pixel_size_A
-    if random is not None:
-        curves = corrected(curves, *random)
-    frequency = crossing_frequency(
-        non_increasing(curves, window.counts), params.threshold, extent_A
+    frequency = resolved_frequencies(
+        pair, whole, points, window_A, params.threshold, params.random_seed, voice
     ).clamp(min=1.0 / params.lowest_resolution_A)
     worst = float(torch.quantile(frequency, 0.01))
     everywhere = spread(frequency, nodes, step, pair.box, worst)
     return Measured(1.0 / everywhere, 1.0 / frequency, step, window_A, weight)
-
-
-def _random_phases(
-    pair: HalfPair, whole: HalfFsc, points: Tensor, window: Window, seed: int, voice: Voice
-) -> tuple[Tensor, int] | None:
-    """The mean curve of windows on maps with random phases, and the first shell that it corrects."""
-    below = torch.nonzero(whole.unmasked[1:] < RANDOMISE_BELOW)
-    if not len(below):
-        return None
-    start = 1 + int(below[0])
-    halves = [
-        randomised_map(torch.fft.rfftn(half), pair.box, start, seed, number)
-        for number, half in enumerate((pair.first, pair.second), start=1)
-    ]
-    draw = generator(seed, "windows with random phases")
-    chosen = draw.choice(len(points), min(RANDOM_WINDOWS, len(points)), replace=False)
-    some = points[torch.from_numpy(np.sort(chosen))]
-    voice.progress.enter("random phases", total=len(some))
-    curves = local_fsc(halves[0], halves[1], some, window, voice.progress.advance)
-    from_shell = int(np.ceil(start * window.box / pair.box)) + 1
-    return curves.double().mean(0), from_shell
 
 
 def _summary(

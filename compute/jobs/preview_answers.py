@@ -16,6 +16,7 @@ from compute.jobs.preview_slices import Answer, facts, in_grey
 from compute.params import preview
 from compute.params.preview import SliceChoice
 from compute.signal.fsc import DENSITY_DA_PER_A3
+from compute.signal.resize import lower_frequencies
 from compute.signal.slices import slice_of
 
 CONTRAST_BINS = 4096
@@ -85,11 +86,7 @@ def volume(request: preview.VolumeRequest, cache: MapCache) -> Answer:
     box = len(values)
     small = min(request.box - request.box % 2, box)
     if small < box:
-        transform = cache.transform(request.map)
-        half = small // 2
-        rows = torch.cat([torch.arange(half), torch.arange(box - half, box)])
-        cut = transform[:, :, : half + 1][rows][:, rows]
-        values = torch.fft.irfftn(cut, s=(small,) * 3) * (small / box) ** 3
+        values = lower_frequencies(cache.transform(request.map), small)
     said = {
         "box": small,
         "pixel_size_A": pixel_size_A * box / small,

@@ -241,7 +241,13 @@ def lowpass_weight(
     if resolution_A <= 0:
         raise ValueError(f"the {what} resolution is {resolution_A} Å but must be positive")
     centre = int(box * pixel_size_A / resolution_A + 0.5)
-    radius = radial_frequency(box, 3, device)
+    return lowpass_at(radial_frequency(box, 3, device), centre, width_shells)
+
+
+def lowpass_at(
+    radius: Float[Tensor, "*value"], centre: int, width_shells: float = 2.0
+) -> Float[Tensor, "*value"]:
+    """The weight of `lowpass` at radii in shells: one half at `centre`, falling as a cosine over its width."""
     position = ((radius - (centre - width_shells / 2)) / max(width_shells, 1e-6)).clamp(0.0, 1.0)
     return 0.5 + 0.5 * torch.cos(torch.pi * position)
 

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
-from compute.signal.fourier import lowpass_weight, radial_frequency
+from compute.signal.fourier import lowpass_at, radial_frequency
 from compute.signal.masks import sphere
+from compute.signal.slices import squared_radius
 
 BATCH_VALUES = 1 << 21
 """Values of one batch of windows: what stays in the caches of a processor or two."""
@@ -47,7 +48,7 @@ def make_window(diameter_px: float) -> Window:
     """A sphere whose weight is one half at its diameter, and falls over a third of it."""
     edge = diameter_px / 3
     outer = diameter_px / 2 + edge / 2
-    box = _good_box(2 * math.ceil(outer))
+    box = good_box(2 * math.ceil(outer))
     shell = (radial_frequency(box, 3) + 0.5).long().flatten()
     shells = torch.arange(box // 2 + 1)
     return Window(sphere(box, outer - edge, edge), (shell[:, None] == shells).float())
@@ -167,20 +168,27 @@ def locally_filtered(
     volume: Float32[Tensor, "z y x"],
     frequency_per_A: Float32[Tensor, "z y x"],
     pixel_size_A: float,
-    levels: int,
+    most_levels: int,
     told: Callable[[int], None] = lambda done: None,
 ) -> Float32[Tensor, "z y x"]:
-    """The map low-passed at each voxel's own frequency (1/Å): a mixture of maps filtered at `levels` frequencies."""
+    """The map low-passed at each voxel's own frequency (1/Å): a mixture of maps filtered at even steps between.
+
+    There are at most `most_levels` of them, and no more than four for each shell.
+    """
+    box, extent_A = len(volume), len(volume) * pixel_size_A
     low, high = float(frequency_per_A.min()), float(frequency_per_A.max())
-    marks = torch.linspace(low, high, levels).tolist() if high > low else [low]
-    spacing = (high - low) / (levels - 1) if high > low else 1.0
-    transform = torch.fft.rfftn(volume)
+    levels = 1 + min(most_levels - 1, math.ceil(4.0 * (high - low) * extent_A))
+    spacing = (high - low) / (levels - 1) if levels > 1 else 1.0
+    place = (frequency_per_A - low) / spacing
+    transform, squared = torch.fft.rfftn(volume), squared_radius(box)
+    radius = torch.arange(int(squared.max()) + 1, dtype=torch.float64).sqrt()
     filtered = torch.zeros_like(volume)
-    for mark in marks:
-        share = (1.0 - (frequency_per_A - mark).abs() / spacing).clamp(min=0.0)
-        weight = lowpass_weight(len(volume), pixel_size_A, 1.0 / mark)
-        filtered += share * torch.fft.irfftn(transform * weight, s=volume.shape)
+    for level in range(levels):
+        weight = lowpass_at(radius, int(extent_A * (low + level * spacing) + 0.5)).float()
+        share = (place - level).abs_().neg_().add_(1.0).clamp_(min=0.0)
+        filtered.addcmul_(share, torch.fft.irfftn(transform * weight[squared], s=volume.shape))
         told(1)
+    told(most_levels - levels)
     return filtered
 
 
@@ -196,7 +204,7 @@ def _batches(points: Int64[Tensor, "point 3"], box: int) -> Iterator[Int64[Tenso
     yield from points.split(max(1, BATCH_VALUES // box**3))
 
 
-def _good_box(least: int) -> int:
+def good_box(least: int) -> int:
     """The smallest even box from `least` on whose transform is fast (factors 2, 3 and 5)."""
     box = least + least % 2
     while True:

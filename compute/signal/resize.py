@@ -11,7 +11,7 @@ grid, so that the new pixel size is always the one asked for.
 import math
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Complex, Float, Float32, Float64
 from torch import Tensor
 
 EXACT = 1e-6  # how far P * old / new may be from a whole number and still be called exact
@@ -76,6 +76,26 @@ def window(volume: Float[Tensor, "z y x"], new_box: int) -> Float[Tensor, "new n
     source = slice(target.start - offset, target.stop - offset)
     windowed[target, target, target] = volume[source, source, source]
     return windowed
+
+
+def without_high_frequencies(
+    volume: Float32[Tensor, "z y x"], new_box: int
+) -> Float32[Tensor, "new new new"]:
+    """The map on fewer voxels of the same extent, which hold its lower frequencies; densities stay as they are.
+
+    `new_box` is even; the frequencies from its Nyquist on are lost.
+    """
+    return lower_frequencies(torch.fft.rfftn(volume), new_box)
+
+
+def lower_frequencies(
+    transform: Complex[Tensor, "z y xhalf"], new_box: int
+) -> Float32[Tensor, "new new new"]:
+    """What `without_high_frequencies` gives, from the map's transform."""
+    box, half = len(transform), new_box // 2
+    rows = torch.cat([torch.arange(half), torch.arange(box - half, box)])
+    cut = transform[:, :, : half + 1][rows][:, rows]
+    return torch.fft.irfftn(cut, s=(new_box,) * 3) * (new_box / box) ** 3
 
 
 def _axis_matrix(

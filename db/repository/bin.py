@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -73,20 +74,43 @@ def restore(session: Session, job_id: int, *, who: int | None) -> Job:
     return job
 
 
-def purge(session: Session, job_id: int, *, who: int | None) -> None:
+def purge(session: Session, job_id: int, *, who: int | None, **details: Any) -> None:
     """Remove a job of the bin with all its rows, for good; its number is not used again, its files are the caller's.
 
-    Files of it that other jobs have read stay known, as files from outside.
+    Files of it that other jobs have read stay known, as files from outside. `details` go into the audit list. Raises
+    Refused for a job that is not in the bin or is at work.
     """
     job = rows.job(session, job_id, lock=True, in_bin=True)
-    if job.deleted_at is None:
-        raise Refused(f"{job.name} is not in the bin: delete it first")
-    audit.note(session, who, "purged job", job=job, folder=job.folder, type=job.type)
+    if refusal := purge_refusal(job):
+        raise Refused(refusal)
+    audit.note(session, who, "purged job", job=job, folder=job.folder, type=job.type, **details)
     session.flush()
     read = select(JobInput.node_id)
     session.execute(delete(Node).where(Node.job_id == job_id, Node.id.not_in(read)))
     session.delete(job)
     session.flush()
+
+
+def purge_refusal(job: Job) -> str:
+    """Why a job cannot be removed for good; empty where it can."""
+    if job.deleted_at is None:
+        return f"{job.name} is not in the bin: delete it first"
+    if job.state in (State.WAITING, *ACTIVE):
+        return f"{job.name} is {job.state}: stop it first"
+    return ""
+
+
+def readers(session: Session, job_id: int) -> Sequence[Job]:
+    """The other jobs that read what a job has made, in the bin or not, by number."""
+    query = (
+        select(Job)
+        .join(JobInput, JobInput.job_id == Job.id)
+        .join(Node, Node.id == JobInput.node_id)
+        .where(Node.job_id == job_id, Job.id != job_id)
+        .distinct()
+        .order_by(Job.number)
+    )
+    return session.scalars(query).all()
 
 
 def content(session: Session, project_id: int) -> Sequence[Job]:

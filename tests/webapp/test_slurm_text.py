@@ -54,6 +54,26 @@ def test_a_template_of_relion_is_understood() -> None:
     ]
 
 
+def test_the_template_of_a_relion_site_is_filled() -> None:
+    """N42: five processes of six threads on nodes of 16 cores are 30 cores on two nodes."""
+    template = (
+        "#!/bin/bash\n"
+        "#SBATCH -n XXXmpinodesXXX -c XXXthreadsXXX -N XXXnodesXXX -J XXXnameXXX -p XXXqueueXXX\n"
+        "#SBATCH -o XXXoutfileXXX -e XXXerrfileXXX --comment=XXXcoresXXX-of-XXXdedicatedXXX\n"
+        "mpirun XXXcommandXXX\n"
+    )
+    profile = cluster(partition="gpu", cores_per_node=16)
+    names = {"name": "halfmap-1", "outfile": "run.out", "errfile": "run.err"}
+    made = text.script(profile, Demand(5, 6), ["unused"], ["engine", "job.json"], template, names)
+    assert made.splitlines()[1:] == [
+        "#SBATCH -n 5 -c 6 -N 2 -J halfmap-1 -p gpu",
+        "#SBATCH -o run.out -e run.err --comment=30-of-16",
+        "mpirun engine job.json",
+    ]
+    with pytest.raises(ValidationError):
+        cluster(cores_per_node=0)
+
+
 def test_what_a_template_must_be() -> None:
     with pytest.raises(LaunchError, match="names XXXmoonXXX"):
         text.script(cluster(), Demand(1, 1), [], [], "#!/bin/sh\necho XXXmoonXXX\n")

@@ -1,7 +1,8 @@
-"""`halfmap stop`, `continue`, `clone`, `delete` and `clean`: what is done with a job that exists."""
+"""`halfmap stop`, `continue`, `clone`, `delete`, `purge` and `clean`: what is done with a job that exists."""
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,8 +10,9 @@ from sqlalchemy.orm import Session
 from compute.files.errors import InputError
 from compute.params.option import JobParams
 from db.models.jobs import Job
+from db.repository import bin, jobs
 from db.words import Role
-from webapp import actions, cleaning
+from webapp import actions, cleaning, purging
 from webapp.access import Access, opened
 from webapp.commands.output import guarded, parser, show_json, shown
 from webapp.commands.rows import job_row
@@ -118,6 +120,49 @@ def _show_leftovers(found: cleaning.Leftovers, asked: argparse.Namespace) -> Non
     verb = "were removed" if asked.yes else "could go (--yes removes them)"
     kept = "" if found.kept_iteration is None else f"; iteration {found.kept_iteration} stays"
     print(f"{len(found.paths)} files, {found.size_bytes / 1e6:.1f} MB, {verb}{kept}.")
+
+
+def main_purge(words: Sequence[str]) -> int:
+    """The exit status of `halfmap purge JOB` or `halfmap purge --all`: a preview, unless it is confirmed."""
+    text = "Show what jobs of the bin have left in the project's Trash, or remove them for good."
+    made = parser("purge", text, "halfmap purge 19 --yes")
+    made.add_argument("job", nargs="*", help="19, job019, Refine3D/job019 or an alias")
+    made.add_argument("--project", default="", help="its name, number or folder")
+    made.add_argument("--all", action="store_true", help="every job of the project's bin")
+    made.add_argument("--yes", action="store_true", help="remove them")
+    made.add_argument("--force", action="store_true", help="even if other jobs read their files")
+    asked = made.parse_args(list(words))
+    if bool(asked.job) == asked.all:
+        made.error("name jobs, or say --all")
+
+    def act() -> int:
+        with opened() as access, access.database.writing() as session:
+            project = access.project(session, asked.project, Role.OWNER)
+            if asked.all:
+                chosen = list(bin.content(session, project.id))
+            else:
+                chosen = [jobs.find(session, project.id, one, in_bin=True) for one in asked.job]
+            ids = [job.id for job in chosen]
+            if asked.yes:
+                forced = asked.force
+                found = purging.purge(session, ids, who=access.user_id, is_forced=forced)
+            else:
+                found = purging.remains(session, ids)
+        _show_remains(found, asked)
+        return 0
+
+    return guarded("purge", act)
+
+
+def _show_remains(found: Sequence[purging.Remains], asked: argparse.Namespace) -> None:
+    if asked.json:
+        show_json({"removed": asked.yes, "jobs": [asdict(one) for one in found]})
+        return
+    for one in found:
+        why = f"; {one.refusal}" if one.refusal and not asked.yes else ""
+        print(f"{one.name}: {one.files} files, {one.size_bytes / 1e6:.1f} MB in {one.folder}{why}")
+    verb = "were removed for good" if asked.yes else "can go for good (--yes removes them)"
+    print(f"{len(found)} jobs, {sum(one.size_bytes for one in found) / 1e6:.1f} MB, {verb}.")
 
 
 def changed(model: type[JobParams], words: Sequence[str]) -> dict[str, Any]:

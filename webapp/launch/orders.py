@@ -8,8 +8,8 @@ from pathlib import Path
 
 from webapp.launch import keeper, local
 from webapp.launch.profiles import Profile, engine_words, in_shell
-from webapp.launch.slurm import Slurm
-from webapp.launch.slurm_text import TEMPLATE, Demand, script
+from webapp.launch.slurm import NAME, Slurm
+from webapp.launch.slurm_text import TEMPLATE, Demand, file_pattern, script
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ def submit(slurm: Slurm, profile: Profile, order: Order) -> int:
             f"the submission template {profile.template} cannot be read: {error.strerror}"
         ) from None
     demand = Demand(order.share.ranks, order.share.threads, order.gpus)
-    text = script(profile, demand, kept, rank, template)
+    printed = file_pattern(str(order.folder / keeper.PRINTED))
+    names = {"name": NAME.format(order.launch_id), "outfile": printed, "errfile": printed}
+    text = script(profile, demand, kept, rank, template, names)
     threads = local.environment({}, order.launch_id, library_threads(order))
     return slurm.submit(profile, order.launch_id, order.folder, order.directory, text, threads)

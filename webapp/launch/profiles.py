@@ -41,6 +41,9 @@ class Profile(BaseModel):
     memory_GB: float | None = Field(None, gt=0.0)
     """Memory of the whole job on its node."""
     nodes: int = Field(1, ge=1)
+    """Nodes that a job is spread over, unless `cores_per_node` says how many its cores need."""
+    cores_per_node: int | None = Field(None, ge=1)
+    """Cores of a node (RELION's minimum dedicated cores): a job asks for as many nodes as hold its cores."""
     cores: int = Field(4, ge=1)
     """Cores that a job is spread over at Slurm unless it names processes and threads."""
     gpu_resource: str = "gpu"

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from webapp.launch.local import LaunchError
@@ -96,15 +97,22 @@ class SlurmJob:
         return STAGES.get(self.state, "running")
 
 
+def nodes_of(profile: Profile, cores: int) -> int:
+    """The nodes that a job of so many cores asks for."""
+    return math.ceil(cores / profile.cores_per_node) if profile.cores_per_node else profile.nodes
+
+
 def script(
     profile: Profile,
     demand: Demand,
     job: Sequence[str],
     rank: Sequence[str],
     template: str = TEMPLATE,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The submission script: the template with RELION's names replaced.
 
+    `names` are further values, such as RELION's name, outfile and errfile, which sbatch's own options overrule.
     XXXjobXXX is the whole job, MPI included; XXXcommandXXX what one process runs, for templates that start MPI
     themselves. On directive lines only plain values are put in, elsewhere values are quoted, so that no value can
     become a command. LaunchError names a value or a name that does not fit.
@@ -114,13 +122,14 @@ def script(
         "mpinodes": str(demand.ranks),
         "threads": str(demand.threads),
         "cores": str(cores),
-        "dedicated": str(math.ceil(cores / profile.nodes)),
-        "nodes": str(profile.nodes),
+        "dedicated": str(profile.cores_per_node or math.ceil(cores / profile.nodes)),
+        "nodes": str(nodes_of(profile, cores)),
         "queue": profile.partition,
         "account": profile.account,
         "time": profile.time_limit,
         "memory": f"{math.ceil(profile.memory_GB * 1000)}M" if profile.memory_GB else "",
         "gpus": f"{profile.gpu_resource}:{demand.gpus}" if demand.gpus else "",
+        **names,
         **profile.variables,
     }
     whole = {

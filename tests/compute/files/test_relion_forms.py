@@ -5,7 +5,6 @@ import pytest
 from compute.files.errors import InputError
 from compute.files.form_fields import FORMS
 from compute.files.job_star import JobForm
-from compute.files.queue_script import QueueShare, fill_template, queue_share
 from compute.files.relion_forms import command_words, form_of, named_options
 from compute.params.refine import RefineParams
 
@@ -167,26 +166,3 @@ def test_the_words_of_3_0_find_their_fields() -> None:
         "relion.maskcreate", {"Input 3D map:": "a.mrc", "Pixel size (A)": "1.2", "x": "1"}
     )
     assert named_options(form) == {"fn_in": "a.mrc", "angpix": "1.2", "x": "1"}
-
-
-def test_cores_and_nodes_of_a_queue() -> None:
-    """N42."""
-    share = queue_share(processes=5, threads=6, cores_per_node=16)
-    assert share == QueueShare(processes=5, threads=6, cores=30, nodes=2)
-    with pytest.raises(ValueError, match="at least 1"):
-        queue_share(0, 1, 1)
-
-
-def test_a_sites_template_is_filled() -> None:
-    template = (
-        "#SBATCH -n XXXmpinodesXXX -c XXXthreadsXXX -N XXXnodesXXX -J XXXnameXXX -p XXXqueueXXX\n"
-        "#SBATCH -o XXXoutfileXXX --mem XXXextra1XXX # XXXcoresXXX of XXXdedicatedXXX\n"
-        "mpirun XXXcommandXXX\n"
-    )
-    words = {"name": "Refine3D/job019/", "queue": "gpu", "outfile": "run.out", "extra1": "8G"}
-    text = fill_template(template, queue_share(5, 6, 16), 16, words, ["first --a", "second"])
-    assert text == (
-        "#SBATCH -n 5 -c 6 -N 2 -J Refine3D/job019/ -p gpu\n"
-        "#SBATCH -o run.out --mem 8G # 30 of 16\n"
-        "mpirun first --a\nmpirun second\n"
-    )
