@@ -16,9 +16,10 @@ from compute.files.pipeline import Node
 from compute.files.pipeline_types import State as RelionState
 from compute.files.project import Project as RelionProject
 from compute.files.project import ProjectJob, read_project
+from compute.files.relion_iterations import read_iterations
 from db.models.jobs import Job
 from db.models.projects import Project
-from db.repository import audit, nodes, projects, rows
+from db.repository import audit, nodes, progress, projects, rows
 from db.repository.nodes import Input
 from db.session import now
 from db.words import Ending, State
@@ -98,6 +99,7 @@ def _follow(
         job = known.get(one.process.number)
         if job is not None and job.is_foreign and job.folder == one.name:
             _link(session, job, one)
+            problems += _iterations(session, job)
     project.next_job_number = max(
         project.next_job_number, found.pipeline.counter, *(1 + number for number in (0, *known))
     )
@@ -163,6 +165,18 @@ def _link(session: Session, job: Job, one: ProjectJob) -> None:
         nodes.register(session, job, node.name, _content(node), one.ended)
     given = [Input("input", node.name, facts={"content": _content(node)}) for node in one.inputs]
     nodes.set_inputs(session, job, given)
+
+
+def _iterations(session: Session, job: Job) -> list[str]:
+    """Record the iterations that a refinement of RELION has finished since it was last read."""
+    if job.type != "refine":
+        return []
+    folder = Path(rows.project(session, job.project_id).folder) / job.folder
+    found, error = read_iterations(folder, job.last_iteration or 0)
+    if found:
+        at = progress.offset(session, job.id)
+        progress.record(session, job.id, found, start=at, end=at + len(found))
+    return [f"{job.folder}: {error}"] if error is not None else []
 
 
 def _content(node: Node) -> str:

@@ -1,5 +1,6 @@
 """What RELION does in a project's folder comes into the database."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from db.models.jobs import Job
 from db.models.projects import Project
 from db.repository import (
     attempts,
+    iterations,
     jobs,
     nodes,
     people,
@@ -24,6 +26,7 @@ from db.repository import (
 from db.session import Database
 from db.words import Ending, State, StopRequest
 
+RELION_RUN = Path(__file__).parents[1] / "compute" / "files" / "relion_refinement"
 REFINE = {
     "particles": "Select/job001/particles.star",
     "reference": "class002.mrc",
@@ -150,6 +153,38 @@ def test_what_relion_does_later_follows(database: Database, tmp_path: Path) -> N
         job = jobs.find(session, found.project.id, "2")
         assert job.state == State.FINISHED
         assert session.get_one(Project, found.project.id).next_job_number == 6
+
+
+def test_a_refinement_of_relion_has_its_iterations(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "relion"
+    theirs(folder)
+    job_folder = folder / "Refine3D" / "job003"
+    job_folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(RELION_RUN.glob("run_it002_*")):
+        shutil.copy(path, job_folder)
+    with database.writing() as session:
+        found = relion_import.import_project(session, folder, who=None)
+        job = jobs.find(session, found.project.id, "3")
+        assert [row.iteration for row in iterations.table(session, job.id)] == [2]
+        first = job.resolution_A
+        assert relion_import.refresh(session, found.project.id).problems == found.problems
+    for path in sorted(RELION_RUN.glob("run_it003_*")):
+        shutil.copy(path, job_folder)
+    (job_folder / "run_it004_optimiser.star").write_text("")
+    with database.writing() as session:
+        again = relion_import.refresh(session, found.project.id)
+        assert any("run_it004" in one for one in again.problems)
+        rows = iterations.table(session, job.id)
+        assert [(row.iteration, row.change_angles_deg) for row in rows] == [
+            (2, 39.984409),
+            (3, 39.001655),
+        ]
+        after = jobs.find(session, found.project.id, "3")
+        assert after.resolution_A == pytest.approx(19.04, abs=0.01) != first
+        assert after.last_iteration == 3
+        curves = iterations.curve(session, job.id, "fsc")
+        assert curves[3][3] == pytest.approx(0.825229, abs=1e-6)
+        assert attempts.at_work(session) == []
 
 
 def test_jobs_of_ours_are_not_taken_for_relions(database: Database, project: Project) -> None:
