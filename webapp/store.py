@@ -4,7 +4,7 @@ Everything is asked for in the name of one user, whose role in the project is ch
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +29,7 @@ from db.session import Database
 from db.words import Role
 from webapp import actions, reach
 from webapp.maps import MapCache
+from webapp.preview import PreviewClient
 from webapp.records import JobRecords, RecordReader
 from webapp.settings import Settings
 from webapp.views import JobView, QueueView
@@ -44,6 +45,7 @@ class Store:
     maps: MapCache
     user_id: int
     job_types: Mapping[str, tuple[type[JobParams], str]]
+    previews: PreviewClient = field(default_factory=PreviewClient)
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -51,6 +51,58 @@ def write_postprocess(path: Path | str, record: PostprocessRecord, comments: lis
     write_star(path, [replace(table, version=None) for table in tables], comments)
 
 
+@dataclass(frozen=True, slots=True)
+class PostprocessTables:
+    """What a STAR file of post-processing holds for plots.
+
+    Curves by name (corrected, unmasked, masked, randomised), one value per shell at `resolution_per_A`; logarithms of
+    amplitudes by step (original, mtf_corrected, weighted, sharpened) at `squared_per_A2`; slope and intercept of the
+    line, if one was fitted.
+    """
+
+    resolution_per_A: Float64[np.ndarray, "shell"]
+    curves: dict[str, Float64[np.ndarray, "shell"]]
+    squared_per_A2: Float64[np.ndarray, "shell"]
+    amplitudes: dict[str, Float64[np.ndarray, "shell"]]
+    b_factor_A2: float
+    fit: tuple[float, float] | None
+
+
+def read_postprocess(path: Path | str) -> PostprocessTables:
+    """The curves and amplitudes of a post-processing; InputError where the file is no such table."""
+    tables = read_star(path)
+    missing = [name for name in ("general", "fsc", "guinier") if name not in tables]
+    if missing:
+        raise InputError(f"{path} has no data_{missing[0]}: is it a file of post-processing?")
+    general, fsc, guinier = (tables[name].columns for name in ("general", "fsc", "guinier"))
+    mean = "fourier_shell_correlation"
+    curves = {
+        "corrected": f"{mean}_corrected",
+        "unmasked": f"{mean}_unmasked_maps",
+        "masked": f"{mean}_masked_maps",
+        "randomised": f"corrected_{mean}_phase_randomized_masked_maps",
+    }
+    if star_label("mask_name") not in general:
+        curves = {"unmasked": curves["unmasked"]}
+    steps = ("original", "mtf_corrected", "weighted", "sharpened")
+    numbers = [
+        general.get(star_label(f"fitted_{name}_guinier_plot")) for name in ("slope", "intercept")
+    ]
+    slope, intercept = numbers
+    return PostprocessTables(
+        resolution_per_A=fsc[star_label("resolution_per_A")],
+        curves={name: fsc[star_label(label)] for name, label in curves.items()},
+        squared_per_A2=guinier[star_label("resolution_squared_per_A2")],
+        amplitudes={
+            name: guinier[star_label(f"log_amplitudes_{name}")]
+            for name in steps
+            if star_label(f"log_amplitudes_{name}") in guinier
+        },
+        b_factor_A2=float(general[star_label("b_factor_used_for_sharpening_A2")][0]),
+        fit=None if slope is None or intercept is None else (float(slope[0]), float(intercept[0])),
+    )
+
+
 def read_mtf(path: Path | str) -> tuple[Float64[np.ndarray, "row"], Float64[np.ndarray, "row"]]:
     """Frequencies (1/pixel) and values of a detector's MTF; InputError where the file has no such table."""
     labels = star_label("resolution_inverse_pixel"), star_label("mtf_value")

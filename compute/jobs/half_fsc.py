@@ -23,6 +23,10 @@ THRESHOLD = 0.143
 GOOD_RANDOM_FSC, FAIR_RANDOM_FSC = 0.05, 0.1
 """Largest FSC of masked random phases at the resolution for which a mask is good, or fair."""
 SAME_MAP_FSC = 0.9999
+USELESS = (
+    "The FSC without mask reaches further than the corrected one inside it, so the mask was not used: it is "
+    "too tight, too sharp or cuts the particle."
+)
 Grade = Literal["good", "fair", "too tight", "of no use", "none"]
 
 
@@ -105,11 +109,7 @@ def measure(
         )
     if crossing(found.unmasked, THRESHOLD) > crossing(final, THRESHOLD) and not force_mask:
         final = found.unmasked
-        grade = MaskGrade(
-            "of no use",
-            "The FSC without mask reaches further than the corrected one inside it, so the mask was "
-            "not used: it is too tight, too sharp or cuts the particle.",
-        )
+        grade = MaskGrade("of no use", USELESS)
     else:
         grade = graded(found.randomised, crossing(final, THRESHOLD), pair.mask)
     factor = mask_factor(pair.mask)

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from compute.files.errors import InputError
-from compute.jobs.half_fsc import THRESHOLD, graded
+from compute.jobs.half_fsc import THRESHOLD, USELESS, graded
 from compute.jobs.map_cache import MapCache
 from compute.params import preview
 from compute.params.preview import MaskRecipe
@@ -69,6 +69,11 @@ def curves(
                 "grade": grade.grade,
                 "sentence": grade.sentence,
             }
+    counts = "corrected" if "corrected" in found else "masked" if "masked" in found else "unmasked"
+    if crossing(unmasked, THRESHOLD) > crossing(found[counts], THRESHOLD):
+        counts = "unmasked"
+        said |= {"grade": "of no use", "sentence": USELESS}
+    said["final"] = counts
     said["resolutions_A"] = {
         name: resolution_A(curve, THRESHOLD, extent_A)
         for name, curve in found.items()

@@ -67,7 +67,8 @@ def guinier(request: preview.GuinierRequest, cache: MapCache) -> Answer:
     is_used = frequency >= 1.0 / request.fit_lowest_resolution_A
     if request.fit_highest_resolution_A > 0:
         is_used &= frequency <= 1.0 / request.fit_highest_resolution_A
-    fit = guinier_fit(frequency.square(), logarithms(), is_used)
+    before = logarithms()
+    fit = guinier_fit(frequency.square(), before, is_used)
     b_factor_A2 = request.b_factor_A2
     if b_factor_A2 is None:
         b_factor_A2 = 0.0 if fit is None else fit.b_factor_A2
@@ -77,7 +78,7 @@ def guinier(request: preview.GuinierRequest, cache: MapCache) -> Answer:
     steps["squared_per_A2"] = frequency.square()
     line: dict[str, Any] | None = None
     if fit is not None:
-        used = frequency.square()[is_used]
+        used = frequency.square()[is_used & (before > NO_AMPLITUDE)]
         line = {
             "slope_A2": fit.slope_A2,
             "intercept": fit.intercept,

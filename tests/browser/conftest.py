@@ -107,6 +107,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def results(served: Served) -> Iterator[Any]:
+    """Finished jobs of one process, `Results` of `tests.browser.results`."""
+    from tests.browser.results import Results
+
+    found = Results(served)
+    yield found
+    found.close()
+
+
 @pytest.fixture
 def visit(chromium: Browser, served: Served) -> Iterator[BrowserContext]:
     """A signed-in visitor; no page may ask another host for anything or fail in its scripts."""
@@ -139,6 +149,16 @@ def ready(page: Page) -> None:
     """Wait until a page is drawn and its connection stands."""
     page.wait_for_function("window.Bokeh && Bokeh.documents.some(d => d.roots().length > 0)")
     page.locator(".dot").wait_for(state="attached")
+
+
+def holds(page: Page, name: str, column: str) -> list[Any]:
+    """A column of a plot's source, once that has values."""
+    page.wait_for_function(
+        """(name) => Bokeh.documents.some(d => Array.from(d._all_models.values()).some(m =>
+             m.type === 'ColumnDataSource' && m.name === name && m.get_length() > 0))""",
+        arg=name,
+    )
+    return source(page, name)[column]
 
 
 def source(page: Page, name: str) -> dict[str, list[Any]]:

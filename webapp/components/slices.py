@@ -44,12 +44,11 @@ def greys(
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def outline_of(
-    mask: Float32[np.ndarray, "z y x"], axis: str, index: int, pixel_size_A: float
+def plane_outline(
+    plane: np.ndarray, pixel_size_A: float
 ) -> tuple[list[list[float]], list[list[float]]]:
-    """The lines where a mask is one half, in Å: all x, then all y."""
-    plane = np.asarray(slice_of(mask, axis, index), dtype=np.float64)
-    lines = contourpy.contour_generator(z=plane).lines(0.5)
+    """The lines where a plane of a mask is one half, in Å: all x, then all y."""
+    lines = contourpy.contour_generator(z=np.asarray(plane, dtype=np.float64)).lines(0.5)
     return (
         [((line[:, 0] + 0.5) * pixel_size_A).tolist() for line in lines],
         [((line[:, 1] + 0.5) * pixel_size_A).tolist() for line in lines],

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from webapp.components.look import Look
 from webapp.pages import common_tabs, refine_tabs
 from webapp.pages.background import Background
+from webapp.pages.map_tab import MapTab
+from webapp.pages.maps_tab import MapsTab
+from webapp.pages.postprocess_tab import PostprocessTab
+from webapp.pages.sharpen_tab import SharpenTab
 from webapp.pages.shown import Shown
 from webapp.store import Store
 
@@ -32,7 +36,7 @@ class Surroundings:
 
 def tab_makers(job_type: str, around: Surroundings) -> Makers:
     """The tabs of a kind of job."""
-    own = {"refine": _refinement}.get(job_type)
+    own = {"refine": _refinement, "postprocess": _post_processing}.get(job_type)
     return {**(own(around) if own is not None else {}), **_common(around)}
 
 
@@ -42,9 +46,19 @@ def _refinement(around: Surroundings) -> Makers:
         "overview": ("Overview", lambda: refine_tabs.Overview(now(), look, around.choose)),
         "fsc": ("FSC", lambda: refine_tabs.FscTab(now(), look)),
         "orientations": ("Orientations", lambda: refine_tabs.OrientationTab(now(), look)),
-        "map": ("Map", lambda: refine_tabs.MapTab(now(), look, store, background)),
+        "map": ("Map", lambda: MapTab(now(), look, store, background)),
         "particles": ("Particles", lambda: refine_tabs.ParticleTab(now(), look, background)),
+        "sharpen": ("Post-process", lambda: SharpenTab(now(), look, store, background)),
         "resources": ("Resources", lambda: common_tabs.ResourceTab(now(), look)),
+    }
+
+
+def _post_processing(around: Surroundings) -> Makers:
+    now, look, store, background = around.current, around.look, around.store, around.background
+    return {
+        "result": ("Result", lambda: PostprocessTab(now(), look, background)),
+        "map": ("Map", lambda: MapsTab(now(), look, store, background)),
+        "sharpen": ("Other settings", lambda: SharpenTab(now(), look, store, background)),
     }
 
 

@@ -11,16 +11,12 @@ from webapp.components import fsc_plot, history_plots, particle_plots, spectra
 from webapp.components.iteration_table import iteration_rows, iteration_table
 from webapp.components.look import Data, Look
 from webapp.components.orientation_plot import OrientationView
-from webapp.components.slice_viewer import SliceViewer, halves_and_more
-from webapp.components.slices import sphere
 from webapp.components.table import Table
-from webapp.components.volume_viewer import VolumeViewer
 from webapp.pages.background import Background
 from webapp.pages.explain import explain_fsc
 from webapp.pages.frame import card
 from webapp.pages.moments import after_drawing
 from webapp.pages.shown import Shown
-from webapp.store import Store
 
 LOWER_HEIGHT_PX = 450
 """About the height of the lower figures of the overview, so that nothing moves when they come."""
@@ -196,68 +192,6 @@ class OrientationTab:
     def draw(self, shown: Shown) -> None:
         """Draw this moment."""
         self._view.draw(shown.row.orientations if shown.row else None)
-
-
-class MapTab:
-    """Slices of the half-maps, and the surface in 3D."""
-
-    def __init__(self, shown: Shown, look: Look, store: Store, background: Background) -> None:
-        self._store, self._background = store, background
-        self._slices = SliceViewer(look, shown.file_name("slices"))
-        self._volume = VolumeViewer(look, shown.file_name("map"))
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.panel: pn.viewable.Viewable = columns(
-            self._note,
-            card(
-                "Slices",
-                self._slices,
-                help_text="Greys span the same densities while a run goes on.",
-            ),
-            card(
-                "Surface",
-                self._volume,
-                help_text="Drag to turn, scroll to zoom, right-drag to move.",
-            ),
-        )
-
-    def draw(self, shown: Shown) -> None:
-        """Read the maps of this moment, then draw them."""
-        paths = shown.half_maps()
-        if paths is None:
-            self._note.object = "<p class='faint'>The first maps come with the first iteration.</p>"
-            return
-
-        def read() -> tuple:
-            try:
-                half1, half2 = (self._store.map(path) for path in paths)
-                final = shown.final_map()
-                whole = self._store.map(final) if final is not None else None
-            except InputError as error:
-                return None, str(error)
-            return (half1, half2, whole), ""
-
-        self._background.run("maps", read, lambda found: self._arrived(shown, *found))
-
-    def _arrived(self, shown: Shown, halves: tuple | None, problem: str) -> None:
-        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
-        paths = shown.half_maps()
-        if halves is None or paths is None:
-            return
-        half1, half2, whole = halves
-        start = shown.records.start
-        pixel_size_A = half1.pixel_size_A or (start.pixel_size_A if start else None) or 1.0
-        diameter = start.particle_diameter_A if start else None
-        box = half1.volume.shape[0]
-        mask = sphere(box, diameter / 2 / pixel_size_A) if diameter else None
-        volumes = halves_and_more(half1.volume, half2.volume)
-        if whole is not None:
-            volumes = {"map": whole.volume, **volumes}
-        self._slices.draw(volumes, pixel_size_A, mask)
-        urls = {f"half {n}": shown.map_url(path) for n, path in enumerate(paths, start=1)}
-        final = shown.final_map()
-        if final is not None and final.exists():
-            urls = {"map": shown.map_url(final), **urls}
-        self._volume.draw(urls)
 
 
 class ParticleTab:

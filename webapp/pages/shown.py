@@ -77,6 +77,17 @@ class Shown:
         path = root.parent / f"{root.name}_class001.mrc"
         return path if self.row is not None and self.row.is_final else None
 
+    def fsc_mask(self) -> Path | None:
+        """The mask inside which the chosen iteration's resolution was measured; envelopes are kept of the last one."""
+        row, view = self.row, self.view
+        if row is None or row.fsc_mask == "none":
+            return None
+        if row.fsc_mask == "envelope":
+            path = view.root.parent / f"{view.root.name}_envelope.mrc"
+            return path if row.is_final else None
+        given = str(view.job.parameters.get("solvent_mask") or "")
+        return Path(view.project.folder) / given if given else None
+
     def data_files(self) -> tuple[Path, Path] | None:
         """The particle file and a model file of the chosen iteration."""
         row, root = self.row, self.view.root

@@ -71,7 +71,9 @@ def test_amplitudes_and_line_are_those_of_post_processing(
         assert values["fit"]["intercept"] == pytest.approx(expected.fit.intercept, abs=1e-4)
         assert values["fit"]["points"] == expected.fit.points
     assert values["fit"]["from_per_A2"] >= 1 / 10.0**2
-    assert values["fit"]["to_per_A2"] == pytest.approx((BOX // 2 / EXTENT_A) ** 2)
+    used = (arrays["weighted"] > -99.0) & (arrays["squared_per_A2"] >= 0.01)
+    assert values["fit"]["to_per_A2"] == arrays["squared_per_A2"][used].max()
+    assert values["fit"]["points"] == used.sum()
 
 
 def test_slices_are_divided_by_the_detector(folder: Path) -> None:

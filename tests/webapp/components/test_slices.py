@@ -32,7 +32,7 @@ def test_a_flat_map_has_a_scale() -> None:
 
 def test_the_outline_of_a_sphere_is_a_circle_of_its_radius() -> None:
     mask = slices.sphere(32, 10.0)
-    xs, ys = slices.outline_of(mask, "Z", 16, 2.0)
+    xs, ys = slices.plane_outline(mask[16], 2.0)
     radii = np.hypot(np.array(xs[0]) - 16.5 * 2.0, np.array(ys[0]) - 16.5 * 2.0)
     assert radii == pytest.approx(20.0, abs=0.6)
 
@@ -45,7 +45,7 @@ def test_scale_bars_are_round(extent: float, length: float) -> None:
 def viewer(box: int = 8) -> SliceViewer:
     view = SliceViewer(LIGHT)
     half1 = numbered(box)
-    view.draw(halves_and_more(half1, half1 + 2.0), 1.5)
+    view.draw(halves_and_more(half1, half1 + 2.0), 1.5, {})
     return view
 
 
@@ -62,7 +62,7 @@ def test_another_iteration_keeps_place_and_greys() -> None:
     view.x = 1
     before = view.figures["X"].renderers[0].data_source.data["image"][0]
     half1 = numbered() + 100.0
-    view.draw(halves_and_more(half1, half1), 1.5)
+    view.draw(halves_and_more(half1, half1), 1.5, {})
     after = view.figures["X"].renderers[0].data_source.data["image"][0]
     assert view.x == 1
     assert np.median(after.astype(int) - before) > 20
@@ -78,7 +78,23 @@ def test_the_difference_of_equal_halves_is_the_middle_colour() -> None:
 def test_a_larger_box_is_framed_anew() -> None:
     view = viewer()
     half = numbered(16)
-    view.draw(halves_and_more(half, half), 1.5)
+    view.draw(halves_and_more(half, half), 1.5, {})
     assert view.param.z.bounds == (0, 15)
     assert view.z == 8
     assert view.figures["Z"].x_range.end == 24.0
+
+
+def test_outlines_have_a_legend_only_where_there_is_a_mask() -> None:
+    view = SliceViewer(LIGHT, outlines=("mask diameter", "envelope of the FSC"))
+    half = numbered(32)
+    envelope = slices.sphere(32, 8.0)
+    view.draw(halves_and_more(half, half), 2.0, {"envelope of the FSC": envelope})
+    legend = view.figures["Z"].legend[0]
+    assert {item.label.value: item.visible for item in legend.items} == {
+        "mask diameter": False,
+        "envelope of the FSC": True,
+    }
+    drawn = legend.items[1].renderers[0].data_source.data
+    assert (drawn["xs"], drawn["ys"]) == slices.plane_outline(envelope[16], 2.0)
+    view.has_outline = False
+    assert legend.items[1].renderers[0].data_source.data["xs"] == []

@@ -1,0 +1,63 @@
+"""Small finished jobs of one process in the dashboard, run once for all tests: a mask, post-processing and its like."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compute.signal.masks import sphere
+from tests.browser.conftest import Served
+from tests.halves import BOX, MASK_RADIUS, planted_halves, write_halves, write_mask
+from webapp.client import JobHandle, ProjectHandle, connect
+from webapp.settings import read_settings
+
+SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished job: the address of its page, and its folder."""
+
+    address: str
+    folder: Path
+
+
+class Results:
+    """The jobs by their type, each submitted when it is first asked for."""
+
+    def __init__(self, served: Served) -> None:
+        self._base = served.base
+        self._client = connect(
+            read_settings(
+                {
+                    "HOME": str(served.folder),
+                    "HALFMAP_DATABASE": str(served.folder / "halfmap.db"),
+                    "HALFMAP_DATA_ROOTS": str(served.folder),
+                }
+            )
+        )
+        self.project: ProjectHandle = self._client.create_project("results")
+        self._half = write_halves(self.project.folder, planted_halves(0))
+        self._mask = write_mask(self.project.folder, sphere(BOX, MASK_RADIUS, 3.0))
+        self._jobs: dict[str, JobHandle] = {}
+        pair = {"half1": self._half, "mask": self._mask}
+        self._asked: dict[str, dict[str, Any]] = {
+            "postprocess": pair,
+            "local_resolution": {**pair, "window_A": 20.0, "step_A": 6.0},
+            "directional_fsc": {**pair, "healpix_order": 1},
+            "mask": {"map": self._half, "lowpass_A": 10.0},
+        }
+
+    def close(self) -> None:
+        """Close the database."""
+        self._client.close()
+
+    def job(self, job_type: str) -> Result:
+        """The finished job of a type; all types are submitted together."""
+        if not self._jobs:
+            self._jobs = {
+                name: self.project.submit(name, **values) for name, values in self._asked.items()
+            }
+        job = self._jobs[job_type]
+        job.wait(SECONDS)
+        assert job.state == "finished", job.reason
+        return Result(f"{self._base}/job?id={job.id}", job.folder)
