@@ -16,7 +16,7 @@ _BINS_PER_UNIT = 40.0
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _histogram(scores, best):
+def histogram(scores, best):
     """Weight per bin of distance below the best score, and the total weight (float64)."""
     bins = np.zeros(_BINS, np.float64)
     total = 0.0
@@ -32,7 +32,7 @@ def _histogram(scores, best):
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _weights(scores, best, bins, total, out):
+def fill_weights(scores, best, bins, total, out):
     """Fill out with exp(score - best)/total where the score lies within the first `bins` bins, else 0."""
     for i in range(scores.shape[0]):
         below = best - scores[i]
@@ -42,7 +42,7 @@ def _weights(scores, best, bins, total, out):
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _within(scores, best, bins):
+def within(scores, best, bins):
     """Indices of the scores within the first `bins` bins."""
     kept = np.empty(scores.shape[0], np.int64)
     count = 0
@@ -66,7 +66,7 @@ def _depth(scores: Float[Tensor, "*pose"], best: float) -> Float[Tensor, "*pose"
 def _bins_of(scores: Float[Tensor, " pose"], best: float) -> tuple[np.ndarray, float]:
     """The histogram of weights by depth on any device."""
     if scores.device.type == "cpu":
-        bins, total = _histogram(scores.numpy(), np.float32(best))
+        bins, total = histogram(scores.numpy(), np.float32(best))
         return bins, float(total)
     depth = _depth(scores, best)
     weights = torch.where(depth < _BINS, torch.exp((scores - best).double()), 0.0)
@@ -88,7 +88,7 @@ def significant(
     bins, total = _bins_of(scores, best)
     cut = _cut(bins, total, fraction)
     if scores.device.type == "cpu":
-        kept = torch.from_numpy(_within(scores.numpy(), np.float32(best), np.float32(cut)))
+        kept = torch.from_numpy(within(scores.numpy(), np.float32(best), np.float32(cut)))
     else:
         kept = torch.nonzero(_depth(scores, best) < cut)[:, 0]
     if maximum and len(kept) > maximum:
@@ -110,7 +110,7 @@ def weigh(
     kept = _cut(bins, total, fraction)
     if flat.device.type == "cpu":
         out = torch.empty_like(flat)
-        _weights(flat.numpy(), np.float32(best), np.float32(kept), total, out.numpy())
+        fill_weights(flat.numpy(), np.float32(best), np.float32(kept), total, out.numpy())
     else:
         out = torch.where(_depth(flat, best) < kept, torch.exp(flat - best) / total, 0.0)
     return out.view(scores.shape), best, float(np.log(total))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from compute.projection.reference import Projector
 from compute.projection.slices import slices
-from compute.sampling.orientations import LocalGrid, OrientationGrid
+from compute.sampling.orientations import LocalGrid, OrientationGrid, lattice_neighbours
 from compute.sampling.translations import TranslationGrid
 from compute.signal.fourier import PixelList, phase_shifts
 
@@ -60,7 +60,7 @@ class SharedTables:
     grid is too large to keep. Pixels are prefixes of one list: coarse_count, count, accumulation_count long.
 
     On the CPU only: is_sliced tells which fine slices have been made, for they are made when first needed; the phase
-    rows are real and imaginary parts of the conjugated phases.
+    rows are real and imaginary parts of the conjugated phases; neighbours are those of a local lattice's points.
     """
 
     projector: Projector
@@ -83,6 +83,7 @@ class SharedTables:
     is_sliced: Bool[Tensor, " fine_orientation"] | None = None
     coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"] | None = None
     fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"] | None = None
+    neighbours: Int[Tensor, "coarse_orientation 6"] | None = None
 
 
 def _inverse_noise(
@@ -159,6 +160,11 @@ def shared_tables(
         is_sliced=is_sliced,
         coarse_phase_rows=_conjugated_rows(coarse_phases) if is_host else None,
         fine_phase_rows=_conjugated_rows(fine_phases) if is_host else None,
+        neighbours=(
+            torch.from_numpy(lattice_neighbours(grid.lattice))
+            if isinstance(grid, LocalGrid)
+            else None
+        ),
     )
 
 

@@ -74,7 +74,7 @@ def test_a_few_slices_and_shifts_at_a_time_give_the_same(
         assert torch.equal(one.rows, other.rows)
         for name in TENSORS:
             value, expected = getattr(one, name), getattr(other, name)
-            assert float((value - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+            assert float((value - expected).abs().max()) <= 5e-5 * float(expected.abs().max())
         for name in NUMBERS:
             assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-4)
 
