@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from compute.files.errors import InputError
 from db import migrate
-from db.errors import NotFound
+from db.errors import NotAllowed, NotFound
 from db.models.jobs import Job
 from db.models.projects import Project
-from db.repository import jobs, members, overview, people, projects
+from db.repository import jobs, members, overview, people, projects, rows
 from db.session import Database, open_database
 from db.words import Role
 from webapp.settings import Settings, read_settings
@@ -53,6 +53,11 @@ class Access:
         before, colon, name = words.rpartition(":")
         found = self.project(session, before if colon else project, role)
         return jobs.find(session, found.id, name, in_bin=in_bin), found
+
+    def check_admin(self, session: Session) -> None:
+        """Raise NotAllowed where the user is no admin."""
+        if not rows.user(session, self.user_id).is_admin:
+            raise NotAllowed(f"this takes an admin, and '{self.unix_user}' is none")
 
     def _project_here(self, session: Session) -> Project:
         here = Path.cwd()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from compute.files.errors import InputError
 from compute.params.compare import CompareParams
 from compute.params.directional_fsc import DirectionalFscParams
 from compute.params.extract import ExtractParams
@@ -66,6 +67,14 @@ TOOLS: dict[str, tuple[str, str]] = {
     "supervisor": (
         "webapp.commands.service:main_supervisor",
         "start the jobs that wait and look after them",
+    ),
+    "download": (
+        "webapp.commands.remote:main",
+        "fetch files of a job from a server on another machine",
+    ),
+    "token": (
+        "webapp.commands.token:main",
+        "list, make and revoke tokens for programs on other machines",
     ),
     "user": ("webapp.commands.user:main", "list, add, invite and disable users of the dashboard"),
     "backup": (
@@ -147,6 +156,15 @@ def tool(name: str) -> Callable[..., int]:
 
 
 def _tool(name: str, words: Sequence[str]) -> int:
+    from webapp.commands import elsewhere
+
+    try:
+        settings = elsewhere.settings_for(name, words)
+    except InputError as error:
+        print(f"halfmap {name}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    if settings is not None:
+        return tool(elsewhere.ONLY_THERE)(name, words, settings, queued())
     if name == "submit":
         return tool(name)(words, queued())
     if name in ("serve", "demo"):

@@ -22,10 +22,12 @@ from webapp import actions
 from webapp.access import Access, opened
 from webapp.commands.rows import ITERATION, iteration_row, job_row, project_row
 from webapp.commands.submit import check_files, in_project
-from webapp.settings import Settings
+from webapp.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from webapp.api.remote import RemoteHalfmap
 
 POLL_S = 2.0
 
@@ -70,6 +72,16 @@ class Halfmap:
 def connect(settings: Settings | None = None) -> Halfmap:
     """The installation that this machine's settings describe."""
     return Halfmap(settings)
+
+
+def connect_to(server: str = "", token: str = "") -> "RemoteHalfmap":
+    """A server on another machine, the one of the settings ([remote]) without an address; the words are the same.
+
+    What is read there comes back as it does here; paths are those of the server, and `download` fetches files.
+    """
+    from webapp.api.remote import RemoteHalfmap
+
+    return RemoteHalfmap(*read_settings().remote.chosen(server, token))
 
 
 class ProjectHandle:

@@ -27,6 +27,8 @@ CONFIG = "HALFMAP_CONFIG"
 DATABASE = "HALFMAP_DATABASE"
 DATA_ROOTS = "HALFMAP_DATA_ROOTS"
 ORIGINS = "HALFMAP_ORIGINS"
+SERVER = "HALFMAP_SERVER"
+TOKEN = "HALFMAP_TOKEN"
 SYSTEM_FILE = Path("/etc/halfmap/halfmap.toml")
 NAME = "halfmap.toml"
 
@@ -115,6 +117,31 @@ class Notices(Section):
     address: str = ""
 
 
+class Remote(Section):
+    """The server on another machine that commands and notebooks speak to, instead of a database here."""
+
+    server: str = ""
+    token: str = Field("", repr=False)
+    token_file: Path | None = None
+    """A file with the token, which its owner alone should read."""
+
+    def chosen(self, server: str = "", token: str = "") -> tuple[str, str]:
+        """Server and token: those given, else the settings' own. Raises InputError.
+
+        The token of the settings goes to the server of the settings and to no other.
+        """
+        if server and server.rstrip("/") != self.server.rstrip("/"):
+            return server, token
+        if token or self.token or self.token_file is None:
+            return self.server, token or self.token
+        try:
+            return self.server, self.token_file.expanduser().read_text().strip()
+        except OSError as error:
+            raise InputError(
+                f"the token file {self.token_file} cannot be read: {error.strerror}"
+            ) from None
+
+
 class Settings(Section):
     """Everything that an installation is told."""
 
@@ -127,6 +154,7 @@ class Settings(Section):
     default_profile: str = ""
     server: Server = Server()
     login: Login = Login()
+    remote: Remote = Remote()
     notices: Notices = Notices()
     source: Path | None = None
     """The file that was read."""
@@ -179,7 +207,8 @@ def read_settings(variables: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises InputError naming the file and the entry that is wrong.
 
     The file is that of HALFMAP_CONFIG, else halfmap.toml in ~/.config/halfmap or /etc/halfmap; a variable
-    HALFMAP_DATABASE, HALFMAP_DATA_ROOTS (with : between folders) or HALFMAP_ORIGINS (with ,) comes before it.
+    HALFMAP_DATABASE, HALFMAP_DATA_ROOTS (with : between folders), HALFMAP_ORIGINS (with ,), HALFMAP_SERVER or
+    HALFMAP_TOKEN comes before it.
     """
     variables = os.environ if variables is None else variables
     home = Path(variables.get("HOME") or "/")
@@ -192,6 +221,9 @@ def read_settings(variables: Mapping[str, str] | None = None) -> Settings:
     if variables.get(ORIGINS):
         server = values.get("server", {})
         values["server"] = {**server, "origins": variables[ORIGINS].split(",")}
+    for variable, name in ((SERVER, "server"), (TOKEN, "token")):
+        if variables.get(variable):
+            values["remote"] = {**values.get("remote", {}), name: variables[variable]}
     data = Path(variables.get("XDG_DATA_HOME") or home / ".local" / "share") / "halfmap"
     values.setdefault("database", str(data / "halfmap.db"))
     values.setdefault("projects", home / "halfmap")

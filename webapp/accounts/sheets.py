@@ -216,7 +216,7 @@ GUIDE = """{% extends "frame" %}
 <a href="api/v1/openapi.json">openapi.json</a>. Every request shows a token, made on your <a href="account">account</a>
 page or with <code>halfmap token make</code>; it may do what you may.</p>
 <p>From another machine: <code>halfmap jobs --server {{ address }} --token …</code>, or in a notebook
-<code>webapp.client.connect(server="{{ address }}", token="…")</code>.</p>
+<code>webapp.client.connect_to("{{ address }}", "halfmap_…")</code>.</p>
 <p>What goes wrong comes as <code>{"error": "one sentence"}</code>:
 {% for status, words in problems.items() %}<b>{{ status }}</b> {{ words }}{{ "; " if not loop.last }}{% endfor %}.</p>
 </section>

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from compute.files.errors import InputError
-from db.repository import overview, people, rows
+from db.repository import jobs, overview, people, rows
 from db.repository.overview import JobFilter
 from db.words import Role, State
 from webapp import reach, sharing
@@ -44,6 +44,12 @@ class ListJobs(Taken):
         """The same for the database."""
         states = [State(self.state)] if self.state else []
         return JobFilter(states, [self.type] if self.type else [], text=self.text)
+
+
+class ListProjectJobs(ListJobs):
+    """Which jobs of a project are wanted."""
+
+    job: str = Field("", max_length=200, description="one alone: its number, folder or alias")
 
 
 class NewJob(Taken):
@@ -108,6 +114,8 @@ def project_jobs(call: Call) -> list[dict[str, Any]]:
     """The jobs of a project, newest first."""
     found, _ = call.store.project(call.number("project_id"))
     with call.store.database.reading() as session:
+        if call.query.job:
+            return [job_row(jobs.find(session, found.id, call.query.job), found)]
         lines = overview.job_list(
             session,
             found.id,
@@ -178,7 +186,11 @@ ENDPOINTS = (
     Endpoint("POST", "/projects", "Make a project", create_project, body=NewProject, status=201),
     Endpoint("GET", "/projects/{project_id}", "One project, with your role", project),
     Endpoint(
-        "GET", "/projects/{project_id}/jobs", "Its jobs, newest first", project_jobs, query=ListJobs
+        "GET",
+        "/projects/{project_id}/jobs",
+        "Its jobs, newest first",
+        project_jobs,
+        query=ListProjectJobs,
     ),
     Endpoint(
         "POST", "/projects/{project_id}/jobs", "Submit a job", submit, body=NewJob, status=201

@@ -53,7 +53,7 @@ def main_status(words: Sequence[str]) -> int:
         if asked.json:
             show_json(row)
         else:
-            _show_status(row)
+            show_status(row)
         return 0
 
     return guarded("status", act)
@@ -112,7 +112,8 @@ def _status(access: Access, words: str, project_words: str) -> dict[str, Any]:
     return row
 
 
-def _show_status(row: dict[str, Any]) -> None:
+def show_status(row: dict[str, Any]) -> None:
+    """Print everything about a job."""
     title = f" '{row['title']}'" if row["title"] else ""
     print(f"Job {row['job']}{title} ({row['type']}) of {row['project']}: {row['state']}")
     if row["reason"]:

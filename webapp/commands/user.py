@@ -9,9 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from compute.files.errors import InputError
-from db.errors import NotAllowed
 from db.models.people import User
-from db.repository import invitations, logins, people, rows
+from db.repository import invitations, logins, people
 from webapp.access import Access, opened
 from webapp.accounts.desk import check_name
 from webapp.accounts.passwords import check_password, hashed
@@ -71,7 +70,7 @@ def _list(access: Access, asked: argparse.Namespace) -> int:
 def _add(access: Access, asked: argparse.Namespace) -> int:
     check_name(asked.name)
     with access.database.reading() as session:
-        _check_admin(session, access)
+        access.check_admin(session)
         known = people.find_user(session, asked.name)
         if known is not None and logins.password_hash(session, known.id) is not None:
             raise InputError(f"there is already a user '{asked.name}'")
@@ -88,7 +87,7 @@ def _add(access: Access, asked: argparse.Namespace) -> int:
 
 def _invite(access: Access, asked: argparse.Namespace) -> int:
     with access.database.writing() as session:
-        _check_admin(session, access)
+        access.check_admin(session)
         made, key = invitations.invite(
             session, who=access.user_id, note=asked.name, is_admin=asked.admin
         )
@@ -97,7 +96,7 @@ def _invite(access: Access, asked: argparse.Namespace) -> int:
 
 def _password(access: Access, asked: argparse.Namespace) -> int:
     with access.database.reading() as session:
-        _check_admin(session, access)
+        access.check_admin(session)
         user = _user(session, asked.name)
     if asked.link:
         with access.database.writing() as session:
@@ -114,17 +113,12 @@ def _password(access: Access, asked: argparse.Namespace) -> int:
 
 def _set_active(access: Access, asked: argparse.Namespace, is_active: bool) -> int:
     with access.database.writing() as session:
-        _check_admin(session, access)
+        access.check_admin(session)
         user = people.set_active(
             session, _user(session, asked.name).id, is_active, who=access.user_id
         )
     word = "may come in again" if is_active else "is signed out and stays out"
     return _say(asked, _row(user), f"'{user.name}' {word}.")
-
-
-def _check_admin(session: Session, access: Access) -> None:
-    if not rows.user(session, access.user_id).is_admin:
-        raise NotAllowed(f"this takes an admin, and '{access.unix_user}' is none")
 
 
 def _user(session: Session, name: str) -> User:
