@@ -64,6 +64,11 @@ TOOLS: dict[str, tuple[str, str]] = {
         "remove jobs of the bin, and their files, for good",
     ),
     "clean": ("webapp.commands.acts:main_clean", "make room: files of intermediate iterations"),
+    "report": (
+        "webapp.commands.report:main_report",
+        "write a job as one document, or its provenance",
+    ),
+    "again": ("webapp.commands.report:main_again", "ask for a job again from its provenance"),
     "supervisor": (
         "webapp.commands.service:main_supervisor",
         "start the jobs that wait and look after them",
