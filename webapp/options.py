@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from compute.params.option import JobParams, unit
 from webapp.relion_options import IGNORED, REFUSED
 
-RELION_PROGRAM = re.compile(r"\brelion_(refine|preprocess)(_mpi)?`?$")
+RELION_PROGRAM = re.compile(r"\brelion_(refine|preprocess|mask_create|postprocess)(_mpi)?`?$")
 RELION_TASKS = {"auto_refine", "extract"}
 """RELION's options that say what its program is to do: with them, absent options mean what they mean there."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -105,6 +105,7 @@ def parse(model: type[JobParams], words: Sequence[str]) -> Parsed:
         if key in {"help", "h"}:
             parsed.wants_help = True
         elif key in table:
+            parsed.is_relion = parsed.is_relion or key in getattr(model, "RELION_MARKS", ())
             _take(model, table[key], word, rest, parsed, bool(equals))
         elif key in shorthands:
             parsed.values.update(shorthands[key])
@@ -196,6 +197,7 @@ def _without_program(words: list[str], model: type[JobParams], parsed: Parsed) -
     ends = [n for n, word in enumerate(words) if RELION_PROGRAM.search(word)]
     if not ends:
         return words
+    parsed.is_relion = hasattr(model, "RELION_MARKS")
     if "mpi" not in model.model_fields:
         return words[ends[0] + 1 :]
     for word, value in zip(words[: ends[0]], words[1 : ends[0]], strict=False):

@@ -25,6 +25,7 @@ from compute.signal.directional_fsc import (
     areas,
     directional_fsc,
     smoothed,
+    unmeasured,
 )
 from compute.signal.fsc import corrected_curve, resolution_A
 
@@ -91,6 +92,8 @@ def curves_by_direction(
     """The curve of each direction, inside the mask and freed of what the mask alone correlates."""
     halves = [half if pair.mask is None else half * pair.mask for half in (pair.first, pair.second)]
     transforms = [torch.fft.rfftn(half) for half in halves]
+    plain_maps = [torch.fft.rfftn(half) for half in (pair.first, pair.second)]
+    is_empty = unmeasured(plain_maps[0], plain_maps[1])
     azimuth, polar = np.radians(angles_deg).T
     vectors = np.stack(
         [np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=1
@@ -98,7 +101,7 @@ def curves_by_direction(
     plain = whole.unmasked if whole.masked is None else whole.masked
     curves = []
     for curve in directional_fsc(
-        transforms[0], transforms[1], torch.from_numpy(vectors), half_angle_deg, plain
+        transforms[0], transforms[1], torch.from_numpy(vectors), half_angle_deg, plain, is_empty
     ):
         if whole.randomised is not None and whole.randomised_from_shell is not None:
             curve = corrected_curve(curve, whole.randomised, whole.randomised_from_shell)

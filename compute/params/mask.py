@@ -14,6 +14,8 @@ class MaskParams(JobParams):
     """A mask: the region where a map is dense, or a sphere or cylinder, extended and with a soft edge."""
 
     SHORTHANDS: ClassVar[dict[str, dict[str, Any]]] = {"denovo": {"shape": "sphere"}}
+    RELION_MARKS: ClassVar[tuple[str, ...]] = ("extend_inimask", "width_soft_edge")
+    """Words of RELION's own lines: with them, absent options mean what they mean for RELION."""
 
     # fmt: off
     # A table: one option after the other, with group, help, RELION's names and bounds.

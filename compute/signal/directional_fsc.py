@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Complex, Float, Float64
+from jaxtyping import Bool, Complex, Float, Float64
 from torch import Tensor
 
 from compute.signal.fourier import radial_frequency
@@ -21,6 +21,8 @@ FEWEST_VALUES = 10
 """A shell of a cone with fewer values than this takes the correlation of the whole shell."""
 THRESHOLD = 0.143
 ROUNDING = 1e-6
+EMPTY = 1e-8
+"""Power below this part of its shell's mean is what float32 has left of zero; noise falls below it once in 10^8."""
 ANISOTROPIC_BELOW = 0.5
 
 
@@ -30,10 +32,12 @@ def directional_fsc(
     directions: Float[Tensor, "direction 3"],
     half_angle_deg: float,
     whole: Float64[Tensor, "shell"],
+    is_empty: Bool[Tensor, "z y xhalf"] | None = None,
 ) -> Iterator[Float64[Tensor, "shell"]]:
     """The curve of each direction, a unit vector (x, y, z), one after the other.
 
-    `whole` is the FSC of whole shells, which stands where a cone holds next to nothing.
+    `whole` is the FSC of whole shells, which stands where a cone holds next to nothing. `is_empty` are frequencies
+    at which nothing was measured: they agree about nothing, whatever a mask has spread into them.
     """
     box, shells = first.shape[0], len(whole)
     radius = radial_frequency(box, 3, first.device)
@@ -43,6 +47,7 @@ def directional_fsc(
     product = (flat[0] * flat[1].conj()).real
     powers = [one.abs().square() for one in flat]
     shell, radius = shell.flatten()[places], radius.flatten()[places]
+    empty = None if is_empty is None else is_empty.flatten()[places].double()
     x = (places % (box // 2 + 1)).float()
     rest = torch.div(places, box // 2 + 1, rounding_mode="floor")
     y, z = rest % box, torch.div(rest, box, rounding_mode="floor")
@@ -59,7 +64,25 @@ def directional_fsc(
         counts = torch.bincount(where, minlength=shells)
         power = (sums[1] * sums[2]).sqrt()
         curve = torch.where(power > 0, sums[0] / power.where(power > 0, 1.0), 0.0)
+        if empty is not None:
+            missing = torch.bincount(where, empty[inside], minlength=shells)
+            curve = curve * (1.0 - missing / counts.clamp(min=1))
         yield torch.where(counts >= FEWEST_VALUES, curve, whole)
+
+
+def unmeasured(
+    first: Complex[Tensor, "z y xhalf"], second: Complex[Tensor, "z y xhalf"]
+) -> Bool[Tensor, "z y xhalf"] | None:
+    """Where the transforms of both unmasked maps hold nothing but rounding, beside others of their shell that do.
+
+    None where there are no such frequencies.
+    """
+    power = first.abs().square() + second.abs().square()
+    shell = (radial_frequency(len(power), 3, power.device) + 0.5).long().flatten()
+    sums = torch.bincount(shell, power.flatten().double())
+    mean = sums / torch.bincount(shell).clamp(min=1)
+    is_empty = power < EMPTY * mean.float()[shell].view(power.shape)
+    return is_empty if bool(is_empty.any()) else None
 
 
 def smoothed(curves: Float64[Tensor, "direction shell"]) -> Float64[Tensor, "direction shell"]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from compute.params.compare import CompareParams
+from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.refine import RefineParams
 from compute.params.simulate import SimulateParams
@@ -135,6 +136,26 @@ def test_absent_options_mean_what_they_mean_for_relion() -> None:
     assert len(parsed.notes) == 2 + len(absent)
     assert any("takes the whole box, here it is 200 Å" in note for note in parsed.notes)
     assert any("--ctf is not given" in note and "default: on" in note for note in parsed.notes)
+
+
+@pytest.mark.parametrize(
+    ("words", "lowpass_A"),
+    [
+        ("`which relion_mask_create` --i a.mrc --o M/mask.mrc --ini_threshold 0.01", 0.0),
+        (
+            "--i a.mrc --o M/mask.mrc --ini_threshold 0.01 --extend_inimask 3 --width_soft_edge 6",
+            0.0,
+        ),
+        ("relion_mask_create --i a.mrc --o M/mask.mrc --lowpass 20 --extend_inimask 3", 20.0),
+        ("--i a.mrc --o M/mask --threshold 0.01 --extend 3 --soft-edge 6", 15.0),
+    ],
+)
+def test_a_mask_of_relion_is_low_passed_only_where_that_is_said(
+    words: str, lowpass_A: float
+) -> None:
+    parsed = parse(MaskParams, words.split())
+    assert build(MaskParams, parsed).model_dump()["lowpass_A"] == lowpass_A
+    assert any("--lowpass is not given" in note for note in parsed.notes) == (lowpass_A == 0.0)
 
 
 def test_without_auto_refine_absent_options_keep_our_defaults() -> None:

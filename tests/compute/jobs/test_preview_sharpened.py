@@ -11,8 +11,8 @@ from compute.files.mrc import read_map, write_map
 from compute.jobs.half_fsc import measure
 from compute.jobs.half_pair import read_half_pair
 from compute.jobs.map_cache import MapCache
-from compute.jobs.postprocess import sharpen
 from compute.jobs.preview_answers import answer
+from compute.jobs.sharpen import sharpen
 from compute.params.postprocess import PostprocessParams
 from compute.params.preview import GuinierRequest, LevelsRequest, ParticleRequest, SharpenedRequest
 from compute.signal.ctf import Optics, ctf
