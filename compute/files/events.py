@@ -172,6 +172,16 @@ class Phase(Event):
     total: int = 0
 
 
+class GpuLoad(BaseModel):
+    """How busy a GPU is and how much of its memory is in use, by this job and by others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    percent: Figure = None
+    memory_GB: Figure = None
+
+
 class Heartbeat(Event):
     """A sign of life of one process: how far its phase is and what it uses."""
 
@@ -183,6 +193,7 @@ class Heartbeat(Event):
     seconds_left: Figure = None
     memory_GB: Figure = None
     cpu_percent: Figure = None
+    gpus: list[GpuLoad] = []
 
 
 class Warn(Event):

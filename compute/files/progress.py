@@ -15,6 +15,7 @@ from compute.files.events import (
     AnyEvent,
     End,
     Event,
+    GpuLoad,
     Heartbeat,
     Iteration,
     Memory,
@@ -30,6 +31,7 @@ __all__ = [
     "AnyEvent",
     "End",
     "Event",
+    "GpuLoad",
     "Heartbeat",
     "Iteration",
     "Memory",
@@ -88,6 +90,7 @@ class ProgressWriter:
         self._phase_began_s = time.monotonic()
         self._done = 0
         self._heart: Repeater | None = None
+        self._gpus: Callable[[], list[GpuLoad]] = list
 
     def __enter__(self) -> "ProgressWriter":
         return self
@@ -137,11 +140,21 @@ class ProgressWriter:
                 seconds_left=left_s,
                 memory_GB=self._process.memory_info().rss / BYTES_PER_GB,
                 cpu_percent=self._process.cpu_percent(),
+                gpus=self._gpus(),
             )
         )
 
-    def start_heartbeat(self, interval_s: float = HEARTBEAT_S) -> None:
-        """Beat every `interval_s` seconds from a background thread until the writer is closed."""
+    def start_heartbeat(
+        self,
+        interval_s: float = HEARTBEAT_S,
+        gpus: Callable[[], list[GpuLoad]] | None = None,
+    ) -> None:
+        """Beat every `interval_s` seconds from a background thread until the writer is closed.
+
+        `gpus` tells how busy the job's GPUs are.
+        """
+        if gpus is not None:
+            self._gpus = gpus
         if self._heart is None:
             self._heart = Repeater(self.beat, interval_s)
 

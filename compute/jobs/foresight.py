@@ -126,9 +126,7 @@ def foresee(
         is_symmetric=group.order > 1,
         is_on_device=any(one["device"] != "cpu" for one in found),
     )
-    now = _stage(settings, before, group.order)
-    size = inputs.box
-    last = dataclasses.replace(now, size=size, accumulation_size=size)
+    now, last = first_and_last(settings, before, group.order)
     ranks = forecast(setting, now, last, 1 if is_alone else 1 + workers)
     here = [1] if is_alone else [1, sum(one["host"] == socket.gethostname() for one in found)]
     held = [resident_GB(), max(float(one["resident_GB"]) for one in found)][: len(ranks)]
@@ -215,6 +213,14 @@ def _advice(params: RefineParams, foresight: Foresight) -> str:
         ways.append("images that stay on disk (--preread-images no)")
     ways.append("a smaller box or larger pixels")
     return f"Less is needed with {', or '.join(ways)}."
+
+
+def first_and_last(
+    settings: Settings, before: State | None, group_order: int
+) -> tuple[Stage, Stage]:
+    """Sizes and grids of the next iteration, and of one that uses all that the images hold."""
+    now = _stage(settings, before, group_order)
+    return now, dataclasses.replace(now, size=settings.box, accumulation_size=settings.box)
 
 
 def _stage(settings: Settings, before: State | None, group_order: int) -> Stage:

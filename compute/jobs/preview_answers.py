@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from compute.jobs.map_cache import MapCache
+from compute.jobs.preview_forecast import memory_forecast
 from compute.jobs.preview_masked import curves, levels, made_mask
 from compute.jobs.preview_particle import particle
 from compute.jobs.preview_sharpened import guinier, sharpened
@@ -34,6 +35,7 @@ def answer(request: preview.PreviewRequest, cache: MapCache) -> Answer:
         "fsc": curves,
         "volume": volume,
         "particle": lambda asked, _: particle(asked),
+        "forecast": lambda asked, _: memory_forecast(asked),
     }
     return answers[request.what](request, cache)
 

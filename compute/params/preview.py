@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from compute.params.option import JobParams
+from compute.params.refine import RefineParams
 
 Axis = Literal["x", "y", "z"]
 
@@ -158,6 +159,22 @@ class VolumeRequest(JobParams):
     box: Annotated[int, Field(ge=8, le=256)] = 128
 
 
+class ForecastRequest(JobParams):
+    """The memory that a refinement with these parameters would need, by its processes and its GPUs.
+
+    `box` and `pixel_size_A` are those of the particles; `ranks` and `threads` what the launcher would start.
+    """
+
+    what: Literal["forecast"] = "forecast"
+    params: RefineParams
+    particles: Annotated[int, Field(ge=1)]
+    box: Annotated[int, Field(ge=2)]
+    pixel_size_A: Annotated[float, Field(gt=0.0)]
+    ranks: Annotated[int, Field(ge=1)]
+    threads: Annotated[int, Field(ge=1)]
+    gpus: Annotated[int, Field(ge=0)] = 0
+
+
 PreviewRequest = Annotated[
     SlicesRequest
     | HistogramRequest
@@ -167,6 +184,7 @@ PreviewRequest = Annotated[
     | GuinierRequest
     | FscRequest
     | VolumeRequest
-    | ParticleRequest,
+    | ParticleRequest
+    | ForecastRequest,
     Field(discriminator="what"),
 ]
