@@ -9,6 +9,7 @@ from webapp.pages.background import Background
 from webapp.pages.map_tab import MapTab
 from webapp.pages.maps_tab import MapsTab
 from webapp.pages.postprocess_tab import PostprocessTab
+from webapp.pages.resource_tab import ResourceTab
 from webapp.pages.sharpen_tab import SharpenTab
 from webapp.pages.shown import Shown
 from webapp.store import Store
@@ -49,7 +50,7 @@ def _refinement(around: Surroundings) -> Makers:
         "map": ("Map", lambda: MapTab(now(), look, store, background)),
         "particles": ("Particles", lambda: refine_tabs.ParticleTab(now(), look, background)),
         "sharpen": ("Post-process", lambda: SharpenTab(now(), look, store, background)),
-        "resources": ("Resources", lambda: common_tabs.ResourceTab(now(), look)),
+        "resources": ("Resources", lambda: ResourceTab(now(), look)),
     }
 
 

@@ -1,0 +1,132 @@
+"""Plots of what a job used: memory and seconds by iteration, load and GPU memory over time."""
+
+from collections.abc import Sequence
+
+from bokeh.plotting import figure
+
+from compute.files.events import Heartbeat
+from webapp.components.look import Data, Look, Plot, dress_legend, hover, known, new_figure, sources
+from webapp.records import JobRecords
+
+PARTS = ("planning", "expectation", "maximisation")
+
+
+def resource_data(records: JobRecords) -> Data:
+    """The columns of all plots."""
+    rows, beats = records.iterations, records.heartbeats
+    return {
+        "memory": {
+            "iteration": [one.iteration for one in rows],
+            "memory_GB": known([_total(one.peak_memory_GB) for one in rows]),
+            "gpu_GB": known([_total(one.peak_gpu_memory_GB) for one in rows]),
+        },
+        "phases": {
+            "iteration": [one.iteration for one in rows],
+            **{part: known([one.phase_seconds.get(part) or 0.0 for one in rows]) for part in PARTS},
+        },
+        "beats": {
+            "time": [beat.time.replace(tzinfo=None) for beat in beats],
+            "cpu": known([beat.cpu_percent for beat in beats]),
+            "memory_GB": known([beat.memory_GB for beat in beats]),
+        },
+        "gpus": _by_gpu(beats),
+    }
+
+
+def _by_gpu(beats: Sequence[Heartbeat]) -> dict[str, list]:
+    """A line for each GPU: times, load and memory in use."""
+    devices = sorted({one.device for beat in beats for one in beat.gpus})
+    lines: dict[str, list] = {"device": devices, "times": [], "percent": [], "memory_GB": []}
+    for device in devices:
+        told = [(beat.time, one) for beat in beats for one in beat.gpus if one.device == device]
+        lines["times"].append([time.replace(tzinfo=None) for time, _ in told])
+        lines["percent"].append(known([one.percent for _, one in told]))
+        lines["memory_GB"].append(known([one.memory_GB for _, one in told]))
+    return lines
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
+
+
+def gpu_words(records: JobRecords) -> str:
+    """Why no load of a GPU is drawn; empty where it is."""
+    start = records.start
+    devices = {rank.device for rank in start.ranks} if start else set()
+    if not any(str(device).startswith("cuda") for device in devices):
+        return "This job computes on the processor; no GPU is in use."
+    told = [one for beat in records.heartbeats for one in beat.gpus]
+    if not told:
+        return "The load of the GPU comes with the next sign of life."
+    if all(one.percent is None and one.memory_GB is None for one in told):
+        return "NVIDIA's management library does not answer on that machine: the GPU's load is not known."
+    return ""
+
+
+def resource_plot(records: JobRecords, look: Look) -> Plot:
+    """Memory by iteration, seconds by phase, load over time, GPU memory over time."""
+    made = sources(resource_data(records))
+    memory = new_figure(look, "memory", "iteration", "GB", 240)
+    bars = memory.vbar("iteration", 0.6, "memory_GB", source=made["memory"], color=look.blue)
+    dots = memory.scatter(
+        "iteration", "gpu_GB", source=made["memory"], size=9, color=look.orange, marker="diamond"
+    )
+    memory.y_range.start = 0
+    hover(memory, [bars, dots], [("memory", "@memory_GB{0.00} GB"), ("GPU", "@gpu_GB{0.00} GB")])
+    time = new_figure(look, "seconds", "iteration", "seconds", 240)
+    time.vbar_stack(
+        list(PARTS),
+        x="iteration",
+        width=0.6,
+        source=made["phases"],
+        color=[look.faint, look.sky, look.orange],
+        legend_label=list(PARTS),
+    )
+    dress_legend(time, look, "top_left")
+    return Plot([memory, time, _load(made, look), _gpu_memory(made, look)], made)
+
+
+def _load(made: dict, look: Look) -> figure:
+    """Load of the leader's process and of each GPU."""
+    plot = new_figure(look, "load", "time", "load (%)", 220, x_axis_type="datetime")
+    plot.line(
+        "time",
+        "cpu",
+        source=made["beats"],
+        color=look.faint,
+        width=1.5,
+        legend_label="first process",
+    )
+    lines = plot.multi_line(
+        "times", "percent", source=made["gpus"], color=look.orange, line_width=2, legend_label="GPU"
+    )
+    plot.y_range.start = 0
+    hover(plot, [lines], [("GPU", "@device"), ("load", "$y{0} %")])
+    dress_legend(plot, look, "top_left")
+    return plot
+
+
+def _gpu_memory(made: dict, look: Look) -> figure:
+    """Memory in use on each GPU, and of the leader's process."""
+    plot = new_figure(look, "memory over time", "time", "GB", 220, x_axis_type="datetime")
+    plot.line(
+        "time",
+        "memory_GB",
+        source=made["beats"],
+        color=look.faint,
+        width=1.5,
+        legend_label="first process",
+    )
+    lines = plot.multi_line(
+        "times",
+        "memory_GB",
+        source=made["gpus"],
+        color=look.orange,
+        line_width=2,
+        legend_label="GPU",
+    )
+    plot.y_range.start = 0
+    hover(plot, [lines], [("GPU", "@device"), ("in use", "$y{0.0} GB")])
+    dress_legend(plot, look, "top_left")
+    return plot
