@@ -7,23 +7,10 @@ from urllib.parse import urlencode
 import panel as pn
 
 from compute.files.errors import InputError
-from db.words import State
+from webapp.pages.next_steps import next_steps
 from webapp.pages.shown import Shown
 from webapp.store import Store
 from webapp.views import can_continue, can_stop
-
-NEXT_STEPS = {
-    "refine": (
-        ("Make a mask", "mask", {"map": "map"}),
-        ("Post-process", "postprocess", {"half1": "half map"}),
-        ("Refine again", "refine", {"particles": "particles", "reference": "map"}),
-    ),
-    "simulate": (("Refine these", "refine", {"particles": "particles"}),),
-    "extract": (("Refine these", "refine", {"particles": "particles"}),),
-    "select": (("Refine these", "refine", {"particles": "particles"}),),
-    "mask": (),
-}
-"""By job type: text, type of the next job, and which of its parameters take which output."""
 
 
 class Actions(pn.viewable.Viewer):
@@ -62,18 +49,16 @@ class Actions(pn.viewable.Viewer):
             )
         if shown.view.can_edit:
             buttons.append(_link("Clone", "new", {"from": shown.view.job.id}))
-        if shown.view.job.state == State.FINISHED:
-            buttons += [
-                _link(text, "new", _filled(shown, kind, takes))
-                for text, kind, takes in NEXT_STEPS.get(shown.view.job.type, ())
-                if kind in self._store.job_types
-            ]
+        buttons += [
+            _link(text, "new", query)
+            for text, query in next_steps(shown.view, self._store.job_types)
+        ]
         self._buttons[:] = buttons
 
     def _button(
         self, text: str, action: Callable[[], None], kind: str = "default"
     ) -> pn.widgets.Button:
-        button = pn.widgets.Button(label=text, button_type=kind)
+        button = pn.widgets.Button(label=text, color=kind)
         button.on_click(lambda _: action())
         return button
 
@@ -115,16 +100,6 @@ class Actions(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel
-
-
-def _filled(shown: Shown, kind: str, takes: dict[str, str]) -> dict[str, object]:
-    """The address of a form whose inputs are this job's outputs."""
-    found: dict[str, object] = {"project": shown.view.project.id, "type": kind}
-    for parameter, content in takes.items():
-        path = next((node.path for node in shown.view.outputs if node.content == content), None)
-        if path is not None:
-            found[parameter] = path
-    return found
 
 
 def _link(text: str, page: str, query: dict[str, object]) -> pn.pane.HTML:
