@@ -26,7 +26,7 @@ from db.repository import (
     queue,
 )
 from db.session import Database
-from db.words import Role
+from db.words import ENDED, Role
 from webapp import actions, reach
 from webapp.maps import MapCache
 from webapp.preview import PreviewClient
@@ -93,6 +93,12 @@ class Store:
         with self.database.reading() as session:
             self._role(session, project_id)
             return overview.job_list(session, project_id, user_id=self.user_id)
+
+    def is_promised(self, project_id: int, path: str) -> bool:
+        """Whether a file of a project is still to be made, by a job that has not ended."""
+        folder = "/".join(Path(path).parts[:2])
+        lines = self.project_jobs(project_id)
+        return any(one.job.folder == folder and one.job.state not in ENDED for one in lines)
 
     def project_tree(self, project_id: int) -> nodes.Tree:
         """Which jobs of a project read what others made."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from compute.files import events
 from compute.files.atomic import write_whole
+from compute.files.classes import class_overview
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.star import write_star
@@ -19,7 +20,6 @@ from compute.jobs.output import make_room
 from compute.jobs.plain import Result
 from compute.jobs.rescale import map_paths
 from compute.jobs.select_classes import (
-    class_overview,
     group_scales,
     is_in_classes,
     overview_text,
@@ -85,7 +85,9 @@ def run(params: SelectParams, voice: Voice) -> Result:
     sets = [with_files_found(read_set(path), paths[0].parent)[0] for path in paths]
     whole = joined(sets, said)
     classes = parse_numbers(params.classes)
-    overview = class_overview(whole, classes) if len(paths) == 1 and whole.is_particles else None
+    overview = None
+    if len(paths) == 1 and whole.is_particles:
+        overview = class_overview(whole.path, whole.table, classes)
     chosen = select(params, whole, voice, said)
     kept = chosen.left()
     if params.regroup_count:

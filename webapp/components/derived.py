@@ -1,4 +1,4 @@
-"""What follows from a refinement's form while it is typed: pixels, Nyquist, processes, memory and disk."""
+"""What follows from a refinement's form while it is typed: pixels, Nyquist, sampling, processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +8,6 @@ from webapp.components.headers import MapHeader, ParticleHeader
 from webapp.launch.local import Share
 
 SAME_PIXEL = 1e-3
-WORKER_BASE_GB = 0.62
-WORKER_BYTES_PER_VOXEL = 9.6
-"""A worker's memory is about this base and this per voxel of the padded map: measured 0.65 GB at 64 pixels
-and 1.9 GB at 256, padding 2. The job itself makes the exact forecast when it starts."""
-BYTES_PER_PARTICLE = 330
-CHECKPOINT_MAPS = 4
-USUAL_ITERATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +52,6 @@ def refine_facts(
         facts["reference"] = _reference(values, particles, reference)
     if share is not None:
         facts["mpi"] = _processes(share, machine)
-        if particles is not None:
-            facts["memory_limit_GB"] = _memory(values, particles, share, machine)
-            facts["threads"] = _disk(particles, machine)
     return facts
 
 
@@ -126,45 +116,15 @@ def _reference(
 
 def _processes(share: Share, machine: Machine) -> Fact:
     if share.ranks == 1:
-        return Fact(f"1 process with {share.threads} threads, of {machine.cores} cores")
+        return Fact(f"1 process with {_threads(share)}, of {machine.cores} cores")
     workers = share.ranks - 1
     text = (
-        f"{share.ranks} processes: 1 leader and {workers // 2} for each half, {share.threads} "
-        f"threads each, of {machine.cores} cores"
+        f"{share.ranks} processes: 1 leader and {workers // 2} for each half, {_threads(share)} "
+        f"each, of {machine.cores} cores"
     )
     is_much = workers * share.threads > machine.cores
     return Fact(f"{text}: more than there are" if is_much else text, "bad" if is_much else "")
 
 
-def _memory(
-    values: Mapping[str, Any], particles: ParticleHeader, share: Share, machine: Machine
-) -> Fact:
-    padding = number(values.get("padding")) or 2.0
-    largest = worker_GB(particles.box_size, padding)
-    first = worker_GB(min(particles.box_size, 64), padding)
-    workers = max(1, share.ranks - 1)
-    total = workers * largest + (0.8 * largest if share.ranks > 1 else 0.8 * largest)
-    text = (
-        f"About {workers * first + 0.5:.1f} GB in the first iteration, {total:.1f} GB in the last, of "
-        f"{machine.memory_GB:.0f} GB"
-    )
-    is_short = total > machine.memory_GB
-    return Fact(f"{text}: take fewer processes" if is_short else text, "bad" if is_short else "")
-
-
-def worker_GB(box_size: int, padding: float) -> float:
-    """About what a worker needs in the last iteration."""
-    return WORKER_BASE_GB + WORKER_BYTES_PER_VOXEL * (padding * box_size) ** 3 / 1e9
-
-
-def disk_GB(particles: int, box_size: int) -> float:
-    """About what a refinement of the usual length writes."""
-    maps = box_size**3 * 4
-    one = 2 * maps + CHECKPOINT_MAPS * maps + particles * BYTES_PER_PARTICLE
-    return USUAL_ITERATIONS * one / 1e9
-
-
-def _disk(particles: ParticleHeader, machine: Machine) -> Fact:
-    needed = disk_GB(particles.particles, particles.box_size)
-    text = f"Writes about {needed:.1f} GB; {machine.disk_free_GB:.0f} GB are free"
-    return Fact(text, "bad" if needed > machine.disk_free_GB else "")
+def _threads(share: Share) -> str:
+    return "1 thread" if share.threads == 1 else f"{share.threads} threads"

@@ -129,7 +129,7 @@ class OrientationView(pn.viewable.Viewer):
         self._plot = orientation_plot(self._data(), look)
         self._words = pn.pane.HTML("", css_classes=["summary"])
         switches = [
-            pn.widgets.RadioButtonGroup.from_param(self.param[name], button_type="default")
+            pn.widgets.RadioButtonGroup.from_param(self.param[name], color="default")
             for name in ("view", "half", "is_repeated")
         ]
         self._panel = pn.Column(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from compute.params.option import JobParams, unit
+from webapp.components.tick import Tick
 from webapp.launch.local import gpus_present
 from webapp.options import details, is_flag, stem
 
@@ -74,7 +75,7 @@ class Field:
 
     name: str
     info: FieldInfo
-    widget: pn.widgets.Widget
+    widget: pn.widgets.Widget | Tick
     note: pn.pane.HTML
     row: pn.Column
     fact: str = ""
@@ -113,6 +114,8 @@ class Field:
             self.widget.value = known.get(value, NO_GPU)
         elif isinstance(self.widget, pn.widgets.Select) and is_flag(self.info):
             self.widget.value = next(text for text, means in THREE_WAYS.items() if means is value)
+        elif isinstance(self.widget, Tick):
+            self.widget.value = value in (True, "True", "true", "yes", "1")
         else:
             self.widget.value = value
 
@@ -161,7 +164,10 @@ class ParameterForm:
             button.on_click(lambda _: self.browse(name, FILES[name]))
             parts.append(button)
         row = pn.Column(
-            pn.Row(*parts, sizing_mode="stretch_width"), note, sizing_mode="stretch_width"
+            pn.Row(*parts, sizing_mode="stretch_width"),
+            note,
+            css_classes=[f"field-{name}"],
+            sizing_mode="stretch_width",
         )
         made = Field(name, info, widget, note, row)
         made.draw()
@@ -242,6 +248,18 @@ def _same(value: Any, default: Any) -> bool:
     return (value or "") == (default if isinstance(default, str) else default or "")
 
 
+def same(value: Any, before: Any) -> bool:
+    """Whether a filled-in value means the same as a recorded one."""
+    if isinstance(before, bool) or isinstance(value, bool):
+        return bool(value) == bool(before)
+    if isinstance(before, (int, float)):
+        try:
+            return float(value) == float(before)
+        except (TypeError, ValueError):
+            return False
+    return (value or "") == (before or "")
+
+
 def label(name: str) -> str:
     """A parameter's name as a form shows it."""
     if name in NAMES:
@@ -250,7 +268,7 @@ def label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _widget(name: str, info: FieldInfo) -> pn.widgets.Widget:
+def _widget(name: str, info: FieldInfo) -> pn.widgets.Widget | Tick:
     """The widget of a parameter: a tick, a choice, or a line of text that is checked as it is typed."""
     text = label(name) + (f" ({unit(name)})" if unit(name) else "")
     kinds = get_args(info.annotation)
@@ -260,7 +278,7 @@ def _widget(name: str, info: FieldInfo) -> pn.widgets.Widget:
             return pn.widgets.Select(
                 label=text, options=list(THREE_WAYS), value=AUTOMATIC, width=260
             )
-        return pn.widgets.Checkbox(label=text, value=bool(default))
+        return Tick(text=text, value=bool(default), width=260, margin=(5, 10))
     if kinds and all(isinstance(kind, str) for kind in kinds):
         return pn.widgets.Select(label=text, options=list(kinds), value=default, width=260)
     if name == "gpu":

@@ -106,7 +106,7 @@ class FileBrowser(pn.viewable.Viewer):
         )
         self._table.param.watch(self._clicked, "chosen")
         self._preview = pn.pane.HTML("", sizing_mode="stretch_width")
-        self._take = pn.widgets.Button(label="Take this file", button_type="primary", disabled=True)
+        self._take = pn.widgets.Button(label="Take this file", color="primary", disabled=True)
         self._take.on_click(lambda _: self._chosen is not None and self._taken(self._chosen))
         self._panel = pn.Column(
             self._where,

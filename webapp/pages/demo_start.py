@@ -15,7 +15,7 @@ class DemoStarter(pn.viewable.Viewer):
     def __init__(self, store: Store, **params: object) -> None:
         super().__init__(**params)
         self._store = store
-        self._button = pn.widgets.Button(label="Try the demo", button_type="primary")
+        self._button = pn.widgets.Button(label="Try the demo", color="primary")
         self._button.on_click(lambda _: self._start())
         self._words = pn.pane.HTML(
             "<p class='faint'>Simulates 600 images of a D2 phantom and refines them on this machine: "

@@ -27,6 +27,6 @@ def machine(folder: Path) -> Machine:
     return Machine(
         cores=local.cores(),
         memory_GB=psutil.virtual_memory().total / 1e9,
-        gpus=0,
+        gpus=local.gpus_present(),
         disk_free_GB=shutil.disk_usage(folder).free / 1e9,
     )

@@ -8,16 +8,21 @@ from typing import Any
 import panel as pn
 
 from compute.files.errors import InputError
+from compute.params.refine import RefineParams
 from db.folders import output_root
 from webapp.command_line import command_line
 from webapp.components.derived import is_matching, refine_facts
 from webapp.components.go import Go
 from webapp.components.look import Look
-from webapp.components.parameter_form import FILES, ParameterForm, is_advanced, label
+from webapp.components.parameter_form import FILES, Field, ParameterForm, is_advanced, label, same
+from webapp.components.tick import Tick
 from webapp.options import details
 from webapp.pages.background import Background
-from webapp.pages.form_files import LOOKED_AT, FormFiles
+from webapp.pages.class_choice import ClassChoice
+from webapp.pages.form_before import JobsBefore
+from webapp.pages.form_files import LOOKED_AT, FormFiles, Place
 from webapp.pages.form_machine import machine, share
+from webapp.pages.form_needs import FormNeeds
 from webapp.pages.form_presets import Presets
 from webapp.pages.frame import card
 from webapp.store import Store
@@ -40,15 +45,22 @@ class FormPage(pn.viewable.Viewer):
         self._type = self._source.job.type if self._source else query.get("type", "refine")
         if self._type not in store.job_types:
             raise InputError(f"there is no type of job '{self._type}'")
-        self._waits: set[str] = set()
         self._is_filling = True
         model, text = store.job_types[self._type]
         self.title = f"New job: {self._type}"
         self._form = ParameterForm(model, self._changed, self._browse)
         self._project = self._project_choice(query)
-        self._files = FormFiles(
-            self._form, background, self._folder, store.roots, self._looked, store.closed_folders()
+        place = Place(self._folder, store.roots, store.closed_folders(), self._is_promised)
+        self._files = FormFiles(self._form, background, place, self._draw)
+        self._before = JobsBefore(
+            store,
+            background,
+            self._form,
+            self._files,
+            lambda: self._project.value,
+            self._complain,
         )
+        self._needs = FormNeeds(store, background)
         self._presets = Presets(store, self._type, self._form, self._preset_taken, self._complain)
         self._parts(text)
         self._panel = self._layout(text)
@@ -76,14 +88,12 @@ class FormPage(pn.viewable.Viewer):
             "to.searchParams.delete('from'); location.href = to.href"
         )
         self._title = pn.widgets.TextInput(label="Title", width=260)
-        self._advanced = pn.widgets.Switch(label="Advanced", value=False)
+        self._advanced = Tick(text="Advanced fields")
         self._advanced.param.watch(lambda _: self._reveal(), "value")
         self._summary = pn.pane.HTML("", sizing_mode="stretch_width")
         self._command = pn.pane.HTML("", sizing_mode="stretch_width")
-        self._run = pn.widgets.Button(label="Run", button_type="primary", width=110)
-        self._run.on_click(lambda _: self._submit())
-        self._match = pn.widgets.Button(label="Make reference match", visible=False)
-        self._match.on_click(lambda _: self._make_match())
+        self._run = pn.widgets.Button(label="Run", color="primary", width=110)
+        self._run.on_click(lambda _: self.run())
         self._go = Go()
 
     def _folder(self) -> Path | None:
@@ -92,15 +102,24 @@ class FormPage(pn.viewable.Viewer):
             return None
         return Path(self._store.project(self._project.value)[0].folder)
 
+    def _is_promised(self, path: str) -> bool:
+        return self._project.value is not None and self._store.is_promised(
+            self._project.value, path
+        )
+
     def _layout(self, text: str) -> pn.viewable.Viewable:
         groups: dict[str, list[object]] = {}
         self._group_cards: dict[str, pn.Column] = {}
         for name, one in self._form.fields.items():
             groups.setdefault(details(one.info)["group"], []).append(one.row)
-            if name == "reference" and self._type == "refine":
-                groups[details(one.info)["group"]].append(self._match)
+            if self._type == "refine" and name in ("particles", "reference"):
+                before = self._before
+                button = before.classes.button if name == "particles" else before.match
+                groups[details(one.info)["group"]].append(button)
         for group, rows in groups.items():
-            self._group_cards[group] = card(group, *_two_columns(rows))
+            self._group_cards[group] = card(
+                group, pn.Column(*rows, css_classes=["form-grid"], sizing_mode="stretch_width")
+            )
         self._reveal()
         return pn.Column(
             card(
@@ -116,10 +135,12 @@ class FormPage(pn.viewable.Viewer):
                 sub=text,
             ),
             self._files.card,
+            self._before.classes.card,
             *self._group_cards.values(),
             card(
                 "Run",
                 self._summary,
+                self._needs.panel,
                 self._command,
                 self._go,
                 pn.FlexBox(self._run, self._presets.name, self._presets.save, align_items="center"),
@@ -138,15 +159,16 @@ class FormPage(pn.viewable.Viewer):
             )
 
     def _fill_first(self, query: Mapping[str, str]) -> None:
-        """Fill the form: from the job that is cloned, from the address, or from the draft."""
+        """Fill the form: from the job that is cloned, from the address, or else from the draft."""
+        given = {name: value for name, value in query.items() if name in self._form.fields}
         if self._source is not None:
             self._form.fill(self._source.job.parameters)
             self._title.value = self._source.job.title
-        elif self._project.value is not None:
+        elif self._project.value is not None and not given:
             draft = self._store.draft(self._project.value, self._type)
             if draft:
                 self._form.fill(draft)
-        self._form.fill({name: value for name, value in query.items() if name in self._form.fields})
+        self._form.fill(given)
 
     def _preset_taken(self, values: Mapping[str, Any]) -> None:
         self._is_filling = True
@@ -168,20 +190,13 @@ class FormPage(pn.viewable.Viewer):
                 "draft", lambda: self._store.save_draft(project, kind, values), lambda _: None
             )
 
-    def _looked(self, name: str, problem: str) -> None:
-        """A header was read: say what follows, or what is wrong with the file."""
-        self._draw()
-        one = self._form.fields[name]
-        if problem and not one.error and name not in self._waits:
-            one.error = problem
-            one.draw()
-            self._summarise()
-
     def _draw(self) -> None:
         """Errors, derived values, changes, and the command."""
         self._facts()
         self._mark_changes()
         self._checked = self._form.check(output_root(self._type, 1))
+        self._files.complain()
+        self._say_needs()
         self._summarise()
         self._reveal()
 
@@ -198,12 +213,20 @@ class FormPage(pn.viewable.Viewer):
         for name, fact in facts.items():
             self._form.fields[name].fact = html.escape(fact.text)
             self._form.fields[name].fact_kind = fact.kind
-        self._match.visible = (
+        self._before.match.visible = (
             particles is not None
             and reference is not None
             and "rescale" in self._store.job_types
             and not is_matching(particles, reference, reference.pixel_size_A)
         )
+
+    def _say_needs(self) -> None:
+        """What the job takes, where all that decides on it is known and right."""
+        if self._type == "refine":
+            params = self._checked if not self.errors else None
+            asked = params if isinstance(params, RefineParams) else None
+            here = machine(self._folder() or Path.cwd())
+            self._needs.draw(asked, self._files.particles, share(self._form.values()), here)
 
     def _mark_changes(self) -> None:
         """Mark what differs from the job that is cloned."""
@@ -233,31 +256,29 @@ class FormPage(pn.viewable.Viewer):
     def _browse(self, name: str, endings: tuple[str, ...]) -> None:
         self._files.browse(name, endings)
 
-    def _make_match(self) -> None:
-        """Put a job that rescales the reference into the queue, and take what it will make."""
-        values = self._form.values()
-        asked = {"maps": values["reference"], "match_particles": values["particles"]}
-        try:
-            made = self._store.submit(
-                self._project.value, "rescale", asked, title="Reference to match"
-            )
-        except InputError as error:
-            self._complain(str(error))
-            return
-        self._waits.add("reference")
-        self._form.fields["reference"].set(f"{made.parameters['output']}.mrc")
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields by parameter."""
+        return self._form.fields
 
-    def _submit(self) -> None:
-        """Run, where nothing is wrong; else the first thing that is wrong is in view."""
+    @property
+    def classes(self) -> ClassChoice:
+        """Where a class of a classification is chosen."""
+        return self._before.classes
+
+    @property
+    def errors(self) -> list[str]:
+        """All that is wrong, as the summary lists it."""
+        return self._form.errors()
+
+    def run(self) -> None:
+        """Put the job into the queue, where nothing is wrong."""
         self._draw()
         if self._checked is None or self._form.errors() or self._project.value is None:
             return
         given, project = self._form.given(), self._project.value
-        after = {name: str(given[name]) for name in self._waits if given.get(name)}
         try:
-            made = self._store.submit(
-                project, self._type, given, title=self._title.value or "", after=after
-            )
+            made = self._store.submit(project, self._type, given, title=self._title.value or "")
             self._store.forget_draft(project, self._type)
         except InputError as error:
             self._complain(str(error))
@@ -274,20 +295,3 @@ class FormPage(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel
-
-
-def same(value: Any, before: Any) -> bool:
-    """Whether a filled-in value means the same as a recorded one."""
-    if isinstance(before, bool) or isinstance(value, bool):
-        return bool(value) == bool(before)
-    if isinstance(before, (int, float)):
-        try:
-            return float(value) == float(before)
-        except (TypeError, ValueError):
-            return False
-    return (value or "") == (before or "")
-
-
-def _two_columns(rows: list[object]) -> list[object]:
-    """Fields in two columns, in reading order, without holes for those that are hidden."""
-    return [pn.Column(*rows, css_classes=["form-grid"], sizing_mode="stretch_width")]

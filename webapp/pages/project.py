@@ -81,7 +81,7 @@ class ProjectPage(pn.viewable.Viewer):
             pn.state.add_periodic_callback(self._poll, period=POLL_MS)
 
     def _layout(self) -> pn.Tabs:
-        save = pn.widgets.Button(label="Save notes", button_type="primary")
+        save = pn.widgets.Button(label="Save notes", color="primary")
         save.on_click(lambda _: self._save())
         edits = may(self._role, Role.EDITOR)
         self._notes.disabled = not edits

@@ -25,7 +25,7 @@ class ProjectsPage(pn.viewable.Viewer):
             width=420,
         )
         self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
-        make = pn.widgets.Button(label="Create or open", button_type="primary", align="end")
+        make = pn.widgets.Button(label="Create or open", color="primary", align="end")
         make.on_click(lambda _: self._create())
         found = [
             {

@@ -1,14 +1,10 @@
 from pathlib import Path
 
-import pytest
-
 from webapp.components.derived import (
     Fact,
     Machine,
-    disk_GB,
     is_matching,
     refine_facts,
-    worker_GB,
 )
 from webapp.components.headers import MapHeader, ParticleHeader
 from webapp.launch.local import Share
@@ -63,16 +59,6 @@ def test_a_reference_of_another_frame_is_said_to_be_brought_over() -> None:
 def test_more_threads_than_cores_are_marked() -> None:
     assert facts(share=Share(3, 2))["mpi"].kind == ""
     assert facts(share=Share(9, 4))["mpi"].kind == "bad"
-
-
-def test_memory_and_disk_are_near_what_was_measured() -> None:
-    assert worker_GB(64, 2.0) == pytest.approx(0.65, abs=0.05)
-    assert worker_GB(256, 2.0) == pytest.approx(1.9, abs=0.1)
-    assert 0.1 < disk_GB(751, 64) < 0.3
-    small = Machine(cores=8, memory_GB=2.0, gpus=0, disk_free_GB=0.5)
-    found = refine_facts(VALUES, PARTICLES, None, Share(3, 2), small)
-    assert found["memory_limit_GB"].kind == "bad"
-    assert found["threads"].kind == "bad"
 
 
 def test_half_typed_numbers_are_no_facts() -> None:
