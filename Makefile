@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: setup demo chapter test test-all
 
 setup: $(STAMP)
-	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium
+	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium nginx-light
 
 demo: $(STAMP)
 	@$(BIN)/halfmap demo $(DEMO_ARGS)

@@ -28,7 +28,7 @@
   }
 
   let goes = false
-  const places = { h: '/', p: '/projects', q: '/queue' }
+  const places = { h: './', p: 'projects', q: 'queue' }
   addEventListener('keydown', (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === 'k') {
       event.preventDefault()
@@ -39,8 +39,8 @@
     if (localStorage.getItem('halfmap-keys') === 'off') return
     if (goes && places[event.key]) { location.href = places[event.key]; return }
     goes = event.key === 'g'
-    if (event.key === '?') location.href = '/help'
-    if (event.key === 'n') location.href = '/new'
+    if (event.key === '?') location.href = 'help'
+    if (event.key === 'n') location.href = 'new'
     if (event.key === '[') find('.step-back button, :host(.step-back) button')?.click()
     if (event.key === ']') find('.step-on button, :host(.step-on) button')?.click()
     if (/^[1-9]$/.test(event.key)) {
@@ -69,7 +69,7 @@
       waits = true
       setInterval(async () => {
         try {
-          const answer = await fetch('/assets/halfmap.svg', { cache: 'no-store' })
+          const answer = await fetch('assets/halfmap.svg', { cache: 'no-store' })
           if (answer.ok) location.reload()
         } catch { /* not yet */ }
       }, 1500)

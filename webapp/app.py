@@ -9,7 +9,7 @@ import panel as pn
 import param
 from bokeh.server.server import Server
 from panel.io.server import get_server
-from tornado.web import RequestHandler
+from tornado.web import RequestHandler, StaticFileHandler
 
 from compute.files.errors import InputError
 from webapp.accounts.account_page import AccountPage
@@ -17,6 +17,7 @@ from webapp.accounts.admin_page import AdminPage
 from webapp.accounts.entrance import HealthPage, InvitationPage, LoginPage
 from webapp.accounts.gate import Gate
 from webapp.accounts.hosts import known_hosts
+from webapp.accounts.oidc import OidcBack, OidcStart
 from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
 from webapp.api.guide import GuidePage
@@ -129,8 +130,8 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
         address=address,
         show=False,
         start=False,
-        static_dirs={"assets": str(STATIC_FOLDER)},
         extra_patterns=_patterns(app, doors),
+        prefix=settings.server.prefix,
         auth_provider=GateProvider(),
         cookie_secret=secret,
         xsrf_cookies=True,
@@ -159,12 +160,15 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
     handed: dict[str, object] = {"store": app.base, "threads": app.threads}
     plain: dict[str, object] = {"doors": doors}
     return [
+        ("/assets/(.*)", StaticFileHandler, {"path": str(STATIC_FOLDER)}),
         ("/api/map", MapHandler, handed),
         ("/api/file", FileHandler, handed),
         ("/api/v1(/.*)", ApiHandler, {**handed, "prefix": doors.settings.server.prefix}),
         ("/api-guide", GuidePage, plain),
         ("/login", LoginPage, plain),
         ("/invitation", InvitationPage, plain),
+        ("/oidc", OidcStart, plain),
+        ("/oidc-back", OidcBack, plain),
         ("/account", AccountPage, plain),
         ("/admin", AdminPage, plain),
         ("/healthz", HealthPage, {}),

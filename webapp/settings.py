@@ -80,7 +80,16 @@ class OidcLogin(Section):
     name_claim: str = "preferred_username"
     scopes: str = "openid profile email"
     creates_users: bool = False
-    """Whether somebody whom the provider lets in gets an account at the first visit; else by invitation only."""
+    """Whether somebody whom the provider lets in gets an account at the first visit; else accounts here are linked."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _with_tls(cls, issuer: str) -> str:
+        """Keys come from the provider: the way to it must be safe."""
+        parts = urlsplit(issuer)
+        if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError(f"the provider is asked over https, not {issuer}")
+        return issuer
 
 
 class Login(Section):

@@ -79,6 +79,7 @@ class AccountPage(MemberPage):
     async def _page(self, **values: str) -> None:
         user_id = self.user_id
         found = await self.in_thread(lambda: self.desk.account(user_id))
+        oidc = self.doors.settings.login.oidc
         self.show(
             "account",
             user=found.user,
@@ -88,5 +89,6 @@ class AccountPage(MemberPage):
             session_id=self.visit.visitor.session_id if self.visit else None,
             tokens=found.tokens,
             address=address_of(self),
+            oidc=oidc.label if oidc is not None else "",
             **values,
         )

@@ -114,9 +114,13 @@ ACCOUNT = """{% extends "frame" %}
 <label>The new one <input name="password" type="password" autocomplete="new-password" required
   minlength="{{ shortest }}"></label>
 <label>The same again <input name="again" type="password" autocomplete="new-password" required></label>
-<button>Change the password</button> <span class="faint">Other browsers are signed out.</span>
+<button>{{ "Change" if has_password else "Set" }} the password</button>
+<span class="faint">Other browsers are signed out.</span>
 </form>
 </section>
+{% if oidc %}<section class="sheet"><h2>Account elsewhere</h2>
+<p><a class="as-button" href="oidc">Link {{ oidc }}</a>
+<span class="faint">Afterwards it signs you in here, too.</span></p></section>{% endif %}
 <section class="sheet"><h2>Where you are signed in</h2>
 <table><thead><tr><th>Last used</th><th>Since</th><th>From</th><th>Browser</th><th></th></tr></thead><tbody>
 {% for one in sessions %}<tr><td>{{ one.seen_at | moment }}</td><td>{{ one.created_at | moment }}</td>

@@ -68,7 +68,7 @@ def _box(one: Station, x: float, y: float) -> str:
     short = title if len(title) <= 24 else title[:23] + "…"
     resolution = f"{one.resolution_A:.2f} Å" if one.resolution_A else one.state
     return (
-        f'<a href="/job?id={one.job_id}"><g class="box {one.state}">'
+        f'<a href="job?id={one.job_id}"><g class="box {one.state}">'
         f'<rect x="{x}" y="{y}" width="{BOX_W}" height="{BOX_H}" rx="9"/>'
         f'<text x="{x + 12}" y="{y + 22}" class="strong">{one.number} · {html.escape(one.type)}</text>'
         f'<text x="{x + 12}" y="{y + 41}">{short}</text>'

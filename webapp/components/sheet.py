@@ -3,5 +3,5 @@
 from pathlib import Path
 
 STATIC_FOLDER = Path(__file__).parents[2] / "static"
-APP_SHEET = "/assets/app.css"
-NGL_SCRIPT = "/assets/vendor/ngl/ngl.js"
+APP_SHEET = "assets/app.css"
+NGL_SCRIPT = "assets/vendor/ngl/ngl.js"

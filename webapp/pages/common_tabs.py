@@ -100,7 +100,7 @@ def _files_html(shown: Shown) -> str:
     for one in shown.view.inputs:
         maker = ""
         if one.made_by is not None:
-            maker = f' from <a href="/job?id={one.made_by.id}">{html.escape(one.made_by.name)}</a>'
+            maker = f' from <a href="job?id={one.made_by.id}">{html.escape(one.made_by.name)}</a>'
         size = f", {one.node.particles} particles" if one.node.particles else ""
         lines.append(
             f"<dt>{html.escape(one.parameter)}</dt><dd><code>{html.escape(one.node.path)}</code>{maker}{size}</dd>"

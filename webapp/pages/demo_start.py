@@ -34,7 +34,7 @@ class DemoStarter(pn.viewable.Viewer):
             return
         self._words.object = (
             f'<p class="notice good">The demo is in the queue. '
-            f'<a href="/job?id={job.id}">Watch its refinement</a></p>'
+            f'<a href="job?id={job.id}">Watch its refinement</a></p>'
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -286,9 +286,9 @@ class FormPage(pn.viewable.Viewer):
         self._run.disabled = True
         self._summary.object = (
             f'<p class="notice good">{made.name} is in the queue: '
-            f'<a id="made" href="/job?id={made.id}">watch it</a></p>'
+            f'<a id="made" href="job?id={made.id}">watch it</a></p>'
         )
-        self._go.address = f"/job?id={made.id}"
+        self._go.address = f"job?id={made.id}"
 
     def _complain(self, sentence: str) -> None:
         self._summary.object = f'<p class="notice bad" role="alert">{html.escape(sentence)}</p>'

@@ -31,11 +31,11 @@ TEMPLATE = """
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>{{ page_title | e }}</title>
-  <link rel="icon" href="/assets/halfmap.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/assets/app.css">
-  <link rel="stylesheet" href="/assets/accounts.css">
+  <link rel="icon" href="assets/halfmap.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="assets/app.css">
+  <link rel="stylesheet" href="assets/accounts.css">
   <script>document.documentElement.dataset.theme = {{ theme_word | tojson }}</script>
-  <script src="/assets/app.js"></script>
+  <script src="assets/app.js"></script>
   {{ bokeh_css if bokeh_css }}
   {{ bokeh_js if bokeh_js }}
 </head>
@@ -43,13 +43,13 @@ TEMPLATE = """
 {% block contents %}
 <a class="skip" href="#content">Skip to content</a>
 <header class="top">
-  <a class="name" href="/"><img src="/assets/halfmap.svg" alt="">Halfmap</a>
+  <a class="name" href="./"><img src="assets/halfmap.svg" alt="">Halfmap</a>
   <nav aria-label="Main">{{ navigation }}</nav>
   <span class="room"></span>
-  <form action="/projects" role="search"><input type="search" name="q" placeholder="Search jobs   Ctrl+K"
+  <form action="projects" role="search"><input type="search" name="q" placeholder="Search jobs   Ctrl+K"
     aria-label="Search jobs and projects"></form>
-  {% if is_admin %}<a class="who" href="/admin">Admin</a>{% endif %}
-  {% if visitor_name %}<a class="who" href="/account" title="Your account">{{ visitor_name | e }}</a>{% endif %}
+  {% if is_admin %}<a class="who" href="admin">Admin</a>{% endif %}
+  {% if visitor_name %}<a class="who" href="account" title="Your account">{{ visitor_name | e }}</a>{% endif %}
   <span class="dot" role="status" title="connected" aria-label="Connection"></span>
   <button id="theme" type="button" aria-label="Switch between light and dark">◐</button>
 </header>
@@ -117,17 +117,22 @@ def framed(
     return template
 
 
+def relative(address: str) -> str:
+    """An address of ours as pages link to it. All of them lie in one folder, whichever that is on a site."""
+    return address.lstrip("/") or "./"
+
+
 def _navigation(address: str) -> str:
     links = []
     for target, text in NAVIGATION:
         here = ' aria-current="page"' if target == address else ""
-        links.append(f'<a href="{target}"{here}>{text}</a>')
+        links.append(f'<a href="{relative(target)}"{here}>{text}</a>')
     return "".join(links)
 
 
 def _crumbs(crumbs: Sequence[Crumb]) -> str:
     parts = [
-        f'<a href="{html.escape(address)}">{html.escape(text)}</a>'
+        f'<a href="{html.escape(relative(address))}">{html.escape(text)}</a>'
         if address
         else html.escape(text)
         for text, address in crumbs
@@ -162,7 +167,7 @@ def failure_card(number: str) -> pn.pane.HTML:
         '<div class="notice bad" role="alert"><b>This page could not be made.</b> '
         "Nothing of your data has changed and running jobs go on. "
         f"The server's log has the details under <code>{number}</code>. "
-        '<a href="">Try again</a> or go <a href="/">home</a>.</div>',
+        '<a href="">Try again</a> or go <a href="./">home</a>.</div>',
         sizing_mode="stretch_width",
     )
 
@@ -171,7 +176,7 @@ def problem_card(sentence: str) -> pn.pane.HTML:
     """What a visitor sees where the address asks for something that is not there."""
     return pn.pane.HTML(
         f'<div class="notice warn" role="alert"><b>{html.escape(sentence[:1].upper() + sentence[1:])}.</b> '
-        'See all <a href="/projects">projects</a> or go <a href="/">home</a>.</div>',
+        'See all <a href="projects">projects</a> or go <a href="./">home</a>.</div>',
         sizing_mode="stretch_width",
     )
 

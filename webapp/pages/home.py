@@ -57,11 +57,11 @@ class HomePage(pn.viewable.Viewer):
 
 _FIRST_STEPS = """
 <div class="tiles">
-<a class="tile" href="/projects"><b>Open a project</b><p class="faint">Choose a folder for the jobs of one specimen.
+<a class="tile" href="projects"><b>Open a project</b><p class="faint">Choose a folder for the jobs of one specimen.
 Files of RELION are read as they are.</p></a>
-<a class="tile" href="/new?type=refine"><b>New refinement</b><p class="faint">Needs particles (STAR) and a rough
+<a class="tile" href="new?type=refine"><b>New refinement</b><p class="faint">Needs particles (STAR) and a rough
 map (MRC).</p></a>
-<a class="tile" href="/help"><b>Learn the words</b><p class="faint">FSC, Nyquist, Pmax: one sentence each.</p></a>
+<a class="tile" href="help"><b>Learn the words</b><p class="faint">FSC, Nyquist, Pmax: one sentence each.</p></a>
 </div>
 """
 
@@ -89,8 +89,8 @@ def machine_html(folder: Path) -> str:
     )
     return (
         f'<div class="strip"><div class="meters">{drawn}</div>'
-        '<div><a class="as-button primary" href="/new?type=refine">New refinement</a> '
-        '<a class="as-button" href="/projects">New project</a></div></div>'
+        '<div><a class="as-button primary" href="new?type=refine">New refinement</a> '
+        '<a class="as-button" href="projects">New project</a></div></div>'
     )
 
 
@@ -131,7 +131,7 @@ def _job(line: JobLine) -> str:
         words.append(html.escape(job.reason))
     author = f'<span class="faint">{html.escape(line.author)}</span>' if line.author else ""
     return (
-        f'<a class="job-line" href="/job?id={job.id}"><span class="chip {job.state}">{job.state}</span>'
+        f'<a class="job-line" href="job?id={job.id}"><span class="chip {job.state}">{job.state}</span>'
         f"<b>job {job.number}</b><span>{name}</span>"
         f'<span class="faint">{html.escape(line.project.name)}</span>'
         f'<span class="grow">{" · ".join(words)}</span>{author}</a>'
@@ -143,7 +143,7 @@ def _project(line: ProjectLine) -> str:
     running = f", {line.at_work} running" if line.at_work else ""
     jobs = "1 job" if line.jobs == 1 else f"{line.jobs} jobs"
     return (
-        f'<a class="tile" href="/project?id={line.project.id}"><b>{html.escape(line.project.name)}</b>'
+        f'<a class="tile" href="project?id={line.project.id}"><b>{html.escape(line.project.name)}</b>'
         f'<p class="faint">{best} · {jobs}{running}<br>'
         f"{line.changed_at.astimezone():%d %b %Y, %H:%M}</p></a>"
     )

@@ -124,7 +124,7 @@ class ProjectPage(pn.viewable.Viewer):
                 "box": node.box_size,
                 "pixel": node.pixel_size_A,
                 "job": f"job {job.number}",
-                "url": f"/job?id={job.id}",
+                "url": f"job?id={job.id}",
             }
             for node, job in files
         ]
@@ -155,8 +155,8 @@ class ProjectPage(pn.viewable.Viewer):
 
 def _head(project: Project, edits: bool) -> str:
     acts = (
-        f'<a class="as-button primary" href="/new?project={project.id}&type=refine">New refinement</a> '
-        f'<a class="as-button" href="/new?project={project.id}">Other job</a>'
+        f'<a class="as-button primary" href="new?project={project.id}&type=refine">New refinement</a> '
+        f'<a class="as-button" href="new?project={project.id}">Other job</a>'
     )
     return (
         f'<div class="hero"><div><div class="title"><h1>{html.escape(project.name)}</h1></div>'
@@ -173,7 +173,7 @@ def job_row(line: JobLine) -> dict[str, object]:
         seconds = (job.ended_at - job.started_at).total_seconds()
     return {
         "number": job.number,
-        "url": f"/job?id={job.id}",
+        "url": f"job?id={job.id}",
         "title": job.title or job.alias or job.folder,
         "type": job.type,
         "state": status_word(job),

@@ -30,7 +30,7 @@ class ProjectsPage(pn.viewable.Viewer):
         found = [
             {
                 "name": line.project.name,
-                "url": f"/project?id={line.project.id}",
+                "url": f"project?id={line.project.id}",
                 "jobs": line.jobs,
                 "running": line.at_work,
                 "best": line.best_resolution_A,
@@ -78,7 +78,7 @@ class ProjectsPage(pn.viewable.Viewer):
             return
         name = html.escape(made.name)
         self._problem.object = (
-            f'<p class="notice good">Made. <a href="/project?id={made.id}">Open {name}</a></p>'
+            f'<p class="notice good">Made. <a href="project?id={made.id}">Open {name}</a></p>'
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -89,7 +89,7 @@ def _found_jobs(store: Store, search: str) -> Table:
     rows = [
         {
             "number": line.job.number,
-            "url": f"/job?id={line.job.id}",
+            "url": f"job?id={line.job.id}",
             "title": line.job.title or line.job.folder,
             "project": line.project.name,
             "state": str(line.job.state),

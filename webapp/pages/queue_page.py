@@ -112,7 +112,7 @@ def _row(line: JobLine) -> dict[str, object]:
     needs = f"{job.cores} cores" + (f", {job.gpus} GPUs" if job.gpus else "")
     return {
         "number": job.number,
-        "url": f"/job?id={job.id}",
+        "url": f"job?id={job.id}",
         "title": job.title or job.type,
         "project": line.project.name,
         "author": line.author,

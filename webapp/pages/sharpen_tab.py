@@ -225,7 +225,7 @@ class SharpenTab:
         self._run.disabled = not self._shown.view.can_edit
         values = asked(settings, Path(project.folder))
         query = urlencode({"project": project.id, "type": "postprocess", **values})
-        link = f'<a class="as-button" href="/new?{query}">Open in the form</a>'
+        link = f'<a class="as-button" href="new?{query}">Open in the form</a>'
         self._form.object = "" if settings.recipe is not None else link
 
     def _submit(self) -> None:
@@ -244,7 +244,7 @@ class SharpenTab:
             self._words.object = f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
             return
         self._run.disabled = True
-        self._go.address = f"/job?id={job.id}"
+        self._go.address = f"job?id={job.id}"
 
 
 def _guinier(made: Previewed) -> dict:

@@ -100,11 +100,11 @@ class Shown:
 
     def map_url(self, path: Path) -> str:
         """Where the browser gets a map of this job."""
-        return f"/api/map?job={self.view.job.id}&file={quote(self.relative(path))}"
+        return f"api/map?job={self.view.job.id}&file={quote(self.relative(path))}"
 
     def file_url(self, path: Path) -> str:
         """Where the browser gets a file of this job."""
-        return f"/api/file?job={self.view.job.id}&file={quote(self.relative(path))}"
+        return f"api/file?job={self.view.job.id}&file={quote(self.relative(path))}"
 
     def relative(self, path: Path) -> str:
         """A path relative to the job's folder."""

@@ -127,7 +127,7 @@ def _files(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(lab: Lab, *more: str, settings: str = "") -> Iterator[Lab]:
+def serving(lab: Lab, *more: str, settings: str = "", port: int = 0) -> Iterator[Lab]:
     """The lab with `halfmap serve` for everybody who reaches it."""
     config = lab.folder / "halfmap.toml"
     config.write_text(
@@ -135,7 +135,7 @@ def serving(lab: Lab, *more: str, settings: str = "") -> Iterator[Lab]:
         f'data_roots = ["{lab.folder}"]\n{settings}'
     )
     variables = {**os.environ, "HOME": str(lab.folder), "HALFMAP_CONFIG": str(config)}
-    words = ["serve", "--port", "0", "--no-browser", "--no-supervisor", *more]
+    words = ["serve", "--port", str(port), "--no-browser", "--no-supervisor", *more]
     with (lab.folder / "serve.err").open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "webapp.cli", *words],

@@ -52,6 +52,16 @@ def test_what_strangers_reach_tells_nothing(lab: Lab, address: str) -> None:
         assert not re.search(rf"\b{re.escape(word)}\b", answer.text), word
 
 
+@pytest.mark.parametrize("file", ["app.css", "accounts.css", "app.js", "halfmap.svg"])
+def test_the_login_page_has_its_sheet_and_scripts(lab: Lab, file: str) -> None:
+    with lab.client() as client:
+        assert f"assets/{file}" in client.get("/login").text
+        answer = client.get(f"/assets/{file}")
+        assert answer.status_code == 200 and answer.content
+        for way in ("../webapp/app.py", "%2e%2e/pyproject.toml", "../pyproject.toml"):
+            assert client.get(f"/assets/{way}").status_code in (302, 403, 404)
+
+
 def shake_hands(lab: Lab, address: str, origin: str, cookie: str = "") -> str:
     """The status line with which a server answers a websocket."""
     host = lab.base.removeprefix("http://")
