@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 
-.PHONY: setup demo chapter test test-all
+.PHONY: setup demo chapter test test-all test-gpu bench bench-gpu bench-report
 
 setup: $(STAMP)
 	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium nginx-light
@@ -24,6 +24,20 @@ test: setup
 test-all: setup
 	mkdir -p tests/bench/results
 	$(BIN)/pytest -m slow --timeout=9000 --durations=0 | tee tests/bench/results/test-all.txt
+
+test-gpu: $(STAMP)
+	@$(BIN)/python -c "import sys, torch; torch.cuda.is_available() or sys.exit('There is no CUDA device on this machine: the tests of the GPU need one.')"
+	$(BIN)/pytest -m gpu
+
+bench: $(STAMP)
+	@mkdir -p tests/bench/results
+	@$(BIN)/python -m tests.bench.speed $(BENCH_ARGS)
+
+bench-gpu: $(STAMP)
+	@$(BIN)/python -m tests.bench.speed gpu-tutorial gpu-large
+
+bench-report: $(STAMP)
+	@$(BIN)/python -m tests.bench.speed --report
 
 $(STAMP): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" bash .ci/environment $(VENV)

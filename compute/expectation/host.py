@@ -16,6 +16,7 @@ from compute.expectation.coarse import going_on, shared_scores
 from compute.expectation.fine import ImageResult
 from compute.expectation.host_block import HostBlock
 from compute.expectation.image_cpu import grow, second_pass
+from compute.expectation.meter import Meter
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables
 
@@ -46,7 +47,7 @@ class HostSearch(HostBlock):
         """The significant coarse poses of a search that began with the core."""
         rows, power = self._coarse_rows(image, self._core)
         phases = self._coarse_phases.view(len(self._coarse_phases), -1)
-        return grow(
+        kept, scored = grow(
             self._core,
             (rows.view(len(rows), -1) @ phases.T).numpy(),
             power,
@@ -57,6 +58,8 @@ class HostSearch(HostBlock):
             self._coarse_prior[image].numpy(),
             self.search.adaptive_fraction,
         )
+        self._count("pass 1", scored, scored * len(phases), self.tables.coarse_count)
+        return kept
 
     # ---- posterior
 
@@ -68,7 +71,9 @@ class HostSearch(HostBlock):
             return self._large_second_pass(image, kept)
         found = second_pass(kept.numpy(), self._image(image), self._shared)
         own, rotations, values, per_row, power, rotation, offset_A, figures = found
-        largest, evidence, total, cross, strength, square = figures.tolist()
+        largest, evidence, total, cross, strength, square, sliced = figures.tolist()
+        pairs = rows * self.search.translation_children
+        self._count("pass 2", int(sliced), pairs, self.tables.count)
         m = self.tables.accumulation_count
         return ImageResult(
             rotation=torch.from_numpy(rotation),
@@ -94,6 +99,7 @@ class HostSearch(HostBlock):
         found = self.candidates(image, kept)
         phases = self._fine_phases[found.columns]
         scores, slices = self._fine_scores(image, found, phases)
+        self._count("pass 2", len(found.rows), scores.numel(), self.tables.count)
         if search.is_correlation:
             weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
         else:
@@ -188,13 +194,25 @@ def search_images(
     search: Search,
     tables: SharedTables,
     determined: Tensor,
+    meter: Meter,
 ) -> Iterator[ImageResult | None]:
     """Results of the images one by one; None for an image without a finite score."""
-    host = HostSearch(images, centres, base_A, search, tables, determined)
-    shared = None if search.is_local else shared_scores(images, base_A, search, tables)
+    with meter.measure("pass 1"):
+        host = HostSearch(images, centres, base_A, search, tables, determined)
+        shared = None if search.is_local else shared_scores(images, base_A, search, tables)
+        if shared is not None:
+            host.work["pass 1 products"] += shared.numel() * 2 * tables.coarse_count
+            host.work["pass 1 poses"] += shared.numel()
     for image in range(len(centres)):
-        if shared is None:
-            kept = host.local_search(image)
-        else:
-            kept = going_on(shared[image].reshape(-1), search)
-        yield host.second_pass(image, kept) if len(kept) else None
+        with meter.measure("pass 1"):
+            if shared is None:
+                kept = host.local_search(image)
+            else:
+                kept = going_on(shared[image].reshape(-1), search)
+        result = None
+        if len(kept):
+            with meter.measure("pass 2"):
+                result = host.second_pass(image, kept)
+        yield result
+    for work, number in host.work.items():
+        meter.count(work, number)

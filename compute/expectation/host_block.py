@@ -5,6 +5,7 @@ products.
 """
 
 import math
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ class HostBlock:
         if tables.coarse_phase_rows is None or tables.fine_phase_rows is None:
             raise ValueError("these tables are for another device")
         self.search, self.tables = search, tables
+        self.work: defaultdict[str, int] = defaultdict(int)
         self._coarse_phases, self._fine_phases = tables.coarse_phase_rows, tables.fine_phase_rows
         self._centres = centres.contiguous().numpy()
         self._base_A = base_A.numpy()
@@ -120,6 +122,12 @@ class HostBlock:
         )
 
     # ---- scores
+
+    def _count(self, phase: str, sliced: int, poses: int, pixels: int) -> None:
+        """Count sampled points, scored poses and multiplications of complex pixels for a phase."""
+        self.work[f"{phase} samples"] += sliced * pixels
+        self.work[f"{phase} poses"] += poses
+        self.work[f"{phase} products"] += poses * 2 * pixels
 
     def _coarse_rows(self, image: int, points: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Rows and powers of some coarse orientations: see `kernels_cpu.image_rows`."""

@@ -135,7 +135,7 @@ def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fract
     """Significant coarse poses of a local search that began with the orientations `core` and their products.
 
     cross[core orientation, translation] and power are those of `image_rows`; what is next to significant poses is
-    scored until nothing is left.
+    scored until nothing is left. Returns them, and how many orientations were scored.
     """
     shifts, n = lattice.phases.shape[0], lattice.x.shape[0]
     scores = np.full((lattice.points.shape[0], shifts), -np.inf, np.float32)
@@ -148,8 +148,9 @@ def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fract
     flat = scores.reshape(-1)
     kept = significant(flat, fraction)
     rows = border(kept, shifts, lattice.neighbours, is_scored)
+    scored = core.shape[0] + rows.shape[0]
     if not rows.shape[0]:
-        return kept
+        return kept, scored
     cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
     real, imaginary, row = (
         np.empty(n, np.float32),
@@ -170,7 +171,8 @@ def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fract
                 scores[rows[i], t] = _product(row, lattice.phases[t]) + of_row + shift_prior[t]
         kept = significant(flat, fraction)
         rows = border(kept, shifts, lattice.neighbours, is_scored)
-    return kept
+        scored += rows.shape[0]
+    return kept, scored
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
@@ -236,7 +238,8 @@ def second_pass(kept, image, tables):
     """The posterior over the children of the significant poses and what follows from it: see `fine.fine_pass`.
 
     Returns rows, rotations, values and weights to put back; residual power per shell; the recorded rotation and
-    offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset.
+    offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset,
+    number of orientations.
     """
     rows, columns, log_prior = children(
         kept,
@@ -292,5 +295,7 @@ def second_pass(kept, image, tables):
             rotation, offset_A = mean_pose(
                 rotations[used], offsets_A, weights, place, column, tables.reach_rad
             )
-    figures = np.array([weights.max(), best + log_total, total, cross, strength, square])
+    figures = np.array(
+        [weights.max(), best + log_total, total, cross, strength, square, rows.shape[0]]
+    )
     return rows[used], rotations[used], values, per_row, power, rotation, offset_A, figures

@@ -11,6 +11,7 @@ from torch import Tensor
 from compute.expectation import host, kernels_cpu
 from compute.expectation.coarse import going_on, local_scores, shared_scores
 from compute.expectation.fine import ImageResult, candidates, fine_pass
+from compute.expectation.meter import Meter, Unmeasured
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import Accumulator, insert
@@ -72,12 +73,22 @@ def search_block(
 
 
 def search_images(
-    block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
+    block: Block,
+    search: Search,
+    tables: SharedTables,
+    well_determined: Float[Tensor, " pixel"],
+    meter: Meter | None = None,
 ) -> Iterator[ImageResult | None]:
     """The results of `search_block` one by one, so that no more than one need be held."""
     if block.centres.device.type == "cpu":
         yield from host.search_images(
-            block.images, block.centres, block.base_A, search, tables, well_determined
+            block.images,
+            block.centres,
+            block.base_A,
+            search,
+            tables,
+            well_determined,
+            meter or Unmeasured(),
         )
         return
     shared = None if search.is_local else shared_scores(block.images, block.base_A, search, tables)

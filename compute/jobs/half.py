@@ -24,11 +24,12 @@ from compute.jobs.half_rescan import rescan_images
 from compute.jobs.memory import give_back, peak_GB, resident_GB
 from compute.jobs.scratch import Scratch, ScratchError, copied
 from compute.jobs.searches import search_of
+from compute.jobs.stopwatch import Stopwatch
 from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
-from compute.projection.reference import build_projector
+from compute.projection.reference import Projector, build_projector
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.sampling.symmetry import parse_symmetry
 
@@ -43,8 +44,11 @@ class Half:
         self._seat, self._team, self._device = seat, team, device
         self._workers = Workers(threads, device)
         self._scratch: Scratch | None = None
+        self._stopwatch = Stopwatch()
+        self._stopwatch.add_start_up()
         self._images: HalfImages
         self._volume: Tensor
+        self._projector: Projector | None = None
         self._accumulator: Accumulator
 
     # ---- start
@@ -112,11 +116,13 @@ class Half:
         self._params, self._box, self._pixel_size_A = params, box, pixel_size_A
         self._group = parse_symmetry(params.symmetry)
         share = (self._seat.member, self._seat.members)
+        place = (self._device, self._stopwatch)
         self._images = HalfImages(
-            particles, params, box, pixel_size_A, rows, share, preload, seed, self._device
+            particles, params, box, pixel_size_A, rows, share, preload, seed, *place
         )
         self._mask = None if solvent_mask is None else torch.from_numpy(solvent_mask)
-        return self._images.scan(params.particle_diameter_A)
+        with self._stopwatch.measure("reading"):
+            return self._images.scan(params.particle_diameter_A)
 
     def drop(self, rows: np.ndarray) -> int:
         """Leave these rows of the particle set out; returns how many of the half remain."""
@@ -139,12 +145,22 @@ class Half:
     def take_map(self, volume: np.ndarray) -> None:
         """Use this map as the half's reference."""
         self._volume = torch.from_numpy(volume).to(self._device)
+        self._projector = None
 
     def accuracy(self, chosen: np.ndarray, size: int) -> dict[str, np.ndarray]:
         """Expected errors of own images among the chosen (positions in the half)."""
-        projector = build_projector(self._volume, self._params.padding, size)
         box, pixel_size_A = self._box, self._pixel_size_A
-        return expected_errors(self._images, projector, box, pixel_size_A, chosen, size)
+        self._projector = self._projector_of(size)
+        with self._stopwatch.measure("expected accuracy"):
+            return expected_errors(self._images, self._projector, box, pixel_size_A, chosen, size)
+
+    def _projector_of(self, size: int) -> Projector:
+        """The projector of the half's reference: the present one if it is of this size."""
+        if self._projector is not None and self._projector.radius == size // 2:
+            return self._projector
+        self._projector = None
+        with self._stopwatch.measure("projector"):
+            return build_projector(self._volume, self._params.padding, size)
 
     def rescan(self, order: SearchOrder) -> dict[str, np.ndarray]:
         """The images, of those that come to this worker, that fit a pose of a shared grid clearly better than theirs.
@@ -152,9 +168,10 @@ class Half:
         Returns their positions in the half, rotations and offsets.
         """
         images, search = self._images, self._search_of(order)
-        projector = build_projector(self._volume, self._params.padding, order.size)
+        projector = self._projector_of(order.size)
         blocks = self._blocks(step.images_per_block(search, IMAGES_PER_BLOCK), [])
-        return rescan_images(images, blocks, order, search, projector, self._workers)
+        with self._stopwatch.measure("look at all orientations"):
+            return rescan_images(images, blocks, order, search, projector, self._workers)
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.
@@ -162,13 +179,16 @@ class Half:
         ssnr: signal-to-noise ratio per shell of the last iteration, which tells what fixes the groups' scale.
         """
         started = time.perf_counter()
-        results = self._search_images(order, ssnr)
-        give_back()
+        with self._stopwatch.measure("other parts of the expectation"):
+            results = self._search_images(order, ssnr)
+            give_back()
         expected = time.perf_counter()
-        symmetrise.enforce_friedel(self._accumulator)
-        self._team.reduce(self._accumulator.sums)
+        with self._stopwatch.measure("reduction"):
+            symmetrise.enforce_friedel(self._accumulator)
+            self._team.reduce(self._accumulator.sums)
         if self._seat.member == 0:
-            symmetrise.apply_point_group(self._accumulator, self._group.operators)
+            with self._stopwatch.measure("symmetry"):
+                symmetrise.apply_point_group(self._accumulator, self._group.operators)
         results.seconds = {
             "expectation": expected - started,
             "reduction": time.perf_counter() - expected,
@@ -180,7 +200,8 @@ class Half:
         images, search, shells = self._images, self._search_of(order), self._box // 2 + 1
         mine = np.arange(len(images.rows)) if self._is_handed_out else images.own
         results = unchanged(mine, images.parameters, search, len(images.imagings), shells)
-        projector = build_projector(self._volume, self._params.padding, order.size)
+        projector = self._projector_of(order.size)
+        self._projector = None
         del self._volume  # until the next one is made
         give_back()
         # Only now: beside the sums there is no room for what the projector is made from.
@@ -222,7 +243,8 @@ class Half:
 
     def unpadded_transform(self) -> np.ndarray:
         """The half's transform before regularisation, on the map's own lattice."""
-        return reconstruct.downsample(self._accumulator).cpu().numpy()
+        with self._stopwatch.measure("reconstruction"):
+            return reconstruct.downsample(self._accumulator).cpu().numpy()
 
     def low_resolution_part(self, shell: int) -> np.ndarray:
         """The sums up to a shell, for the low-resolution join."""
@@ -234,7 +256,8 @@ class Half:
 
     def unfiltered_map(self) -> np.ndarray:
         """The half-map without regularisation and mask."""
-        return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
+        with self._stopwatch.measure("reconstruction"):
+            return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
 
     def maximise(
         self, ssnr: np.ndarray, resolution_A: float, limit_A: float = 0.0
@@ -246,7 +269,8 @@ class Half:
         answer = None
         if self._seat.member == 0:
             lattice = (self._params, self._box, self._pixel_size_A, self._mask)
-            answer = new_map(self._accumulator, *lattice, ssnr, resolution_A, limit_A)
+            with self._stopwatch.measure("reconstruction"):
+                answer = new_map(self._accumulator, *lattice, ssnr, resolution_A, limit_A)
         volume = self._team.share(answer["map"] if answer is not None else None)
         self.take_map(volume)
         return answer
@@ -255,6 +279,11 @@ class Half:
         """Forget the sums, which are not needed until the next expectation step."""
         del self._accumulator
         give_back()
+
+    def measured(self) -> dict[str, Any]:
+        """Where this worker's time went since the last time: see `Stopwatch.take`."""
+        place = {"role": f"half {self._seat.half}", "member": self._seat.member}
+        return place | {"host": socket.gethostname()} | self._stopwatch.take()
 
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""

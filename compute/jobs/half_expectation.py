@@ -79,14 +79,16 @@ class Expectation:
         """Both passes over images of one optics group, and their sums."""
         images, search = self._images, self._search
         pixels = images.imagings[index].pixels
-        tables = shared_tables(search, self._projector, pixels, images.noise(index))
+        with images.stopwatch.measure("pass 1"):
+            tables = shared_tables(search, self._projector, pixels, images.noise(index))
         determined = self._well_determined(pixels.shell)
         normaliser = images.log_normaliser(index)
         shared = step.shared_sums(tables)
 
         def search_block(block: np.ndarray) -> Searched:
-            prepared = images.prepared(block, index, self._order.iteration)
-            found = step.search_images(prepared, search, tables, determined)
+            with images.stopwatch.measure("preparation"):
+                prepared = images.prepared(block, index, self._order.iteration)
+            found = step.search_images(prepared, search, tables, determined, images.stopwatch)
             power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
             constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
             return Searched(block, found if workers.is_lazy else list(found), constants)
@@ -94,7 +96,8 @@ class Expectation:
         for piece in workers.in_order(search_block, blocks):
             self._put_back(piece, index, tables, shared)
             report(len(piece.block))
-        step.finish(shared, tables, self._accumulator)
+        with images.stopwatch.measure("insertion"):
+            step.finish(shared, tables, self._accumulator)
 
     def _put_back(
         self,
@@ -104,12 +107,14 @@ class Expectation:
         shared: step.SharedSums | None,
     ) -> None:
         """Add the images of an optics group to the sums, and enter their results."""
-        scales = self._images.scale(piece.block).tolist()
+        scales, stopwatch = self._images.scale(piece.block).tolist(), self._images.stopwatch
         for position, one, scale, constant in zip(
             piece.block.tolist(), piece.results, scales, piece.constants.tolist(), strict=True
         ):
             if one is not None:
-                step.accumulate([one], tables, self._accumulator, shared)
+                with stopwatch.measure("insertion"):
+                    step.accumulate([one], tables, self._accumulator, shared)
+                stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
                 enter(self._results, position, one, index, scale, constant, self._search)
 
     def _well_determined(self, shell: Tensor) -> Tensor:

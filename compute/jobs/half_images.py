@@ -13,6 +13,7 @@ from compute.files.images import ImageSource
 from compute.files.particle_set import ParticleSet
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
+from compute.jobs.stopwatch import Stopwatch
 from compute.params.refine import RefineParams
 from compute.sampling.symmetry import SymmetryGroup, mates, parse_symmetry
 from compute.signal.noise import coloured_noise
@@ -42,6 +43,7 @@ class HalfImages:
         preload: bool,
         seed: int,
         device: torch.device,
+        stopwatch: Stopwatch,
     ) -> None:
         self.particles, self.rows, self.device = particles, rows, device
         self.imagings = make_imagings(particles, params, box, pixel_size_A, device)
@@ -52,6 +54,7 @@ class HalfImages:
         is_shared = is_handed_out(params, share[1])
         self.source = ImageSource(particles, preload, rows if is_shared else rows[self.own])
         self.parameters: Parameters
+        self.stopwatch = stopwatch
 
     @property
     def own(self) -> np.ndarray:
@@ -88,7 +91,8 @@ class HalfImages:
 
     def read(self, block: np.ndarray) -> Tensor:
         """The images of a block on the worker's device."""
-        return torch.from_numpy(self.source.read(self.rows[block])).to(self.device)
+        with self.stopwatch.measure("reading"):
+            return torch.from_numpy(self.source.read(self.rows[block])).to(self.device)
 
     def noise(self, index: int) -> Tensor:
         """σ² per shell of an optics group."""

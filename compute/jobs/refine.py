@@ -20,6 +20,7 @@ from compute.files.continuation import find_continuation
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles, is_abort_requested, supersede
+from compute.files.timing import add_timing
 from compute.jobs.device_foresight import record_device_peaks, say_outlooks, told_of_devices
 from compute.jobs.foresight import foresee, foresee_last, record_peaks, say_foresight
 from compute.jobs.gpu_load import gpu_loads
@@ -222,10 +223,12 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
         voice.log.warning(note, "E38")
     _warn_of_lost(refinement.inputs, progress, voice)
     voice.progress.enter("writing", iteration=number)
-    if progress.state.is_finished:
-        names = writer.final(progress)
-    else:
-        names = writer.iteration(progress)
+    with refinement.stopwatch.measure("writing"):
+        if progress.state.is_finished:
+            names = writer.final(progress)
+        else:
+            names = writer.iteration(progress)
+    add_timing(writer.files.root, number, refinement.measured())
     seconds = time.perf_counter() - began
     voice.progress.write(iteration_event(refinement, progress, names, seconds))
     return progress

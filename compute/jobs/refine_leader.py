@@ -5,8 +5,10 @@ half to the other: the low-resolution join, the FSC curve, and the schedule's fe
 """
 
 import dataclasses
+import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
+from compute.jobs.stopwatch import Stopwatch
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator
@@ -49,6 +52,8 @@ class Refinement:
         self.exchange = exchange or Exchange()
         self.comparison = Comparison(params, inputs, team, settings, self.exchange)
         self.group = parse_symmetry(params.symmetry)
+        self.stopwatch = Stopwatch()
+        self.stopwatch.add_start_up()
         self.imagings = make_imagings(
             inputs.particles, params, inputs.box, inputs.pixel_size_A, torch.device("cpu")
         )
@@ -120,8 +125,10 @@ class Refinement:
         if state.has_converged:
             progress.unfiltered = self.team.call_heads("unfiltered_map")
         self._join_low_resolution(before.state)
-        self.comparison.compare(progress)
-        progress.parameters = self._updated(present, progress, ssnr)
+        with self.stopwatch.measure("comparison of the halves"):
+            self.comparison.compare(progress)
+        with self.stopwatch.measure("parameters"):
+            progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
         joined: Accumulator | None = None
@@ -131,9 +138,10 @@ class Refinement:
         self.team.call("release")
         if joined is not None:
             minimum = self.params.minimum_resolution_shells
-            progress.joined, progress.joined_spectra = joined_map(
-                joined, self.inputs.box, np.array(progress.state.ssnr), minimum
-            )
+            with self.stopwatch.measure("reconstruction"):
+                progress.joined, progress.joined_spectra = joined_map(
+                    joined, self.inputs.box, np.array(progress.state.ssnr), minimum
+                )
         progress.seconds = {
             "planning": planned - started,
             "expectation": expected - planned,
@@ -222,6 +230,14 @@ class Refinement:
     def peak_memory_GB(self) -> list[float]:
         """The largest resident memory of every worker so far."""
         return [one for half in self.team.call("peak_memory_GB") for one in half]
+
+    def measured(self) -> list[dict[str, Any]]:
+        """Where the time of the leader and of every worker went since the last time (`files.timing`).
+
+        In one process the leader's figures contain the workers'.
+        """
+        own = {"role": "leader", "host": socket.gethostname()} | self.stopwatch.take()
+        return [own, *(one for half in self.team.call("measured") for one in half)]
 
     # ---- maps
 

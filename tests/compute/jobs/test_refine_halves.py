@@ -52,6 +52,7 @@ SOURCES = {
     "maximise": {"ssnr": "fsc", "resolution_A": "schedule", "limit_A": "schedule"},
     "planes": {"start": "user", "stop": "user"},
     "release": {},
+    "measured": {},
     "offer": {"things": "own"},
     "peak_memory_GB": {},
 }
