@@ -4,41 +4,29 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from compute.files.errors import InputError
-from compute.params.compare import CompareParams
-from compute.params.directional_fsc import DirectionalFscParams
-from compute.params.extract import ExtractParams
-from compute.params.importing import ImportingParams
-from compute.params.local_resolution import LocalResolutionParams
-from compute.params.mask import MaskParams
+from compute.params.named import params_named
 from compute.params.option import JobParams
-from compute.params.postprocess import PostprocessParams
-from compute.params.refine import RefineParams
-from compute.params.rescale import RescaleParams
-from compute.params.select import SelectParams
-from compute.params.simulate import SimulateParams
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
-JOBS: dict[str, tuple[type[JobParams], str]] = {
-    "importing": (ImportingParams, "particles, micrographs and maps from outside"),
-    "refine": (RefineParams, "the best map that particles and a rough map hold out"),
-    "rescale": (RescaleParams, "maps at another pixel size and box, exactly"),
-    "mask": (MaskParams, "a soft mask of the molecule in a map, or of a shape"),
-    "extract": (ExtractParams, "particle images cut out of micrographs"),
-    "select": (SelectParams, "particles or micrographs by value, class, image or distance"),
-    "simulate": (SimulateParams, "a particle set with known truth"),
-    "compare": (CompareParams, "the agreement of a map with a known one"),
-    "postprocess": (PostprocessParams, "sharpened map, FSC curves and B-factor of two half-maps"),
-    "local_resolution": (
-        LocalResolutionParams,
-        "the resolution at each place, and a map filtered by it",
-    ),
-    "directional_fsc": (DirectionalFscParams, "the FSC by direction, and how anisotropic a map is"),
+TEXTS = {
+    "importing": "particles, micrographs and maps from outside",
+    "refine": "the best map that particles and a rough map hold out",
+    "rescale": "maps at another pixel size and box, exactly",
+    "mask": "a soft mask of the molecule in a map, or of a shape",
+    "extract": "particle images cut out of micrographs",
+    "select": "particles or micrographs by value, class, image or distance",
+    "simulate": "a particle set with known truth",
+    "compare": "the agreement of a map with a known one",
+    "postprocess": "sharpened map, FSC curves and B-factor of two half-maps",
+    "local_resolution": "the resolution at each place, and a map filtered by it",
+    "directional_fsc": "the FSC by direction, and how anisotropic a map is",
 }
+"""Jobs by name, and what each makes; their parameters are in `compute.params`."""
 TOOLS: dict[str, tuple[str, str]] = {
     "serve": ("webapp.serve:main", "open the dashboard in a browser"),
     "demo": (
@@ -114,9 +102,27 @@ EXAMPLES = {
     "directional_fsc": "halfmap directional_fsc --i Refine/run_half1_class001_unfil.mrc --mask mask.mrc "
     "--o Directions/map",
 }
+USAGE_ERROR = 2
+
+
+class Jobs(Mapping[str, tuple[type[JobParams], str]]):
+    """The parameters of each job, imported only when they are asked for, and what it makes."""
+
+    def __getitem__(self, name: str) -> tuple[type[JobParams], str]:
+        text, model = TEXTS[name], params_named(name)
+        assert model is not None, f"the job {name} has no parameters"
+        return model, text
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TEXTS)
+
+    def __len__(self) -> int:
+        return len(TEXTS)
+
+
+JOBS = Jobs()
 WITHOUT_FOLDER = {"compare"}
 """Jobs that leave no records of their own."""
-USAGE_ERROR = 2
 
 
 def queued() -> dict[str, type[JobParams]]:
@@ -178,7 +184,8 @@ def _tool(name: str, words: Sequence[str]) -> int:
 
 
 def _overview() -> str:
-    texts = {name: text for name, (_, text) in (*JOBS.items(), *TOOLS.items())}
+    texts = {name: text for name, (_, text) in TOOLS.items()}
+    texts = TEXTS | texts
     rows = "\n".join(f"  {COMMANDS.get(name, name):<18}{text}" for name, text in texts.items())
     return f"halfmap COMMAND [options]; 'halfmap COMMAND --help' lists them.\n\n{rows}"
 
@@ -205,7 +212,10 @@ def start(name: str, params: JobParams) -> int:
     local.check_plain_start(os.environ)
     asked = params.model_dump(mode="json", exclude_unset=True)
     share = local.Share(1, local.cores())
-    if isinstance(params, RefineParams):
+    if name == "refine":
+        from compute.params.refine import RefineParams
+
+        assert isinstance(params, RefineParams)
         gpus = local.gpus_asked(params.gpu, local.gpus_present() if params.gpu == "" else 0)
         share = local.share(params.mpi, params.threads, local.cores(), gpus)
         asked |= {"mpi": share.ranks, "threads": share.threads}

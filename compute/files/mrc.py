@@ -218,7 +218,7 @@ class StackReader:
 
 
 def _sum_of_squares(flat: Float32[np.ndarray, "image pixel"]) -> float:
-    return float(np.einsum("ij,ij->i", flat, flat).sum(dtype=np.float64))
+    return sum(float(np.dot(image, image)) for image in flat)
 
 
 class StackWriter:
@@ -228,15 +228,21 @@ class StackWriter:
     """
 
     def __init__(
-        self, path: Path | str, box: int, pixel_size_A: float | int, float16: bool = False
+        self,
+        path: Path | str,
+        box: int,
+        pixel_size_A: float | int,
+        float16: bool = False,
+        is_forced: bool = True,
     ) -> None:
+        """Begin a stack; `is_forced` as for `replacing`."""
         self.box, self.pixel_size_A, self.count = box, float(pixel_size_A), 0
         self._mode = 12 if float16 else 2
         self._dtype: np.dtype = np.dtype("<f2" if float16 else "<f4")
         self._range = [np.inf, -np.inf]
         self._mean = self._squares = 0.0
         self._open = ExitStack()
-        self._file = self._open.enter_context(replacing(Path(path)))
+        self._file = self._open.enter_context(replacing(Path(path), is_forced))
         self._file.write(bytes(_HEADER_BYTES))
 
     def append(self, images: Float[np.ndarray, "image y x"]) -> None:

@@ -89,8 +89,13 @@ def _check_utf8(data: bytes, path: Path) -> None:
         ) from None
 
 
-def write_star(path: Path | str, tables: Sequence[Table], comments: Sequence[str] = ()) -> None:
-    """Write tables as a STAR file that other programs read, at once or not at all.
+def write_star(
+    path: Path | str,
+    tables: Sequence[Table],
+    comments: Sequence[str] = (),
+    is_forced: bool = True,
+) -> None:
+    """Write tables as a STAR file that other programs read, at once or not at all; `is_forced` as for `replacing`.
 
     Tables without rows are left out. Floating-point values have 12 significant digits, so that
     values read from a file keep their value. Raises ValueError for a value that is not finite and
@@ -101,7 +106,7 @@ def write_star(path: Path | str, tables: Sequence[Table], comments: Sequence[str
         check_finite(table, str(path))
         if len({len(values) for values in table.columns.values()}) > 1:
             raise ValueError(f"{path}: the columns of data_{table.name} differ in length.")
-    with replacing(path) as file:
+    with replacing(path, is_forced) as file:
         file.write(_comment_text(comments).encode())
         for table in tables:
             for text in _table_text(table) if len(table) else ():

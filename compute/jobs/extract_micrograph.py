@@ -1,7 +1,7 @@
 """The images of one micrograph: read, cut out, brought to size and grey-scale, written."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from compute.signal.extraction import (
     cut,
     normalise,
     rescaled,
+    views,
     windows,
     without_dust,
 )
@@ -83,22 +84,29 @@ def finished(params: ExtractParams, work: Work, mark: str) -> Done | None:
 def extract_micrograph(
     params: ExtractParams, work: Work, plan: Plan, mark: str, reader: PixelReader
 ) -> Done:
-    """Write the stack and the STAR file of one micrograph; the STAR file comes last and marks the end."""
+    """Write the stack and the STAR file of one micrograph; the STAR file comes last and marks the end.
+
+    Neither is forced to disc, which takes much longer than the extraction: after a power failure a stack that had not
+    got there is shorter than its header says, which `finished` and every reader see.
+    """
     pixels, bad, mean = _without_bad_pixels(reader.read(work.path))
     level = mean if params.normalise else 0.0
+    if pixels.dtype == np.float32:
+        pixels -= np.float32(level)  # ours: the reader's memory
     around = None
     if params.normalise:
         around = background(params.final_box, params.background_radius, params.ramp)
     flat = 0
     work.stack.parent.mkdir(parents=True, exist_ok=True)
-    with StackWriter(work.stack, params.final_box, work.pixel_size_A, params.float16) as stack:
+    size = (params.final_box, work.pixel_size_A)
+    with StackWriter(work.stack, *size, params.float16, is_forced=False) as stack:
         for rows in _batches(params, len(work)):
-            images = _cut_out(params, work, plan, pixels, rows, level)
-            images = rescaled(images, params.rescale_box or params.box)
+            cut_out = _cut_out(params, work, plan, pixels, rows, level)
+            images = rescaled(cut_out, params.rescale_box or params.box)
             images = np.ascontiguousarray(cut(images, params.final_box))
             flat += _grey_values(params, work, images, rows, around, level)
             stack.append(images)
-    write_star(work.star, [work.rows], comments=[f"{MARK} {mark} {flat} {bad}"])
+    write_star(work.star, [work.rows], comments=[f"{MARK} {mark} {flat} {bad}"], is_forced=False)
     return Done(flat, bad)
 
 
@@ -129,16 +137,20 @@ def _cut_out(
     pixels: np.ndarray,
     rows: np.ndarray,
     level: float,
-) -> Float32[np.ndarray, "image y x"]:
-    """The windows of some particles, with their CTF applied where that is asked for."""
+) -> Iterable[Float32[np.ndarray, "y x"]]:
+    """The windows of some particles less the level, with their CTF applied where that is asked for."""
     centres = work.centres[rows]
+    is_level = pixels.dtype == np.float32  # whole numbers still have theirs
+    rest = 0.0 if is_level else level
     if not (params.premultiply_ctf or params.phase_flip):
-        return windows(pixels, centres, params.box, level=level)
+        if is_level:
+            return views(pixels, centres, params.box)
+        return windows(pixels, centres, params.box, level=rest)
     from compute.jobs.extract_ctf import with_ctf
 
     box = params.ctf_box or params.box
     fill = float(pixels.mean(dtype=np.float64)) if box > params.box else None
-    images = with_ctf(params, work, plan, windows(pixels, centres, box, fill, level), rows)
+    images = with_ctf(params, work, plan, windows(pixels, centres, box, fill, rest), rows)
     return np.ascontiguousarray(cut(images, params.box))
 
 

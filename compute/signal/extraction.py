@@ -3,6 +3,7 @@
 Images are float32 arrays (image, y, x); the particle's centre is the pixel (n//2, n//2).
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,19 @@ def windows(
     return images
 
 
+def views(
+    micrograph: Float32[np.ndarray, "rows columns"], centres: Int64[np.ndarray, "image 2"], box: int
+) -> Iterator[Float32[np.ndarray, "y x"]]:
+    """The windows of `windows` one by one, to be read only: those that lie inside are not copied."""
+    rows, columns = micrograph.shape
+    for centre in centres:
+        left, top = (centre - box // 2).tolist()
+        if top >= 0 and left >= 0 and top + box <= rows and left + box <= columns:
+            yield micrograph[top : top + box, left : left + box]
+        else:
+            yield windows(micrograph, centre[None], box)[0]
+
+
 def padding_share(
     centres: Int64[np.ndarray, "image 2"], box: int, shape: tuple[int, int]
 ) -> Float64[np.ndarray, "image"]:
@@ -56,21 +70,17 @@ def padding_share(
 
 
 def rescaled(
-    images: Float[np.ndarray, "image y x"], new_box: int
+    images: Iterable[Float[np.ndarray, "y x"]], new_box: int
 ) -> Float[np.ndarray, "image newy newx"]:
     """Images on another number of pixels, by cutting or padding their Fourier transform.
 
     Values are kept, and so is the centre. Smaller: the row of the highest y frequency is that of the
     positive one. Larger: only frequencies within the old circle of Nyquist are kept.
     """
-    box = images.shape[-1]
-    if new_box == box:
-        return images
-    result = np.empty((len(images), new_box, new_box), dtype=images.dtype)
-    for one, image in zip(
-        result, images, strict=True
-    ):  # one by one they stay in the nearest caches
-        one[:] = _rescaled(image, new_box)
+    given = list(images)
+    result = np.empty((len(given), new_box, new_box), dtype=given[0].dtype)
+    for one, image in zip(result, given, strict=True):  # one by one they stay in the caches
+        one[:] = image if len(image) == new_box else _rescaled(image, new_box)
     return result
 
 
@@ -138,7 +148,7 @@ class Background:
 
     is_outside: Float32[np.ndarray, "pixel"]
     basis: Float32[np.ndarray, "term pixel"]
-    weights: Float32[np.ndarray, "pixel term"]
+    weights: Float32[np.ndarray, "term pixel"]
     pixels: int
 
 
@@ -152,7 +162,7 @@ def background(box: int, radius: int, has_ramp: bool) -> Background:
     return Background(
         is_outside=outside.astype(np.float32),
         basis=terms.astype(np.float32),
-        weights=np.ascontiguousarray((inverse @ (terms * outside)).T, dtype=np.float32),
+        weights=(inverse @ (terms * outside)).astype(np.float32),
         pixels=int(outside.sum()),
     )
 
@@ -170,9 +180,10 @@ def normalise(
     returned. level: what was taken off the images before, for the judgement what is constant.
     """
     flat = images.reshape(len(images), -1)
-    fit = flat @ around.weights
+    fit = flat @ around.weights.T
     flat -= fit @ around.basis
-    squares = np.einsum("ij,ij->i", flat * around.is_outside, flat).astype(np.float64)
+    outside = flat * around.is_outside
+    squares = np.array([np.dot(*pair) for pair in zip(outside, flat, strict=True)], np.float64)
     deviation = np.sqrt(squares / around.pixels)
     is_flat = deviation < np.maximum(FLAT, ROUNDING * (abs(level) + np.abs(fit).sum(axis=1)))
     flat *= (factor / np.where(is_flat, 1.0, deviation)).astype(np.float32)[:, None]

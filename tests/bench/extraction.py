@@ -135,6 +135,9 @@ def measure(pairs: int) -> dict[str, Any]:
         "load_at_the_end": round(os.getloadavg()[0], 1),
         "rounds": rounds,
         "median_clock_s": medians,
+        "median_cores_s": {
+            name: statistics.median(one[name]["cores_s"] for one in rounds) for name in words
+        },
         "times_as_fast_as": ratios,
         "largest_pixel_difference": difference,
         "faults": faults,

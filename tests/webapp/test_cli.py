@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from compute.params.extract import ExtractParams
 from webapp import cli, demo, doctor
 from webapp.launch import local
 
@@ -89,7 +90,7 @@ CHAPTER = (
 def test_the_command_of_relions_extraction_can_be_pasted(started: Started) -> None:
     assert cli.command(["extract", *CHAPTER.split()[1:]]) == 5
     params = json.loads(Path("Extract/job018/job.json").read_text())["params"]
-    assert cli.ExtractParams(**params) == cli.ExtractParams(
+    assert ExtractParams(**params) == ExtractParams(
         micrographs="CtfFind/job003/micrographs_ctf.star",
         particles="Select/job017/particles.star",
         output="Extract/job018/particles",
@@ -109,7 +110,7 @@ def test_what_relions_extraction_leaves_away_is_off(started: Started) -> None:
         "extract --i m.star --coord_list c.star --part_star E/p.star --extract --extract_size 64"
     )
     assert cli.command(words.split()) == 5
-    params = cli.ExtractParams(**json.loads(Path("E/job.json").read_text())["params"])
+    params = ExtractParams(**json.loads(Path("E/job.json").read_text())["params"])
     assert not (params.float16 or params.normalise or params.invert_contrast)
 
 
