@@ -1,14 +1,31 @@
 """The look of every figure: colours for light and dark pages, axes, and the ticks in Å above them."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearAxis
+from bokeh.models import (
+    ColumnDataSource,
+    CustomAction,
+    CustomJS,
+    FixedTicker,
+    HoverTool,
+    LinearAxis,
+)
 from bokeh.plotting import figure
 
 RESOLUTION_TICKS_A = (50, 20, 12, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1)
 """Where the axis above a frequency axis has ticks, as far as they fit."""
+
+VALUES = "Values as a table, CSV"
+VALUES_ICON = (
+    "data:image/svg+xml;base64,"
+    + b64encode(
+        b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke="#7c8b99" stroke-width="1.6">'
+        b'<rect x="2.5" y="3.5" width="15" height="13" rx="1.5"/><path d="M2.5 8h15M2.5 12h15M8 3.5v13"/></svg>'
+    ).decode()
+)
 
 Data = Mapping[str, Mapping[str, Sequence[Any]]]
 """The columns of each source of a plot, by the source's name."""
@@ -104,7 +121,15 @@ def new_figure(
         },
     )
     dress(plot, look)
+    if plot.toolbar_location is not None:
+        plot.add_tools(_values_tool(plot))
     return plot
+
+
+def _values_tool(plot: figure) -> CustomAction:
+    """The tool that lists the values of a figure, to be copied and saved as CSV."""
+    shows = CustomJS(args={"figure": plot}, code="window.halfmapFigures.open(figure)")
+    return CustomAction(description=VALUES, icon=VALUES_ICON, callback=shows)
 
 
 def dress(plot: figure, look: Look) -> None:

@@ -55,9 +55,13 @@ export function render({ model, el }) {
   let surfaces = []
   let generation = 0
 
-  function draw(entry, component) {
+  // A surface in one colour, or in those of another map's values at its places.
+  function draw(entry, component, tint) {
+    const tinted = tint ? {
+      colorScheme: 'volume', colorVolume: tint.volume, colorScale: entry.scale, colorDomain: entry.domain, colorMode: 'rgb',
+    } : { color: entry.color }
     return component.addRepresentation('surface', {
-      isolevelType: 'sigma', isolevel: model.level, color: entry.color,
+      isolevelType: 'sigma', isolevel: model.level, ...tinted,
       opacity: entry.opacity ?? 1, smooth: 1, side: 'double', useWorker: false,
       contour: Boolean(entry.is_mesh), depthWrite: (entry.opacity ?? 1) >= 1,
       metalness: 0.0, roughness: 0.55,
@@ -80,15 +84,18 @@ export function render({ model, el }) {
       }
       const loaded = []
       for (const entry of model.maps) {
-        loaded.push([entry, await stage.loadFile(entry.url, { ext: 'mrc', name: entry.name, useWorker: false })])
+        const options = { ext: 'mrc', useWorker: false }
+        const component = await stage.loadFile(entry.url, { ...options, name: entry.name })
+        const tint = entry.tint_url ? await stage.loadFile(entry.tint_url, { ...options, name: 'colours' }) : null
+        loaded.push([entry, component, tint])
       }
       if (mine !== generation) {
-        loaded.forEach(([, component]) => stage.removeComponent(component))
+        loaded.forEach(([, ...components]) => components.forEach((one) => one && stage.removeComponent(one)))
         return
       }
       const isFirst = surfaces.length === 0
-      surfaces.forEach(({ component }) => stage.removeComponent(component))
-      surfaces = loaded.map(([entry, component]) => ({ component, surface: draw(entry, component) }))
+      surfaces.forEach(({ component, tint }) => [component, tint].forEach((one) => one && stage.removeComponent(one)))
+      surfaces = loaded.map(([entry, component, tint]) => ({ component, tint, surface: draw(entry, component, tint) }))
       stage.tasks.onZeroOnce(() => {
         if (mine !== generation || !stage) return
         if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.15) }

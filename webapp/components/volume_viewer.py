@@ -1,6 +1,7 @@
 """Maps in 3D in the browser: isosurfaces of the map, its halves or both, fetched over HTTP."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import panel as pn
@@ -20,8 +21,20 @@ DEFAULT_LEVEL_SIGMA = 4.0
 MAP_COLOUR = "#7fb7c4"
 
 
+@dataclass(frozen=True, slots=True)
+class Tint:
+    """The colours of a surface: the address of a map of values, their range, and the colours from low to high."""
+
+    url: str
+    low: float
+    high: float
+    colours: tuple[str, ...]
+
+
 class Surface(JSComponent):
     """The view itself. `maps` lists dicts with `url`, `name`, `color` and, where wanted, `is_mesh`, `opacity`.
+
+    With `tint_url`, `scale` and `domain` a surface has the colours of another map's values.
 
     `snapshot` and `center` are counters: each step asks for a picture, or for the whole map in
     view. `state` says what the browser shows.
@@ -53,6 +66,7 @@ class VolumeViewer(pn.viewable.Viewer):
         super().__init__(**params)
         self._look = look
         self._urls: dict[str, str] = {}
+        self._tint: Tint | None = None
         self.surface = Surface(backdrop=look.card, file_name=file_name, sizing_mode="stretch_width")
         self._panel = self._layout()
 
@@ -77,11 +91,11 @@ class VolumeViewer(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
 
-    def draw(self, urls: Mapping[str, str]) -> None:
-        """Other maps: addresses of "map", "half 1" and "half 2", as far as there are."""
-        if dict(urls) == self._urls:
+    def draw(self, urls: Mapping[str, str], tint: Tint | None = None) -> None:
+        """Other maps: addresses of "map", "half 1" and "half 2", as far as there are; `tint` colours the map."""
+        if (dict(urls), tint) == (self._urls, self._tint):
             return
-        self._urls = dict(urls)
+        self._urls, self._tint = dict(urls), tint
         can_overlay = {"half 1", "half 2"} <= set(urls)
         present = [name for name in CHOICES if name in urls or (name == "overlay" and can_overlay)]
         if present:
@@ -105,9 +119,19 @@ class VolumeViewer(pn.viewable.Viewer):
             ]
         elif self.shown in self._urls:
             colour = {"half 1": look.sky, "half 2": look.orange}.get(self.shown, MAP_COLOUR)
-            self.surface.maps = [
-                {"url": self._urls[self.shown], "name": self.shown, "color": colour}
-            ]
+            entry: dict[str, object] = {
+                "url": self._urls[self.shown],
+                "name": self.shown,
+                "color": colour,
+            }
+            tint = self._tint
+            if tint is not None and self.shown == "map":
+                entry |= {
+                    "tint_url": tint.url,
+                    "scale": list(tint.colours),
+                    "domain": [tint.low, tint.high],
+                }
+            self.surface.maps = [entry]
         else:
             self.surface.maps = []
 

@@ -36,6 +36,7 @@ TEMPLATE = """
   <link rel="stylesheet" href="assets/accounts.css">
   <script>document.documentElement.dataset.theme = {{ theme_word | tojson }}</script>
   <script src="assets/app.js"></script>
+  <script src="assets/figures.js" defer></script>
   {{ bokeh_css if bokeh_css }}
   {{ bokeh_js if bokeh_js }}
 </head>

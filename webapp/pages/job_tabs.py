@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from webapp.components.look import Look
 from webapp.pages import common_tabs, refine_tabs
 from webapp.pages.background import Background
+from webapp.pages.directional_tab import DirectionalTab
+from webapp.pages.local_resolution_tab import LocalResolutionTab
 from webapp.pages.map_tab import MapTab
 from webapp.pages.maps_tab import MapsTab
 from webapp.pages.postprocess_tab import PostprocessTab
@@ -37,7 +39,12 @@ class Surroundings:
 
 def tab_makers(job_type: str, around: Surroundings) -> Makers:
     """The tabs of a kind of job."""
-    own = {"refine": _refinement, "postprocess": _post_processing}.get(job_type)
+    own = {
+        "refine": _refinement,
+        "postprocess": _post_processing,
+        "local_resolution": _local_resolution,
+        "directional_fsc": _directional,
+    }.get(job_type)
     return {**(own(around) if own is not None else {}), **_common(around)}
 
 
@@ -61,6 +68,18 @@ def _post_processing(around: Surroundings) -> Makers:
         "map": ("Map", lambda: MapsTab(now(), look, store, background)),
         "sharpen": ("Other settings", lambda: SharpenTab(now(), look, store, background)),
     }
+
+
+def _local_resolution(around: Surroundings) -> Makers:
+    now, look, store, background = around.current, around.look, around.store, around.background
+    return {
+        "result": ("Local resolution", lambda: LocalResolutionTab(now(), look, store, background))
+    }
+
+
+def _directional(around: Surroundings) -> Makers:
+    now, look, background = around.current, around.look, around.background
+    return {"result": ("Directions", lambda: DirectionalTab(now(), look, background))}
 
 
 def _common(around: Surroundings) -> Makers:
