@@ -4,8 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from compute.files.labels import star_label
+from compute.files.star import read_star, write_star
+from compute.files.table import Table
 from compute.signal.masks import sphere
 from tests.browser.conftest import Served
+from tests.data import particle_set
 from tests.halves import BOX, MASK_RADIUS, planted_halves, write_halves, write_mask
 from webapp.client import JobHandle, ProjectHandle, connect
 from webapp.settings import read_settings
@@ -45,6 +51,7 @@ class Results:
             "local_resolution": {**pair, "window_A": 20.0, "step_A": 6.0},
             "directional_fsc": {**pair, "healpix_order": 1},
             "mask": {"map": self._half, "lowpass_A": 10.0},
+            "select": {"tables": write_classification(self.project.folder), "classes": "2"},
         }
 
     def close(self) -> None:
@@ -61,3 +68,19 @@ class Results:
         job.wait(SECONDS)
         assert job.state == "finished", job.reason
         return Result(f"{self._base}/job?id={job.id}", job.folder)
+
+
+def write_classification(folder: Path) -> Path:
+    """The files of a classification of 20 particles into two classes, the second twice as large; its data file."""
+    particle_set(folder, particles=20, micrographs=2)
+    tables = read_star(folder / "set.star")
+    columns = dict(tables["particles"].columns)
+    columns[star_label("class_number")] = np.array([1 + (n % 3 > 0) for n in range(20)])
+    write_star(folder / "run_it025_data.star", [tables["optics"], Table("particles", columns)])
+    classes = {
+        star_label("reference_image"): np.array([f"run_half{n}.mrc" for n in (1, 2)], dtype=object),
+        star_label("class_distribution"): np.array([0.35, 0.65]),
+        star_label("estimated_resolution_A"): np.array([12.5, 9.25]),
+    }
+    write_star(folder / "run_it025_model.star", [Table("model_classes", classes)])
+    return folder / "run_it025_data.star"

@@ -114,7 +114,7 @@ def histogram_plots(data: Data, look: Look, height: int = 210) -> Plot:
 
 def outliers(figures: ParticleFigures) -> list[dict[str, Any]]:
     """The particles whose noise or likelihood is far from the others', farthest first."""
-    distance = np.fmax(_distance(figures.norm), _distance(figures.log_likelihood))
+    distance = np.fmax(distances(figures.norm), distances(figures.log_likelihood))
     far = np.flatnonzero(distance > FAR)
     far = far[np.argsort(-distance[far], kind="stable")][:MOST_LISTED]
     return [
@@ -135,7 +135,7 @@ def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _distance(values: np.ndarray) -> np.ndarray:
+def distances(values: np.ndarray) -> np.ndarray:
     """Distances from the median in robust standard deviations (1.4826 times the median deviation)."""
     finite = values[np.isfinite(values)]
     if not len(finite):

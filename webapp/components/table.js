@@ -13,7 +13,7 @@ export function render({ model, el }) {
 
   function sorted() {
     const rows = model.rows.map((row, index) => ({ row, index }))
-    if (order.column === null) return rows
+    if (order.column === null || model.is_remote) return rows
     const key = model.columns[order.column].key
     const rank = (v) => (v === null || v === undefined ? null : v)
     rows.sort((a, b) => {
@@ -117,6 +117,10 @@ export function render({ model, el }) {
       if (order.column === n) button.append(order.down ? ' ▾' : ' ▴')
       button.onclick = () => {
         order = { column: n, down: order.column === n ? !order.down : false }
+        if (model.is_remote) {
+          model.is_down = order.down
+          model.order_key = column.key
+        }
         draw()
       }
       th.append(button); head.append(th)

@@ -13,13 +13,17 @@ class Table(JSComponent):
 
     A column is a dict with `key` and `label` and, where wanted, `unit`, `digits`, `help`, `kind`
     ("number", "status", "path"), `link` (the key of the row's address) and `download`. `chosen` is
-    the index of the row that the reader has picked, -1 for none.
+    the index of the row that the reader has picked, -1 for none. Rows of an `is_remote` table are
+    sorted by whoever fills it: `order_key` and `is_down` say what the reader has asked for.
     """
 
     columns = param.List(default=[], item_type=dict)
     rows = param.List(default=[], item_type=dict)
     chosen = param.Integer(default=-1)
     can_choose = param.Boolean(default=False)
+    is_remote = param.Boolean(default=False)
+    order_key = param.String(default="")
+    is_down = param.Boolean(default=False)
     has_tools = param.Boolean(default=True)
     caption = param.String(default="")
     file_name = param.String(default="table")

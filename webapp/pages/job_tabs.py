@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from webapp.components.look import Look
 from webapp.pages import common_tabs, refine_tabs
 from webapp.pages.background import Background
+from webapp.pages.classes_tab import ClassesTab
 from webapp.pages.directional_tab import DirectionalTab
 from webapp.pages.local_resolution_tab import LocalResolutionTab
 from webapp.pages.map_tab import MapTab
 from webapp.pages.maps_tab import MapsTab
+from webapp.pages.mask_tab import MaskTab
+from webapp.pages.particle_tab import ParticleTab
 from webapp.pages.postprocess_tab import PostprocessTab
 from webapp.pages.resource_tab import ResourceTab
 from webapp.pages.sharpen_tab import SharpenTab
@@ -44,6 +47,8 @@ def tab_makers(job_type: str, around: Surroundings) -> Makers:
         "postprocess": _post_processing,
         "local_resolution": _local_resolution,
         "directional_fsc": _directional,
+        "mask": _mask,
+        "select": _selection,
     }.get(job_type)
     return {**(own(around) if own is not None else {}), **_common(around)}
 
@@ -55,7 +60,7 @@ def _refinement(around: Surroundings) -> Makers:
         "fsc": ("FSC", lambda: refine_tabs.FscTab(now(), look)),
         "orientations": ("Orientations", lambda: refine_tabs.OrientationTab(now(), look)),
         "map": ("Map", lambda: MapTab(now(), look, store, background)),
-        "particles": ("Particles", lambda: refine_tabs.ParticleTab(now(), look, background)),
+        "particles": ("Particles", lambda: ParticleTab(now(), look, store, background)),
         "sharpen": ("Post-process", lambda: SharpenTab(now(), look, store, background)),
         "resources": ("Resources", lambda: ResourceTab(now(), look)),
     }
@@ -80,6 +85,16 @@ def _local_resolution(around: Surroundings) -> Makers:
 def _directional(around: Surroundings) -> Makers:
     now, look, background = around.current, around.look, around.background
     return {"result": ("Directions", lambda: DirectionalTab(now(), look, background))}
+
+
+def _mask(around: Surroundings) -> Makers:
+    now, look, store, background = around.current, around.look, around.store, around.background
+    return {"result": ("Mask", lambda: MaskTab(now(), look, store, background))}
+
+
+def _selection(around: Surroundings) -> Makers:
+    now, background = around.current, around.background
+    return {"result": ("Selection", lambda: ClassesTab(now(), background))}
 
 
 def _common(around: Surroundings) -> Makers:

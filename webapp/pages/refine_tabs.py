@@ -6,13 +6,11 @@ from typing import Protocol
 import panel as pn
 from bokeh.plotting import figure
 
-from compute.files.errors import InputError
-from webapp.components import fsc_plot, history_plots, particle_plots, spectra
+from webapp.components import fsc_plot, history_plots, spectra
 from webapp.components.iteration_table import iteration_rows, iteration_table
 from webapp.components.look import Data, Look
 from webapp.components.orientation_plot import OrientationView
 from webapp.components.table import Table
-from webapp.pages.background import Background
 from webapp.pages.explain import explain_fsc
 from webapp.pages.frame import card
 from webapp.pages.moments import after_drawing
@@ -87,7 +85,7 @@ class Overview:
                 help_text="The step must fall below 75 % of the estimated accuracy before the "
                 "refinement may end. The dotted line is 10°: worse, and particles cannot be aligned.",
             ),
-            card("Convergence", *_grid(strip.figures)),
+            card("Convergence", *grid(strip.figures)),
         ]
 
     def draw(self, shown: Shown) -> None:
@@ -109,7 +107,7 @@ class Overview:
             self._choose(self._table.rows[index]["iteration"])
 
 
-def _grid(figures: list[figure]) -> list[pn.Row]:
+def grid(figures: list[figure]) -> list[pn.Row]:
     """Small figures, two in a row."""
     return [row(*map(pane, figures[n : n + 2])) for n in range(0, len(figures), 2)]
 
@@ -192,44 +190,3 @@ class OrientationTab:
     def draw(self, shown: Shown) -> None:
         """Draw this moment."""
         self._view.draw(shown.row.orientations if shown.row else None)
-
-
-class ParticleTab:
-    """Histograms of what was found for each particle, and those far from the others with their images."""
-
-    def __init__(self, shown: Shown, look: Look, background: Background) -> None:
-        self._background = background
-        self._plots = particle_plots.histogram_plots(particle_plots.histogram_data(None), look)
-        self._table = Table(
-            columns=particle_plots.OUTLIER_COLUMNS,
-            caption="particles far from the others",
-            file_name=shown.file_name("outliers"),
-            empty="No particle is more than five robust standard deviations from the others.",
-            scroll_height=380,
-            sizing_mode="stretch_width",
-        )
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
-        self.panel: pn.viewable.Viewable = columns(
-            self._note,
-            card("Particles", *_grid(self._plots.figures), sub="of the chosen iteration"),
-            card("Far from the others", self._table),
-        )
-
-    def draw(self, shown: Shown) -> None:
-        """Read the particle file of this moment, then draw it."""
-        files = shown.data_files()
-        if files is None:
-            return
-
-        def read() -> tuple:
-            try:
-                return particle_plots.read_figures(*files), ""
-            except InputError as error:
-                return None, str(error)
-
-        self._background.run("particles", read, lambda found: self._arrived(*found))
-
-    def _arrived(self, figures: particle_plots.ParticleFigures | None, problem: str) -> None:
-        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
-        self._plots.draw(particle_plots.histogram_data(figures))
-        self._table.rows = particle_plots.outliers(figures) if figures else []
