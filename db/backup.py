@@ -29,13 +29,15 @@ CHUNK = 1 << 20
 def save(url: str, path: Path) -> int:
     """Copy the database at `url` to the new file `path` as it is at this moment; its size in bytes.
 
-    Whoever works with the database is not held up. Raises InputError where `path` exists or cannot be written.
+    The copy is its owner's alone: it holds hashes of passwords and keys. Whoever works with the database is not held
+    up. Raises InputError where `path` exists or cannot be written.
     """
     with _new_file(path) as unfinished:
         if (parsed := parsed_url(url)).get_backend_name() == "sqlite":
             _copy_sqlite(_existing(parsed), unfinished)
         else:
             _save_postgresql(url, unfinished)
+        unfinished.chmod(0o600)
     return path.stat().st_size
 
 

@@ -167,7 +167,7 @@ class Settings(Section):
     notices: Notices = Notices()
     source: Path | None = None
     """The file that was read."""
-    data_folder: Path = Path("~/.local/share/halfmap").expanduser()
+    data_folder: Path = Field(default_factory=lambda: Path.home() / ".local/share/halfmap")
     """What the program keeps for its Unix user."""
 
     @field_validator("profiles", mode="before")

@@ -34,6 +34,7 @@ def test_a_database_comes_back_from_its_copy(
         scene.run(session, job, scene.start(), scene.iteration(1, 9.0), scene.end())
     copy = tmp_path / "copy"
     assert backup.save(url, copy) == copy.stat().st_size > 0
+    assert copy.stat().st_mode & 0o077 == 0
     backup.restore(copy, second_url)
     restored = open_database(second_url)
     try:
