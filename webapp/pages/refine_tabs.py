@@ -20,6 +20,10 @@ LOWER_HEIGHT_PX = 450
 """About the height of the lower figures of the overview, so that nothing moves when they come."""
 
 
+RESOLUTION_HEIGHT_PX = 400
+"""So that the card ends where that of the FSC beside it does."""
+
+
 class Tab(Protocol):
     """A part of a job's page that is drawn when it is looked at."""
 
@@ -56,7 +60,9 @@ class Overview:
         self._choose, self._look, self._shown = choose, look, shown
         limits = shown.limits
         history = history_plots.history_data(shown.records.iterations)
-        self._plots = [history_plots.resolution_plot(history, limits.nyquist_A, look)]
+        self._plots = [
+            history_plots.resolution_plot(history, limits.nyquist_A, look, RESOLUTION_HEIGHT_PX)
+        ]
         self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"))
         self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
