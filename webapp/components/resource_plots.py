@@ -99,7 +99,12 @@ def _load(made: dict, look: Look) -> figure:
         legend_label="first process",
     )
     lines = plot.multi_line(
-        "times", "percent", source=made["gpus"], color=look.orange, line_width=2, legend_label="GPU"
+        "times",
+        "percent",
+        source=made["gpus"],
+        color=look.orange,
+        line_width=2,
+        legend_field="device",
     )
     plot.y_range.start = 0
     hover(plot, [lines], [("GPU", "@device"), ("load", "$y{0} %")])
@@ -124,7 +129,7 @@ def _gpu_memory(made: dict, look: Look) -> figure:
         source=made["gpus"],
         color=look.orange,
         line_width=2,
-        legend_label="GPU",
+        legend_field="device",
     )
     plot.y_range.start = 0
     hover(plot, [lines], [("GPU", "@device"), ("in use", "$y{0.0} GB")])

@@ -19,6 +19,7 @@ from webapp.views import JobView
 
 POLL_MS = 1000
 NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
+NOTHING_CAME = '<p class="notice">It ended before its first iteration: there are no figures. The log tells why.</p>'
 
 
 class JobPage(pn.viewable.Viewer):
@@ -71,7 +72,9 @@ class JobPage(pn.viewable.Viewer):
         back.on_click(lambda _: self._step(-1))
         onward.on_click(lambda _: self._step(1))
         follow = pn.widgets.Checkbox.from_param(self.param.follows)
-        steps = pn.FlexBox(back, self._slider, onward, follow, self._newer, align_items="center")
+        steps = self._steps = pn.FlexBox(
+            back, self._slider, onward, follow, self._newer, align_items="center"
+        )
         return pn.Column(
             pn.Column(
                 self._hero,
@@ -146,7 +149,7 @@ class JobPage(pn.viewable.Viewer):
         numbers = [one.iteration for one in records.iterations] or [0]
         row = self._shown.row
         wanted = row.iteration if row is not None else numbers[-1]
-        self._slider.visible = len(numbers) > 1
+        self._slider.visible = self._steps.visible = len(numbers) > 1
         if self._slider.options != numbers:
             with param.parameterized.discard_events(self._slider):
                 self._slider.value = wanted
@@ -166,7 +169,8 @@ class JobPage(pn.viewable.Viewer):
         name = self._active()
         is_early = self._is_refinement and not self._shown.records.iterations
         if is_early and name in job_tabs.AFTER_AN_ITERATION:
-            self._places[name][:] = [pn.pane.HTML(NOTHING_YET, sizing_mode="stretch_width")]
+            words = NOTHING_CAME if self._shown.view.job.state in ENDED else NOTHING_YET
+            self._places[name][:] = [pn.pane.HTML(words, sizing_mode="stretch_width")]
             return
         try:
             if name not in self._tabs:
