@@ -25,6 +25,7 @@ from webapp.api.handler import ApiHandler
 from webapp.components.sheet import STATIC_FOLDER
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
+from webapp.pages.compare import ComparePage, numbers_in
 from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor, use_sheet
 from webapp.pages.job import JobPage
 from webapp.pages.project import ProjectPage
@@ -58,6 +59,7 @@ class App:
             "/project": self._project,
             "/job": self._job,
             "/new": self._new,
+            "/compare": self._compare,
             "/queue": self._queue,
             "/help": self._help,
         }
@@ -107,6 +109,19 @@ class App:
     def _new(self) -> pn.Template:
         page = forms.FormPage(self.store, self._background(), look_of_visitor(), _query())
         return framed(page, page.title, "", [("Projects", "/projects"), (page.title, "")])
+
+    def _compare(self) -> pn.Template:
+        page = ComparePage(
+            self.store,
+            self._background(),
+            look_of_visitor(),
+            _number("project"),
+            numbers_in(_word("jobs")),
+        )
+        _keep_in_address(page, {"jobs": "jobs"})
+        project = (page.project.name, f"/project?id={page.project.id}")
+        crumbs = [("Projects", "/projects"), project, ("Compare", "")]
+        return framed(page, f"Compare jobs of {page.project.name}", "/projects", crumbs)
 
     def _queue(self) -> pn.Template:
         return framed(

@@ -86,7 +86,7 @@ class ProjectPage(pn.viewable.Viewer):
         edits = may(self._role, Role.EDITOR)
         self._notes.disabled = not edits
         return pn.Tabs(
-            ("Jobs", card("Jobs", self._jobs)),
+            ("Jobs", card("Jobs", self._jobs, self._compare_link())),
             ("Flow", card("Flow", self._flow)),
             ("Files", card("Files", self._files)),
             ("Notes", card("Notes", self._notes, *([pn.Row(save, self._saved)] if edits else []))),
@@ -95,6 +95,14 @@ class ProjectPage(pn.viewable.Viewer):
             dynamic=True,
             sizing_mode="stretch_width",
         )
+
+    def _compare_link(self) -> pn.pane.HTML:
+        """To the page that shows several jobs side by side."""
+        newest = [line.job for line in self._store.project_jobs(self.project.id)]
+        refined = [job.number for job in newest if job.type == "refine" and job.last_iteration]
+        numbers = ",".join(map(str, sorted(refined[:2])))
+        address = f"/compare?project={self.project.id}&jobs={numbers}"
+        return pn.pane.HTML(f'<a href="{html.escape(address)}">Compare jobs side by side</a>')
 
     def _read(self) -> tuple:
         project_id = self.project.id
