@@ -92,4 +92,5 @@ def test_a_selection_shows_its_classes(page: Page, results: Results) -> None:
         expect(page.get_by_role("img", name=f"class {one['number']}, slice z")).to_be_visible()
     expect(page.get_by_text("kept", exact=True)).to_have_count(1)
     kept = next(one for one in overview["classes"] if one["is_selected"])
-    expect(page.get_by_text(f"{kept['particles']} of {overview['particles']}")).to_be_visible()
+    words = f"{kept['particles']} of {overview['particles']} particles were kept."
+    expect(page.get_by_text(words)).to_be_visible()
