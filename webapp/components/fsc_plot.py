@@ -143,8 +143,27 @@ def _crossings(
     }
 
 
-def fsc_plot(data: Data, limits: Limits, look: Look, name: str = "fsc", height: int = 340) -> Plot:
-    """The figure for `fsc_data`; both axes name the frequency, in 1/Å below and in Å above."""
+class FscPlot(Plot):
+    """The curves, with a legend that names those that there are."""
+
+    def draw(self, data: Data) -> None:
+        """Draw other data."""
+        Plot.draw(self, data)
+        _name_the_present(self.figures[0], data)
+
+
+def fsc_plot(
+    data: Data,
+    limits: Limits,
+    look: Look,
+    name: str = "fsc",
+    height: int = 340,
+    corrected: str = NAMES["corrected"],
+) -> FscPlot:
+    """The figure for `fsc_data`; both axes name the frequency, in 1/Å below and in Å above.
+
+    `corrected` is what the legend calls the corrected curve: for which mask it is.
+    """
     made = sources(data)
     plot = new_figure(
         look,
@@ -186,7 +205,8 @@ def fsc_plot(data: Data, limits: Limits, look: Look, name: str = "fsc", height: 
                 line_alpha=0.8,
             )
         )
-    _draw_curves(plot, made, data, look)
+    _draw_curves(plot, made, data, look, {**NAMES, "corrected": corrected})
+    _name_the_present(plot, data)
     points = plot.scatter("x", "y", source=made["crossings"], size=8, color=look.vermilion)
     points.glyph.line_color = look.card
     plot.add_layout(
@@ -203,10 +223,18 @@ def fsc_plot(data: Data, limits: Limits, look: Look, name: str = "fsc", height: 
             text_color=look.vermilion,
         )
     )
-    return Plot([plot], made)
+    return FscPlot([plot], made)
 
 
-def _draw_curves(plot: figure, made: dict, data: Data, look: Look) -> None:
+def _name_the_present(plot: figure, data: Data) -> None:
+    """Show the names of the curves that have points, and only those."""
+    for curve, item in zip(reversed(NAMES), plot.legend[0].items, strict=True):
+        item.visible = bool(len(data[curve]["x"]))
+
+
+def _draw_curves(
+    plot: figure, made: dict, data: Data, look: Look, names: Mapping[str, str]
+) -> None:
     """Each curve in its colour and line style, with a legend where there are several."""
     styles = {
         "corrected": (look.ink, "solid", 2.5),
@@ -226,11 +254,11 @@ def _draw_curves(plot: figure, made: dict, data: Data, look: Look) -> None:
             line_color=colour,
             line_dash=dash,
             line_width=width,
-            **({"legend_label": NAMES[curve]} if curve in present else {}),
+            legend_label=names[curve],
         )
         hover(
             plot,
             [line],
-            [(NAMES[curve], "@y{0.000}"), ("at", "@A"), ("frequency", "@x{0.0000} 1/Å")],
+            [(names[curve], "@y{0.000}"), ("at", "@A"), ("frequency", "@x{0.0000} 1/Å")],
         )
     dress_legend(plot, look, "bottom_left")

@@ -63,7 +63,9 @@ class Overview:
         self._plots = [
             history_plots.resolution_plot(history, limits.nyquist_A, look, RESOLUTION_HEIGHT_PX)
         ]
-        self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"))
+        self._fsc = fsc_plot.fsc_plot(
+            _fsc_data(shown), limits, look, shown.file_name("fsc"), corrected=_corrected(shown)
+        )
         self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
         self._table.param.watch(self._chosen, "chosen")
@@ -118,6 +120,12 @@ def grid(figures: list[figure]) -> list[pn.Row]:
     return [row(*map(pane, figures[n : n + 2])) for n in range(0, len(figures), 2)]
 
 
+def _corrected(shown: Shown) -> str:
+    """What the corrected curve of this refinement is: that inside the user's mask, or inside the envelope."""
+    is_given = bool(shown.view.job.parameters.get("solvent_mask"))
+    return f"inside {'your mask' if is_given else 'the envelope'}, corrected"
+
+
 def _fsc_data(shown: Shown) -> Data:
     curves = fsc_plot.refinement_curves(shown.row) if shown.row else {}
     return fsc_plot.fsc_data(curves, [one.fsc for one in shown.earlier], shown.limits)
@@ -128,7 +136,9 @@ class FscTab:
 
     def __init__(self, shown: Shown, look: Look) -> None:
         limits = shown.limits
-        self._fsc = fsc_plot.fsc_plot(_fsc_data(shown), limits, look, shown.file_name("fsc"), 460)
+        self._fsc = fsc_plot.fsc_plot(
+            _fsc_data(shown), limits, look, shown.file_name("fsc"), 460, _corrected(shown)
+        )
         self._spectra = spectra.spectra_plot(
             spectra.spectra_data(shown.row), limits.nyquist_A, look
         )

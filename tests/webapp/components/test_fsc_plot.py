@@ -77,3 +77,16 @@ def test_the_figure_shows_other_data_without_being_made_again(look) -> None:  # 
     assert len(plot.sources["ghosts"].data["xs"]) == 1
     assert plot.figures[0].x_range.end >= 1 / LIMITS.nyquist_A
     assert not any(math.isnan(x) for x in plot.sources["crossings"].data["x"])
+
+
+def test_the_legend_names_the_curves_that_there_are() -> None:
+    words = "inside the envelope, corrected"
+    first = fsc_data({"unmasked": curve(10)}, [], LIMITS)
+    plot = fsc_plot(first, LIMITS, LIGHT, corrected=words)
+
+    def named() -> set[str]:
+        return {one.label.value for one in plot.figures[0].legend[0].items if one.visible}
+
+    assert named() == {"unmasked"}
+    plot.draw(fsc_data({"corrected": curve(20), "unmasked": curve(10)}, [], LIMITS))
+    assert named() == {words, "unmasked"}
