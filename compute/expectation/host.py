@@ -15,10 +15,11 @@ from compute.expectation import fine, kernels_cpu, posterior
 from compute.expectation.coarse import going_on, shared_scores
 from compute.expectation.fine import ImageResult
 from compute.expectation.host_block import HostBlock
-from compute.expectation.image_cpu import grow, second_pass
+from compute.expectation.image_cpu import grow
 from compute.expectation.meter import Meter
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables
+from compute.expectation.second_pass_cpu import second_pass
 
 # Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
 SMALL_PRODUCTS = 4_000_000
@@ -127,14 +128,21 @@ class HostSearch(HostBlock):
         kernels_cpu.put_back(moved.numpy(), self._unmasked[image, :m], factor)
         offsets = self._fine_shifts_A[found.columns.numpy()] + self._base_A[image]
         rotations, shares = found.rotations[used], weights.sum(0).double().numpy()
-        rotation, offset_A = found.rotations[row], torch.from_numpy(offsets[column])
+        rotation, offset_A = found.rotations[row], torch.from_numpy(offsets[column].copy())
         place = np.flatnonzero(used.numpy() == row)
         if search.is_local and len(place):
             reach_rad = math.radians(fine.MEAN_REACH_STEPS * search.orientations.step_deg)
-            mean = kernels_cpu.mean_pose(
-                rotations.numpy(), offsets, weights.numpy(), place[0], column, reach_rad
+            rotation = rotation.clone()
+            kernels_cpu.mean_pose(
+                rotations.numpy(),
+                offsets,
+                weights.numpy(),
+                place[0],
+                column,
+                reach_rad,
+                rotation.numpy(),
+                offset_A.numpy(),
             )
-            rotation, offset_A = torch.from_numpy(mean[0]), torch.from_numpy(mean[1])
         return ImageResult(
             rotation=rotation,
             offset_A=offset_A,

@@ -5,6 +5,7 @@ phases of the shift: a real product of `image_rows` with rows of conjugated phas
 that follow from the posterior need the phases only as their weighted mean per orientation.
 """
 
+import math
 from typing import no_type_check
 
 import numba as nb
@@ -181,45 +182,66 @@ def children(kept, shifts, row_children, column_children, row_prior, column_prio
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def mean_pose(rotations, offsets_A, weights, row, column, reach_rad):
-    """The mean of a posterior around its best pose, as in `compute.expectation.mean_pose`, which defines it."""
-    centre = rotations[row].astype(np.float64)
-    mean, total = np.zeros(3), 0.0
-    shares = np.zeros(weights.shape[1])
-    for o in range(rotations.shape[0]):
-        turn = rotations[o].astype(np.float64) @ centre.T
-        skew = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
-        sine = 0.5 * np.sqrt((skew * skew).sum())
-        angle = np.arctan2(sine, 0.5 * (turn[0, 0] + turn[1, 1] + turn[2, 2] - 1.0))
-        if angle <= reach_rad:
-            stretch = angle / sine if sine > 1e-6 else 1.0
-            weight = weights[o].astype(np.float64)
-            mean += weight.sum() * 0.5 * stretch * skew
-            total += weight.sum()
-            shares += weight
-    if not total > 0:
-        return rotations[row].copy(), offsets_A[column].copy()
-    offset = np.zeros(2)
-    for c in range(offsets_A.shape[0]):
-        offset += shares[c] / total * offsets_A[c]
-    return (_turn(mean / total) @ centre).astype(np.float32), offset
+def _vector_between(turn, centre, vector):
+    """Fill vector with the rotation vector of turn @ centre.T; returns its length (radians)."""
+    relative = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                relative[i, j] += np.float64(turn[i, k]) * np.float64(centre[j, k])
+    vector[0] = relative[2, 1] - relative[1, 2]
+    vector[1] = relative[0, 2] - relative[2, 0]
+    vector[2] = relative[1, 0] - relative[0, 1]
+    sine = 0.5 * math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
+    angle = math.atan2(sine, 0.5 * (relative[0, 0] + relative[1, 1] + relative[2, 2] - 1.0))
+    stretch = 0.5 * angle / sine if sine > 1e-6 else 0.5
+    for i in range(3):
+        vector[i] *= stretch
+    return angle
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _turn(vector):
-    """The matrix of a rotation vector (radians)."""
-    angle = np.sqrt((vector * vector).sum())
-    skew = np.zeros((3, 3))
-    skew[0, 1], skew[0, 2], skew[1, 2] = -vector[2], vector[1], -vector[0]
-    skew -= skew.T.copy()
-    if angle < 1e-9:
-        return np.eye(3) + skew
-    return (
-        np.eye(3)
-        + np.sin(angle) / angle * skew
-        + (1 - np.cos(angle)) / (angle * angle) * (skew @ skew)
-    )
+def _turn_by(vector, centre, rotation):
+    """Fill rotation with the matrix of a rotation vector (radians) times centre: Rodrigues' formula by columns."""
+    angle = math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
+    first = math.sin(angle) / angle if angle > 1e-9 else 1.0
+    second = (1.0 - math.cos(angle)) / (angle * angle) if angle > 1e-9 else 0.5
+    a, b, c = vector[0], vector[1], vector[2]
+    for j in range(3):
+        x, y, z = np.float64(centre[0, j]), np.float64(centre[1, j]), np.float64(centre[2, j])
+        u, v, w = b * z - c * y, c * x - a * z, a * y - b * x
+        rotation[0, j] = x + first * u + second * (b * w - c * v)
+        rotation[1, j] = y + first * v + second * (c * u - a * w)
+        rotation[2, j] = z + first * w + second * (a * v - b * u)
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def mean_pose(rotations, offsets_A, weights, row, column, reach_rad, rotation, offset_A):
+    """Fill rotation and offset_A with the mean of a posterior around its best pose: see `mean_pose.mean_pose`."""
+    mean, vector, total = np.zeros(3), np.zeros(3), 0.0
+    shares = np.zeros(weights.shape[1])
+    for o in range(rotations.shape[0]):
+        if _vector_between(rotations[o], rotations[row], vector) <= reach_rad:
+            of_row = 0.0
+            for c in range(weights.shape[1]):
+                shares[c] += np.float64(weights[o, c])
+                of_row += np.float64(weights[o, c])
+            total += of_row
+            for i in range(3):
+                mean[i] += of_row * vector[i]
+    if total > 0:
+        for i in range(3):
+            mean[i] /= total
+        _turn_by(mean, rotations[row], rotation)
+        offset_A[0], offset_A[1] = 0.0, 0.0
+        for c in range(weights.shape[1]):
+            offset_A[0] += shares[c] / total * offsets_A[c, 0]
+            offset_A[1] += shares[c] / total * offsets_A[c, 1]
+    else:
+        rotation[:] = rotations[row]
+        offset_A[:] = offsets_A[column]
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)

@@ -122,7 +122,8 @@ def test_the_mean_pose_is_that_of_the_definition() -> None:
     centre = rotation_vectors_to_matrices(random.normal(size=(1, 3)))[0]
     rotations = (rotation_vectors_to_matrices(vectors) @ centre).astype(np.float32)
     offsets, weights = random.normal(size=(7, 2)), random.random((25, 7)).astype(np.float32)
-    found = kernels_cpu.mean_pose(rotations, offsets, weights, 3, 2, 0.15)
+    rotation, offset_A = np.empty((3, 3), np.float32), np.empty(2)
+    kernels_cpu.mean_pose(rotations, offsets, weights, 3, 2, 0.15, rotation, offset_A)
     turn, offset = mean_pose(
         torch.from_numpy(rotations),
         torch.from_numpy(offsets),
@@ -130,7 +131,7 @@ def test_the_mean_pose_is_that_of_the_definition() -> None:
         (3, 2),
         0.15,
     )
-    assert angle_between(found[0][None], turn.numpy()[None])[0] < 1e-3
-    assert np.allclose(found[1], offset.numpy(), atol=1e-6)
-    alone = kernels_cpu.mean_pose(rotations, offsets, 0 * weights, 3, 2, 0.15)
-    assert np.array_equal(alone[0], rotations[3]) and np.array_equal(alone[1], offsets[2])
+    assert angle_between(rotation[None], turn.numpy()[None])[0] < 1e-3
+    assert np.allclose(offset_A, offset.numpy(), atol=1e-6)
+    kernels_cpu.mean_pose(rotations, offsets, 0 * weights, 3, 2, 0.15, rotation, offset_A)
+    assert np.array_equal(rotation, rotations[3]) and np.array_equal(offset_A, offsets[2])

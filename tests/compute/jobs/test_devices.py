@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import step
+from compute.expectation import host_block, step
 from compute.expectation.search import Search
 from compute.files import events
 from compute.files.errors import InputError
@@ -104,8 +104,9 @@ def sums_on(device: torch.device | None, search: Search) -> tuple[Tensor, list[f
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
-def test_a_search_stays_on_its_device(kind: str) -> None:
-    """Mixed devices are an error of the stand-in, as they are of a GPU."""
+def test_a_search_stays_on_its_device(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mixed devices are an error of the stand-in, as they are of a GPU; both score the whole local lattice."""
+    monkeypatch.setattr(host_block, "CORE_STEPS", 9.0)
     here, evidence, _ = sums_on(None, SEARCHES[kind])
     with stand_in() as device:
         there, same, strangers = sums_on(device, SEARCHES[kind])
