@@ -34,12 +34,13 @@ class Actions(pn.viewable.Viewer):
         stops = can_stop(shown.view)
         continues = can_continue(shown.view, shown.records)
         row = shown.row
-        after = row.iteration if row is not None and not row.is_final else None
+        is_inner = row is not None and not row.is_final
+        after = row.iteration if continues and row is not None and is_inner else None
         signature = (shown.view.job.state, stops, continues, after)
         if signature == self._signature:
             return
         self._signature = signature
-        self._confirm.visible = False
+        self._confirm.visible = self._confirm.visible and stops
         buttons: list[object] = []
         if stops:
             buttons.append(self._button("Stop …", self._ask_to_stop, "danger"))
