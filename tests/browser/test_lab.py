@@ -23,7 +23,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         with serving(made, "--address", "0.0.0.0"):
             yield made
     else:
-        backend, tls, plain = (nginx.free_port() for _ in range(3))
+        backend, tls, plain = nginx.free_ports(3)
         public = f"https://127.0.0.1:{tls}/halfmap"
         settings = f'[server]\npublic_url = "{public}"\nproxies = ["127.0.0.1"]\n'
         with (

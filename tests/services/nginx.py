@@ -35,11 +35,13 @@ def program() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody has, all different."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @contextlib.contextmanager
@@ -64,7 +66,7 @@ def running_nginx(folder: Path, tls_port: int, plain_port: int, backend: int) ->
     words = [str(program()), "-p", str(folder), "-c", str(written), "-e", str(folder / "error.log")]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
-        wait_for(tls_port, process)
+        wait_for(folder / "nginx.pid", process)
         yield certificate
     finally:
         process.terminate()
@@ -82,9 +84,11 @@ def make_certificate(certificate: Path, key: Path) -> None:
     )
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until somebody listens."""
-    while process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-    raise AssertionError("nginx has ended")
+def wait_for(written: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until nginx has written its number, which it does when it listens.
+
+    Asking its port instead could take that port: a connection to a free port may find itself.
+    """
+    while not written.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"nginx has ended with {process.wait(timeout=0.05)}")

@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := nginx.missing():
         pytest.skip(reason)
     lab = fill(tmp_path_factory.mktemp("site"))
-    backend, tls, plain = (nginx.free_port() for _ in range(3))
+    backend, tls, plain = nginx.free_ports(3)
     url = f"https://127.0.0.1:{tls}/halfmap"
     settings = f'[server]\npublic_url = "{url}"\nproxies = ["127.0.0.1"]\n'
     with (
