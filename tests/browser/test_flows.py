@@ -1,6 +1,7 @@
-"""Wrong input in every field of the form of a refinement: told under the field, and nothing runs."""
+"""What people do with refinements through the page: mistakes, stop, continue, clone, and a first visit."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from compute.files.events import Iteration, Start
+from compute.files.progress import read_progress
 from compute.params.refine import RefineParams
 from db.repository import people, projects
 from db.session import open_database
-from tests.browser.conftest import Served, ready
+from tests.browser.conftest import RUN_MS, Served, fill, ready, serving
+from tests.data import particle_set
 from tests.webapp.pages.mistakes import wrong_values
 
 pytestmark = pytest.mark.browser
@@ -44,6 +48,15 @@ def page_of_module(chromium: Browser, served: Served) -> Iterator[Page]:
         served.state = context.storage_state()
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module")
+def many(served: Served) -> Path:
+    """A set whose refinement lasts long enough to be stopped twice."""
+    folder = served.folder / "many"
+    folder.mkdir()
+    particle_set(folder, particles=600, box=48, snr=1.0, micrographs=3)
+    return folder
 
 
 def small_refinement(particles: Path, project: int) -> dict[str, object]:
@@ -91,3 +104,75 @@ def test_wrong_input_in_every_field_is_told_under_it_and_nothing_runs(
     expect(page.get_by_text(f"{len(MISTAKES)} to mend")).to_be_visible()
     assert jobs_of(served, project) == []
     assert "/new" in page.url
+
+
+def test_stop_continue_stop_at_once_and_clone(
+    page: Page, served: Served, project: int, many: Path
+) -> None:
+    page.goto(f"{served.base}/new?{urlencode(small_refinement(many, project))}")
+    ready(page)
+    expect(page.get_by_text("Ready to run.")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/job"))
+    ready(page)
+    chip, rows = page.locator(".hero .chip"), page.get_by_role("table", name="iterations")
+    expect(rows.locator("tbody tr").first).to_be_visible(timeout=RUN_MS)
+    page.get_by_role("button", name="Stop …").click()
+    page.get_by_role("button", name="Stop after this iteration (keeps everything)").click()
+    expect(chip).to_have_text(re.compile("stopped"), timeout=RUN_MS)
+    folder = served.folder / "flows" / "Refine3D" / "job001"
+    done = [one for one in read_progress(folder / "progress.jsonl") if isinstance(one, Iteration)]
+    last = done[-1].iteration
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("run_it*")}
+    assert f"run_it{last:03d}_optimiser.star" in kept
+
+    page.get_by_role("button", name=f"Continue after iteration {last}").click()
+    expect(chip).to_have_text("running", timeout=RUN_MS)
+    expect(rows.locator("tbody tr").nth(last)).to_be_visible(timeout=RUN_MS)
+    page.get_by_role("button", name="Stop …").click()
+    page.get_by_role("button", name="Stop now").click()
+    expect(chip).to_have_text(re.compile("stopped"), timeout=RUN_MS)
+    events = read_progress(folder / "progress.jsonl")
+    starts = [one for one in events if isinstance(one, Start)]
+    assert [one.continued_after_iteration for one in starts] == [None, last]
+    assert {name: (folder / name).stat().st_mtime_ns for name in kept} == kept
+
+    page.get_by_role("link", name="Clone").click()
+    ready(page)
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    fill(page, "Particle diameter (Å)", "102")
+    expect(page.get_by_text("changed", exact=True)).to_have_count(1)
+    expect(page.locator(".field-particle_diameter_A .chip")).to_have_text("changed")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/job"))
+    ready(page)
+    page.get_by_role("button", name="Stop …").click()
+    page.get_by_role("button", name="Stop now").click()
+    expect(chip).to_have_text(re.compile("stopped"), timeout=RUN_MS)
+    first, second = jobs_of(served, project)
+    differing = {name for name in first if first[name] != second.get(name)}
+    assert differing == {"particle_diameter_A", "output"}
+    assert set(first) == set(second) and second["particle_diameter_A"] == 102.0
+
+
+def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as fresh:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(fresh.link)
+        ready(page)
+        expect(page.get_by_role("heading", name="Begin here")).to_be_visible()
+        page.get_by_role("button", name="Try the demo").click()
+        page.get_by_role("link", name="Watch its refinement").click()
+        page.wait_for_url(re.compile("/job"))
+        ready(page)
+        chip = page.locator(".hero .chip")
+        expect(chip).to_have_text("running", timeout=RUN_MS)
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Demo refinement")
+        page.get_by_text("Log", exact=True).click()
+        expect(page.get_by_text("600 particles").first).to_be_visible(timeout=RUN_MS)
+        page.get_by_role("button", name="Stop …").click()
+        page.get_by_role("button", name="Stop now").click()
+        expect(chip).to_have_text(re.compile("stopped"), timeout=RUN_MS)
+        context.close()
+    assert (tmp_path / "halfmap" / "demo" / "Refine3D" / "job002" / "run.out").exists()
