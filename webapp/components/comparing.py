@@ -59,7 +59,7 @@ def _row(one: Compared) -> dict[str, Any]:
     seconds = sum(two.seconds or 0.0 for two in one.view.attempts) or None
     return {
         "number": job.number,
-        "url": f"/job?id={job.id}",
+        "url": f"job?id={job.id}",
         "title": job.title or job.alias or job.type,
         "type": job.type,
         "state": status_word(job),

@@ -101,7 +101,7 @@ class ProjectPage(pn.viewable.Viewer):
         newest = [line.job for line in self._store.project_jobs(self.project.id)]
         refined = [job.number for job in newest if job.type == "refine" and job.last_iteration]
         numbers = ",".join(map(str, sorted(refined[:2])))
-        address = f"/compare?project={self.project.id}&jobs={numbers}"
+        address = f"compare?project={self.project.id}&jobs={numbers}"
         return pn.pane.HTML(f'<a href="{html.escape(address)}">Compare jobs side by side</a>')
 
     def _read(self) -> tuple:
