@@ -22,6 +22,7 @@ FINAL_NAMES = (
     "class001_angdist.bild",
     "fsc.star",
     "fsc.xml",
+    "timing.jsonl",
 )
 
 

@@ -1,7 +1,7 @@
 """The time that each process of a refinement took by phase, one line per iteration: `<root>_timing.jsonl`.
 
 A line holds the iteration and, for the leader and every worker, wall and processor seconds by phase and counts of
-work. A refinement that is continued adds lines; of two for one iteration the later one counts.
+work. A refinement that is continued begins a new file, and the earlier one is set aside like its final files.
 """
 
 import json

@@ -148,7 +148,11 @@ def processes_of(job_id: str) -> list[int]:
 def result_files(folder: Path) -> dict[str, Path]:
     """The files of a job folder that hold results, by name."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    return {path.name: path for path in paths if not DATED.fullmatch(path.name)}
+    return {
+        path.name: path
+        for path in paths
+        if not DATED.fullmatch(path.name) and not path.name.endswith("_timing.jsonl")
+    }
 
 
 def content(path: Path) -> bytes:
