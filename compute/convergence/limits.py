@@ -8,9 +8,9 @@ from compute.convergence.resolution import Curve, crossing_shell
 from compute.convergence.state import Settings
 
 WITNESSES = 3
-"""Shells next to the shared ones, without which no agreement further out is believed."""
+"""Shells next to the shared ones that may show an agreement of their own: the first, the first two, or all of them."""
 
-CHANCE_DEVIATIONS = 4.0
+CHANCE_DEVIATIONS = 3.5
 """Standard deviations of a chance agreement that their mean FSC has to pass."""
 
 LEAST_FSC, MOST_FSC = 0.143, 0.7
@@ -37,16 +37,19 @@ def sees_beyond(unmasked: Curve, settings: Settings) -> bool:
     its order, and a map that is empty outside the particle's sphere the sphere's part of the box. True where nothing is
     shared or no shells are left to ask. The curve must be without a mask, which would carry shared shells further.
     """
-    first = shared_shells(settings) + 1
-    shells = np.arange(first, min(first + WITNESSES, settings.last_shell + 1))
-    if shared_limit_A(settings) <= 0 or not len(shells):
+    first, last = shared_shells(settings) + 1, settings.last_shell
+    if shared_limit_A(settings) <= 0 or first > last:
         return True
-    weight = shells.astype(np.float64) ** 2
+    curve = np.asarray(unmasked, dtype=np.float64)
     filled = min(1.0, pi / 6 * (settings.particle_diameter_A / settings.extent_A) ** 3)
-    independent = 2 * pi * weight.sum() * filled / settings.symmetry_order
-    chance = CHANCE_DEVIATIONS / sqrt(2 * independent)
-    mean = float((np.asarray(unmasked, dtype=np.float64)[shells] * weight).sum() / weight.sum())
-    return mean >= min(max(LEAST_FSC, chance), MOST_FSC)
+    for end in range(first, min(first + WITNESSES, last + 1)):
+        weight = np.arange(first, end + 1, dtype=np.float64) ** 2
+        independent = 2 * pi * weight.sum() * filled / settings.symmetry_order
+        chance = CHANCE_DEVIATIONS / sqrt(2 * independent)
+        mean = float((curve[first : end + 1] * weight).sum() / weight.sum())
+        if mean >= min(max(LEAST_FSC, chance), MOST_FSC):
+            return True
+    return False
 
 
 def without_claims(curve: Curve, settings: Settings) -> np.ndarray:

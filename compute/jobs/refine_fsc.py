@@ -43,10 +43,10 @@ class Comparison:
         )
         curve = fsc_of_halves(first, second, self.inputs.box // 2 + 1).numpy()
         self._set_unmasked(progress, curve)
-        if sees_beyond(curve, self.settings):
-            progress.curves |= self._masked(progress)
-            curve = progress.curves.get("corrected", curve)
-        else:
+        is_seen = sees_beyond(curve, self.settings)
+        progress.curves |= self._masked(progress, has_shape=is_seen)
+        curve = progress.curves.get("corrected", curve)
+        if not is_seen:
             curve = without_claims(curve, self.settings)
         iteration = progress.state.iteration
         curve = self.exchange.fsc(iteration, curve)
@@ -77,13 +77,15 @@ class Comparison:
         believed = curve if is_seen else without_claims(curve, self.settings)
         progress.resolution_unmasked_A = reported_A(believed, 0.143, self.settings)
 
-    def _masked(self, progress: Progress) -> dict[str, np.ndarray]:
+    def _masked(self, progress: Progress, has_shape: bool) -> dict[str, np.ndarray]:
         """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.
+
+        Without a shape there is no envelope.
 
         The maps are unfiltered, in the final iteration those that are written; nothing but the curves is used further.
         """
         is_given = self.params.solvent_correct_fsc and self.inputs.mask is not None
-        if not is_given and not self.params.adaptive_solvent:
+        if not is_given and not (self.params.adaptive_solvent and has_shape):
             return {}
         maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
         if is_given:

@@ -52,13 +52,15 @@ def test_a_crossing_among_the_shared_shells_is_reported_as_their_limit() -> None
 def test_agreement_beyond_what_is_shared_must_be_more_than_chance() -> None:
     """The deviation of chance is 1 / sqrt(2 n) over n values of the sphere that the point group leaves independent."""
     assert shared_shells(SETTINGS) == LAST_JOINED
-    weight = 8**2 + 9**2 + 10**2
     filled = np.pi / 6 * (200 / 226.56) ** 3
-    for order in (4, 24):
+    for order, shells in ((4, [8]), (4, [8, 9]), (4, [8, 9, 10]), (12, [8, 9, 10])):
         settings = replace(SETTINGS, symmetry_order=order)
-        threshold = 4 * np.sqrt(order / (4 * np.pi * weight * filled))
-        assert sees_beyond(step_down(LAST_JOINED, threshold * 1.01), settings)
-        assert not sees_beyond(step_down(LAST_JOINED, threshold * 0.99), settings)
+        weight = float((np.array(shells) ** 2).sum())
+        threshold = 3.5 * np.sqrt(order / (4 * np.pi * weight * filled))
+        for factor, is_seen in ((1.01, True), (0.99, False)):
+            curve = step_down(LAST_JOINED, -1.0)
+            curve[shells] = threshold * factor
+            assert sees_beyond(curve, settings) == is_seen
     for order, threshold in ((1, 0.143), (60, 0.7)):
         settings = replace(SETTINGS, symmetry_order=order)
         assert sees_beyond(step_down(LAST_JOINED, threshold + 0.01), settings)
