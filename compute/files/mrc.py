@@ -218,7 +218,10 @@ class StackReader:
 
 
 def _sum_of_squares(flat: Float32[np.ndarray, "image pixel"]) -> float:
-    return sum(float(np.dot(image, image)) for image in flat)
+    """The sum of squares; in double precision where that of an image is beyond single precision."""
+    with np.errstate(over="ignore"):
+        total = sum(float(np.dot(image, image)) for image in flat)
+    return total if np.isfinite(total) else float(np.square(flat, dtype=np.float64).sum())
 
 
 class StackWriter:
