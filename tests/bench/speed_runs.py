@@ -7,11 +7,17 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compute.files.events import End, Iteration
+from compute.files.labels import star_label
+from compute.files.mrc import StackReader, StackWriter
 from compute.files.progress import read_progress
+from compute.files.star import read_star, write_star
 from compute.files.timing import read_timing
 from tests.bench.cases import Case
 from tests.bench.floor import COUNTED, floor_of
@@ -52,6 +58,11 @@ def peer_command(case: Case, root: Path, reference: Path, threads: int) -> list[
     return [*words, "--j", str(threads), "--random_seed", "42"]
 
 
+def told(command: list[str]) -> str:
+    """A command as it is recorded: files by their names, wherever they lay."""
+    return shlex.join([Path(word).name if word.startswith("/") else word for word in command])
+
+
 def timed(command: list[str], folder: Path, log: Path) -> tuple[float, float]:
     """Wall and processor seconds of a command and its processes; CalledProcessError where it fails."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -69,15 +80,16 @@ def run_ours(case: Case, folder: Path, peak: Peak) -> dict[str, Any]:
     root.parent.mkdir(parents=True, exist_ok=True)
     command = our_command(case, root)
     wall_s, cpu_s = timed(command, folder, folder / "ours.log")
-    told = read_progress(root.parent / "progress.jsonl")
-    iterations = [one for one in told if isinstance(one, Iteration)]
-    end = next(one for one in told if isinstance(one, End))
+    events = read_progress(root.parent / "progress.jsonl")
+    iterations = [one for one in events if isinstance(one, Iteration)]
+    end = next(one for one in events if isinstance(one, End))
+    peaks = zip(*(one.peak_memory_GB for one in iterations if one.peak_memory_GB), strict=True)
     return {
-        "command": shlex.join(command),
+        "command": told(command),
         "wall_s": round(wall_s, 1),
         "cpu_s": round(cpu_s, 1),
         "iterations": len(iterations),
-        "peak_memory_GB": [round(one, 2) for one in end.peak_memory_GB if one is not None],
+        "peak_memory_GB": [round(max(one or 0.0 for one in process), 2) for process in peaks],
         "resolution_A": end.resolution_A,
         "phases": phases_of(root, peak),
     }
@@ -119,9 +131,30 @@ def _samples(phase: str, work: dict[str, float]) -> float:
     return work.get("inserted samples" if phase == "insertion" else f"{phase} samples", 0.0)
 
 
+def single_precision(particles: Path, folder: Path) -> Path:
+    """The particle file with its stacks copied as 32-bit floats: version 3.1 of the peer cannot read 16-bit ones."""
+    tables, label = read_star(particles), star_label("image_name")
+    column = next(one.columns for one in tables.values() if label in one.columns)
+    names = [name.partition("@")[::2] for name in column[label]]
+    copies = {
+        stack: folder / f"stack{number:03d}.mrcs"
+        for number, stack in enumerate(dict.fromkeys(stack for _, stack in names))
+    }
+    for stack, copy in copies.items():
+        with StackReader(particles.parent / stack) as reader:
+            images = reader.read(np.arange(reader.count))
+            with StackWriter(copy, reader.box, 1.0) as writer:
+                writer.append(images.astype(np.float32))
+    column[label] = np.array([f"{n}@{copies[stack]}" for n, stack in names], dtype=object)
+    path = folder / "particles.star"
+    write_star(path, list(tables.values()))
+    return path
+
+
 def run_peer(case: Case, folder: Path, threads: list[int]) -> dict[str, Any]:
     """The peer's fastest run; its reference is the one that ours began with, which has the particles' box."""
     reference, runs = folder / "ours" / "run_it000_half1_class001.mrc", []
+    case = replace(case, particles=single_precision(case.particles, folder))
     for count in threads:
         root = folder / f"peer{count}" / "run"
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +162,7 @@ def run_peer(case: Case, folder: Path, threads: list[int]) -> dict[str, Any]:
         wall_s, cpu_s = timed(command, case.particles.parent, folder / f"peer{count}.log")
         runs.append(
             {
-                "command": shlex.join(command),
+                "command": told(command),
                 "wall_s": round(wall_s, 1),
                 "cpu_s": round(cpu_s, 1),
                 "iterations": len(list(root.parent.glob("run_it*_half1_model.star"))) - 1,
