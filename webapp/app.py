@@ -31,7 +31,14 @@ from webapp.pages.job import JobPage
 from webapp.pages.project import ProjectPage
 from webapp.pages.projects import ProjectsPage
 from webapp.pages.visitor import visit_of_page
-from webapp.serving import FileHandler, GateProvider, MapHandler, Watch, put_behind
+from webapp.serving import (
+    FileHandler,
+    GateProvider,
+    MapHandler,
+    ReportHandler,
+    Watch,
+    put_behind,
+)
 from webapp.store import Store
 
 SESSION_LIFE_MS = 5 * 60 * 1000
@@ -178,6 +185,7 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
         ("/assets/(.*)", StaticFileHandler, {"path": str(STATIC_FOLDER)}),
         ("/api/map", MapHandler, handed),
         ("/api/file", FileHandler, handed),
+        ("/api/report", ReportHandler, handed),
         ("/api/v1(/.*)", ApiHandler, {**handed, "prefix": doors.settings.server.prefix}),
         ("/api-guide", GuidePage, plain),
         ("/login", LoginPage, plain),

@@ -1,6 +1,7 @@
 """The gate on the served application: every address behind it, open pages watched, and the files that pages show."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,11 @@ from webapp.accounts.gate import Gate, Refusal
 from webapp.accounts.visitors import Doorkeeper, Visit, Visitor
 from webapp.api.downloads import send
 from webapp.components.volume_file import browser_map
+from webapp.report.facts import facts_of
+from webapp.report.page import report_html
+from webapp.report.provenance import provenance
 from webapp.store import Store
+from webapp.views import JobView
 
 log = logging.getLogger("halfmap.web")
 LOOK_MS = 2000
@@ -158,12 +163,16 @@ class Served(RequestHandler):
             self.finish(str(error))
             return None
 
-    def path(self) -> tuple[Path, float | None]:
-        """The file asked for, and the particle's diameter. Raises InputError."""
+    def view(self) -> JobView:
+        """The job asked for. Raises InputError."""
         number = self.get_query_argument("job")
         if not number.isdigit():
             raise InputError(f"'{number}' is not the number of a job")
-        view = self.store.job(int(number))
+        return self.store.job(int(number))
+
+    def path(self) -> tuple[Path, float | None]:
+        """The file asked for, and the particle's diameter. Raises InputError."""
+        view = self.view()
         diameter = view.job.parameters.get("particle_diameter_A")
         return self.store.file(view, self.get_query_argument("file")), diameter
 
@@ -194,3 +203,30 @@ class FileHandler(Served):
         found = await self.in_thread(self.path)
         if found is not None:
             await send(self, found[0], self.threads)
+
+
+class ReportHandler(Served):
+    """A job as one document, or its provenance as JSON (`form=json`), to be kept."""
+
+    async def get(self) -> None:
+        """Send the document."""
+        is_json = self.get_query_argument("form", "html") == "json"
+
+        def work() -> tuple[str, bytes]:
+            view = self.view()
+            records = self.store.job_records(view)
+            known = (view.attempts, view.inputs, view.outputs)
+            facts = facts_of(view.job, view.project, records, *known)
+            stem = f"job{view.job.number:03d}"
+            if is_json:
+                text = json.dumps(provenance(facts), indent=2, ensure_ascii=False)
+                return f"{stem}_provenance.json", text.encode()
+            return f"{stem}_report.html", report_html(facts).encode()
+
+        found = await self.in_thread(work)
+        if found is not None:
+            kind = "application/json" if is_json else "text/html; charset=utf-8"
+            self.set_header("Content-Type", kind)
+            self.set_header("Content-Disposition", f'attachment; filename="{found[0]}"')
+            self.set_header("Cache-Control", "no-store")
+            self.finish(found[1])

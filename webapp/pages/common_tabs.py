@@ -158,7 +158,15 @@ class FileTab:
             scroll_height=560,
             sizing_mode="stretch_width",
         )
-        self.panel: pn.viewable.Viewable = card("Files", self._table, sub=str(shown.view.folder))
+        address = f"api/report?job={shown.view.job.id}"
+        report = pn.pane.HTML(
+            f'<a href="{address}" download>Report as one document</a> · '
+            f'<a href="{address}&amp;form=json" download>Provenance</a>',
+            sizing_mode="stretch_width",
+        )
+        self.panel: pn.viewable.Viewable = card(
+            "Files", report, self._table, sub=str(shown.view.folder)
+        )
 
     def draw(self, shown: Shown) -> None:
         """Look into the folder, then draw it."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from compute.files.events import Iteration, Rank
-from db.models.jobs import Attempt, Job
+from db.models.jobs import Attempt, Job, Node
 from db.models.projects import Project
 from db.repository import attempts, nodes
 from webapp.records import JobRecords, RecordReader
@@ -82,29 +82,39 @@ class Facts:
 def gather(session: Session, job: Job, project: Project) -> Facts:
     """The facts of a job. Raises InputError for records that cannot be understood."""
     records = RecordReader().read(Path(project.folder) / job.folder)
-    read = [
-        FileFact(
+    tried, read, made = (
+        attempts.of_job(session, job.id),
+        nodes.inputs(session, job.id),
+        nodes.outputs(session, job.id),
+    )
+    return facts_of(job, project, records, tried, read, made)
+
+
+def facts_of(
+    job: Job,
+    project: Project,
+    records: JobRecords,
+    tried: Sequence[Attempt],
+    read: Sequence[nodes.InputLine],
+    made: Sequence[Node],
+) -> Facts:
+    """The facts of a job from its records, attempts, and the files that it read and made."""
+    inputs = [
+        _fact(
             one.parameter,
-            one.node.path,
+            one.node,
             one.checksum,
             f"job {one.made_by.number}" if one.made_by is not None else "",
-            one.node.particles,
-            one.node.box_size,
-            one.node.pixel_size_A,
         )
-        for one in nodes.inputs(session, job.id)
+        for one in read
     ]
-    made = [
-        FileFact(
-            one.content,
-            one.path,
-            one.checksum,
-            particles=one.particles,
-            box_size=one.box_size,
-            pixel_size_A=one.pixel_size_A,
-        )
-        for one in nodes.outputs(session, job.id)
-    ]
+    outputs = [_fact(one.content, one, one.checksum) for one in made]
     start = records.start
     used = {**job.parameters, **(start.parameters if start is not None else {})}
-    return Facts(job, project, records, attempts.of_job(session, job.id), read, made, used)
+    return Facts(job, project, records, tried, inputs, outputs, used)
+
+
+def _fact(name: str, node: Node, checksum: str | None, made_by: str = "") -> FileFact:
+    return FileFact(
+        name, node.path, checksum, made_by, node.particles, node.box_size, node.pixel_size_A
+    )

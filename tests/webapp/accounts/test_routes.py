@@ -14,7 +14,16 @@ from webapp.api.openapi import ENDPOINTS
 from webapp.app import App
 
 PAGES = sorted(App(None, None).pages())  # type: ignore[arg-type]  # the addresses alone
-PLAIN = ["/account", "/admin", "/api-guide", "/api/map", "/api/file", "/api/v1/me", "/no-such-page"]
+PLAIN = [
+    "/account",
+    "/admin",
+    "/api-guide",
+    "/api/map",
+    "/api/file",
+    "/api/report",
+    "/api/v1/me",
+    "/no-such-page",
+]
 SOCKETS = [f"{'' if page == '/' else page}/ws" for page in PAGES]
 BOKEH = [
     "/static/js/bokeh.min.js",
@@ -375,3 +384,21 @@ def test_every_answer_forbids_other_hosts(lab: Lab) -> None:
         assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
         assert answer.headers["x-frame-options"] == "DENY"
         assert "server" not in answer.headers
+
+
+def test_a_job_as_a_document_is_for_its_members(lab: Lab) -> None:
+    for name, role in PEOPLE.items():
+        with lab.signed_in(name) as browser:
+            page = browser.get(f"/api/report?job={lab.job}")
+            source = browser.get(f"/api/report?job={lab.job}&form=json")
+        if role is None and name != "chief":
+            assert (page.status_code, source.status_code) == (404, 404)
+            assert "beta" not in page.text + source.text
+            continue
+        assert page.headers["content-disposition"].startswith("attachment;")
+        assert "<script>" not in page.text
+        assert source.json()["format"] == "halfmap provenance 1"
+        assert source.json()["job"] == 1
+    with lab.signed_in("ana") as browser:
+        for number in ("x", "999", ""):
+            assert browser.get(f"/api/report?job={number}").status_code == 404
