@@ -19,7 +19,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	@bash .ci/tests $(BIN)/pytest
 
 test-all: setup
 	mkdir -p tests/bench/results

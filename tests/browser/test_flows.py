@@ -158,6 +158,7 @@ def test_stop_continue_stop_at_once_and_clone(
 def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as fresh:
         context = chromium.new_context()
+        context.set_default_timeout(RUN_MS)
         page = context.new_page()
         page.goto(fresh.link)
         ready(page)

@@ -55,7 +55,8 @@ def undisturbed(
 def results(folder: Path) -> dict[str, bytes]:
     """What the result files of a refinement hold, by name; checkpoints also tell the number of processes."""
     found = (path for path in folder.glob("run_*") if path.is_file())
-    return {path.name: content(path) for path in found if path.suffix != ".npz"}
+    apart = (".npz", "_timing.jsonl")
+    return {path.name: content(path) for path in found if not path.name.endswith(apart)}
 
 
 def check_like(undisturbed: tuple[Lab, int], lab: Lab, job_id: int) -> None:
