@@ -82,6 +82,14 @@
         document_.on_event('connection_lost', () => lost())
       }
     }, 500)
+    // Whoever may no longer be here is told so, even if the connection never stood.
+    setInterval(async () => {
+      if (waits || !document.querySelector('#content')) return
+      try {
+        const answer = await fetch('api/v1/me', { cache: 'no-store' })
+        if (answer.status === 401) location.reload()
+      } catch { /* the connection tells */ }
+    }, 10000)
     addEventListener('offline', () => shown(true))
     addEventListener('online', () => shown(false))
   })

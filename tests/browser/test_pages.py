@@ -150,3 +150,8 @@ def test_a_page_that_fails_shows_a_card_with_an_id(page: Page, served: Served) -
             database.commit()
     assert re.fullmatch(r"[0-9a-f]{8}", number)
     assert number in (served.folder / "serve.err").read_text()
+
+
+def test_the_visitor_of_a_link_is_known_to_the_interface(page: Page, served: Served) -> None:
+    """Pages ask now and then whether their visitor may still be here, and open the login page if not."""
+    assert page.request.get(served.base + "/api/v1/me").status == 200

@@ -402,3 +402,10 @@ def test_a_job_as_a_document_is_for_its_members(lab: Lab) -> None:
     with lab.signed_in("ana") as browser:
         for number in ("x", "999", ""):
             assert browser.get(f"/api/report?job={number}").status_code == 404
+
+
+def test_a_page_learns_whether_its_visitor_may_still_be_here(lab: Lab) -> None:
+    with lab.signed_in("ben") as browser:
+        assert browser.get("/api/v1/me").json()["name"] == "ben"
+        browser.cookies.clear()
+        assert browser.get("/api/v1/me").status_code == 401
