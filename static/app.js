@@ -84,7 +84,7 @@
     }, 500)
     // Whoever may no longer be here is told so, even if the connection never stood.
     setInterval(async () => {
-      if (waits || !document.querySelector('#content')) return
+      if (waits || !dot) return
       try {
         const answer = await fetch('api/v1/me', { cache: 'no-store' })
         if (answer.status === 401) location.reload()
