@@ -179,10 +179,9 @@ def fine_pass(
     n = tables.count
     masked, forward = images.masked[image], images.forward[image, :n]
     scores, moved = fine_scores(images, image, found, search, tables)
-    if search.is_correlation:
-        weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
-    else:
-        weights, best, log_total = posterior.weigh(scores, search.adaptive_fraction)
+    weights, best, log_total = posterior.decide(
+        scores, search.adaptive_fraction, search.is_correlation
+    )
     top = int(scores.argmax())
     row, column = divmod(top, len(found.columns))
     per_row = weights.sum(1)

@@ -101,10 +101,9 @@ class HostSearch(HostBlock):
         phases = self._fine_phases[found.columns]
         scores, slices = self._fine_scores(image, found, phases)
         self._count("pass 2", len(found.rows), scores.numel(), self.tables.count)
-        if search.is_correlation:
-            weights, best, log_total = posterior.winner(scores), float(scores.max()), 0.0
-        else:
-            weights, best, log_total = posterior.weigh(scores, search.adaptive_fraction)
+        weights, best, log_total = posterior.decide(
+            scores, search.adaptive_fraction, search.is_correlation
+        )
         top = int(scores.argmax())
         row, column = divmod(top, len(found.columns))
         per_row = weights.sum(1)

@@ -123,3 +123,12 @@ def winner(
     weights = torch.zeros_like(scores)
     weights.view(-1)[scores.argmax()] = 1.0
     return weights
+
+
+def decide(
+    scores: Float[Tensor, "orientation translation"], fraction: float, is_correlation: bool
+) -> tuple[Float[Tensor, "orientation translation"], float, float]:
+    """Weights, best score and log of the sum: of the best pose alone where scores are correlations, else `weigh`."""
+    if is_correlation:
+        return winner(scores), float(scores.max()), 0.0
+    return weigh(scores, fraction)

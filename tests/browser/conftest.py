@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from compute.files.events import Iteration
 from compute.files.progress import read_progress
@@ -149,6 +157,21 @@ def ready(page: Page) -> None:
     """Wait until a page is drawn and its connection stands."""
     page.wait_for_function("window.Bokeh && Bokeh.documents.some(d => d.roots().length > 0)")
     page.locator(".dot").wait_for(state="attached")
+
+
+def drawn_volume(page: Page) -> Locator:
+    """The box of the 3D view, once its surface is drawn."""
+    box = page.locator(".volume-box")
+    box.scroll_into_view_if_needed()
+    page.wait_for_function(
+        """() => {
+          const look = (root) => root.querySelector('.volume-box')
+            || Array.from(root.querySelectorAll('*')).map(e => e.shadowRoot && look(e.shadowRoot)).find(Boolean)
+          const box = look(document)
+          return box && box.stage && box.stage.compList.length && !box.querySelector('.volume-note').textContent
+        }"""
+    )
+    return box
 
 
 def holds(page: Page, name: str, column: str) -> list[Any]:

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from compute.files.events import Iteration
 from compute.files.progress import read_progress
-from tests.browser.conftest import Run, fill, ready, source
+from tests.browser.conftest import Run, drawn_volume, fill, ready, source
 from webapp.components.slices import GreyScale, grey_scale, greys, slice_of
 
 pytestmark = pytest.mark.browser
@@ -126,16 +126,7 @@ def test_a_slice_is_that_of_the_map(page: Page, run: Run) -> None:
 def test_the_map_turns_in_3d(page: Page, run: Run) -> None:
     page.goto(f"{run.address}&tab=map")
     ready(page)
-    box = page.locator(".volume-box")
-    box.scroll_into_view_if_needed()
-    page.wait_for_function(
-        """() => {
-          const look = (root) => root.querySelector('.volume-box')
-            || Array.from(root.querySelectorAll('*')).map(e => e.shadowRoot && look(e.shadowRoot)).find(Boolean)
-          const box = look(document)
-          return box && box.stage && box.stage.compList.length && !box.querySelector('.volume-note').textContent
-        }"""
-    )
+    box = drawn_volume(page)
     rotation = "box => Array.from(box.stage.viewerControls.rotation.toArray())"
     before = box.evaluate(rotation)
     place = box.bounding_box()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import holds, ready, source
+from tests.browser.conftest import drawn_volume, holds, ready, source
 from tests.browser.results import Result, Results
 from webapp.components.local_resolution import coloured
 from webapp.components.slices import grey_scale
@@ -62,16 +62,7 @@ def test_a_coloured_slice_and_the_histogram_are_those_of_the_files(
 def test_the_surface_has_the_colours_of_the_local_resolution(page: Page, local: Result) -> None:
     page.goto(local.address)
     ready(page)
-    box = page.locator(".volume-box")
-    box.scroll_into_view_if_needed()
-    page.wait_for_function(
-        """() => {
-          const look = (root) => root.querySelector('.volume-box')
-            || Array.from(root.querySelectorAll('*')).map(e => e.shadowRoot && look(e.shadowRoot)).find(Boolean)
-          const box = look(document)
-          return box && box.stage && box.stage.compList.length && !box.querySelector('.volume-note').textContent
-        }"""
-    )
+    box = drawn_volume(page)
     found = box.evaluate(
         """box => {
           const surface = box.stage.compList.flatMap(one => one.reprList)[0]

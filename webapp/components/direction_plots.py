@@ -5,7 +5,7 @@ from typing import Any
 
 import healpix
 import numpy as np
-from bokeh.models import ColorBar, LinearColorMapper, Range1d, Span
+from bokeh.models import LinearColorMapper, Range1d, Span
 from bokeh.palettes import Viridis256
 from jaxtyping import Float64
 
@@ -14,13 +14,13 @@ from webapp.components.look import (
     Data,
     Look,
     Plot,
-    dress,
     dress_legend,
     hover,
     new_figure,
     resolution_axis,
     sources,
 )
+from webapp.components.sphere_figure import sphere_figure
 
 
 def curves_data(table: Mapping[str, Any]) -> Data:
@@ -135,15 +135,6 @@ def sphere_plot(
 ) -> Plot:
     """The resolution by direction in Mollweide's projection; bright is the best."""
     made = sources(data)
-    plot = new_figure(
-        look,
-        name,
-        "azimuth (°)",
-        "elevation (°)",
-        height,
-        x_range=Range1d(-182, 182),
-        y_range=Range1d(-92, 92),
-    )
     low, high = ends_A
     mapper = LinearColorMapper(
         palette=tuple(reversed(Viridis256)),
@@ -151,19 +142,7 @@ def sphere_plot(
         high=max(high, low + 1e-3),
         nan_color=(0, 0, 0, 0),
     )
+    plot = sphere_figure(look, name, mapper, "Å", height)
     picture = plot.image("image", "x", "y", "dw", "dh", source=made["sphere"], color_mapper=mapper)
     hover(plot, [picture], [("resolution", "@image{0.00} Å")])
-    bar = ColorBar(
-        color_mapper=mapper,
-        width=10,
-        title="Å",
-        background_fill_color=look.card,
-        major_label_text_color=look.faint,
-        title_text_color=look.faint,
-    )
-    plot.add_layout(bar, "right")
-    dress(plot, look)
-    plot.xaxis.ticker = [-180, -90, 0, 90, 180]
-    plot.yaxis.ticker = [-90, -45, 0, 45, 90]
-    plot.grid.visible = False
     return Plot([plot], made)

@@ -3,12 +3,13 @@
 import numpy as np
 import panel as pn
 import param
-from bokeh.models import ColorBar, LogColorMapper, Range1d
+from bokeh.models import LogColorMapper
 from bokeh.palettes import Viridis256
 
 from compute.files.events import OrientationHistogram
 from webapp.components import directions
-from webapp.components.look import Data, Look, Plot, dress, new_figure, sources
+from webapp.components.look import Data, Look, Plot, sources
+from webapp.components.sphere_figure import sphere_figure
 
 HALVES = {"both halves": 0, "half 1": 1, "half 2": 2}
 VIEWS = {"Mollweide": "mollweide", "azimuth × elevation": "rectangle"}
@@ -71,31 +72,10 @@ def _projected(
 def orientation_plot(data: Data, look: Look, height: int = 330) -> Plot:
     """The picture with its colour bar; counts are on a logarithmic scale."""
     made = sources(data)
-    plot = new_figure(
-        look,
-        "orientations",
-        "azimuth (°)",
-        "elevation (°)",
-        height,
-        x_range=Range1d(-182, 182),
-        y_range=Range1d(-92, 92),
-    )
     mapper = LogColorMapper(palette=Viridis256, low=0.5, nan_color=(0, 0, 0, 0))
+    plot = sphere_figure(look, "orientations", mapper, "particles", height)
     plot.image("image", "x", "y", "dw", "dh", source=made["image"], color_mapper=mapper)
     plot.line("x", "y", source=made["outline"], color=look.vermilion, width=1.6, line_dash="dashed")
-    bar = ColorBar(
-        color_mapper=mapper,
-        width=10,
-        title="particles",
-        background_fill_color=look.card,
-        major_label_text_color=look.faint,
-        title_text_color=look.faint,
-    )
-    plot.add_layout(bar, "right")
-    dress(plot, look)
-    plot.xaxis.ticker = [-180, -90, 0, 90, 180]
-    plot.yaxis.ticker = [-90, -45, 0, 45, 90]
-    plot.grid.visible = False
     return Plot([plot], made)
 
 

@@ -90,34 +90,23 @@ def resource_plot(records: JobRecords, look: Look) -> Plot:
 def _load(made: dict, look: Look) -> figure:
     """Load of the leader's process and of each GPU."""
     plot = new_figure(look, "load", "time", "load (%)", 220, x_axis_type="datetime")
-    plot.line(
-        "time",
-        "cpu",
-        source=made["beats"],
-        color=look.faint,
-        width=1.5,
-        legend_label="first process",
-    )
-    lines = plot.multi_line(
-        "times",
-        "percent",
-        source=made["gpus"],
-        color=look.orange,
-        line_width=2,
-        legend_field="device",
-    )
-    plot.y_range.start = 0
-    hover(plot, [lines], [("GPU", "@device"), ("load", "$y{0} %")])
-    dress_legend(plot, look, "top_left")
-    return plot
+    return _with_devices(plot, made, look, ("cpu", "percent"), ("load", "$y{0} %"))
 
 
 def _gpu_memory(made: dict, look: Look) -> figure:
     """Memory in use on each GPU, and of the leader's process."""
     plot = new_figure(look, "memory over time", "time", "GB", 220, x_axis_type="datetime")
+    return _with_devices(plot, made, look, ("memory_GB", "memory_GB"), ("in use", "$y{0.0} GB"))
+
+
+def _with_devices(
+    plot: figure, made: dict, look: Look, columns: tuple[str, str], shown: tuple[str, str]
+) -> figure:
+    """The figure with a line for the first process and one for each GPU, by their columns over time."""
+    of_process, of_device = columns
     plot.line(
         "time",
-        "memory_GB",
+        of_process,
         source=made["beats"],
         color=look.faint,
         width=1.5,
@@ -125,13 +114,13 @@ def _gpu_memory(made: dict, look: Look) -> figure:
     )
     lines = plot.multi_line(
         "times",
-        "memory_GB",
+        of_device,
         source=made["gpus"],
         color=look.orange,
         line_width=2,
         legend_field="device",
     )
     plot.y_range.start = 0
-    hover(plot, [lines], [("GPU", "@device"), ("in use", "$y{0.0} GB")])
+    hover(plot, [lines], [("GPU", "@device"), shown])
     dress_legend(plot, look, "top_left")
     return plot
