@@ -67,14 +67,7 @@ class Settings:
         """The parameters of the job that makes the recipe's mask; None without a recipe."""
         if self.recipe is None:
             return None
-        recipe = self.recipe
-        return {
-            "map": recipe.map,
-            "threshold": recipe.threshold,
-            "lowpass_A": recipe.lowpass_A,
-            "extend_px": recipe.extend_px,
-            "soft_edge_px": recipe.soft_edge_px,
-        }
+        return self.recipe.model_dump(exclude_defaults=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from compute.jobs.mask_region import (
     combinations,
     combined,
     density_of,
+    grown,
     region_of_density,
 )
 from compute.jobs.mask_report import Made, report_text, sentences, summary
@@ -23,7 +24,7 @@ from compute.jobs.output import make_room
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.mask import MaskParams
-from compute.signal.binary import extended, soft_edge, softened, without_holes
+from compute.signal.binary import soft_edge, softened
 from compute.signal.mask_grade import grade_mask
 from compute.signal.shapes import beyond_centre
 
@@ -82,11 +83,9 @@ def make_mask(params: MaskParams, voice: Voice, said: list[str]) -> Made:
         values = soft_edge(beyond, params.soft_edge_px)
     else:
         _check(region.is_inside, "the region")
-        grown = extended(region.is_inside, params.extend_px)
-        if params.extend_px > 0:  # cavities that the extension has closed
-            grown = without_holes(grown, params.largest_hole_A3 / pixel_A**3).is_inside
-        _check(grown, f"the region extended by {params.extend_px:g} voxels")
-        values = softened(grown, params.soft_edge_px)
+        whole = grown(region.is_inside, pixel_A, params.extend_px, params.largest_hole_A3)
+        _check(whole, f"the region extended by {params.extend_px:g} voxels")
+        values = softened(whole, params.soft_edge_px)
     if params.helix:
         ends = beyond_centre(box, params.central_z_fraction)[:, None, None]
         values = values * soft_edge(ends, params.soft_edge_px)

@@ -11,7 +11,7 @@ from torch import Tensor
 from compute.files.errors import InputError
 from compute.jobs.map_input import PIXEL_TOLERANCE_A, is_mask, read_cube
 from compute.params.mask import MaskParams
-from compute.signal.binary import Cleaned, without_dust, without_holes
+from compute.signal.binary import Cleaned, extended, without_dust, without_holes
 from compute.signal.fourier import lowpass
 from compute.signal.shapes import beyond_cylinder, beyond_sphere
 from compute.signal.threshold import Levels, density_levels, threshold_of_volume, volume_A3
@@ -43,15 +43,44 @@ def density_of(
     volume: Float32[Tensor, "z y x"], pixel_size_A: float, params: MaskParams
 ) -> Density:
     """The map as it is thresholded; InputError where it shows no molecule."""
-    if params.lowpass_A > 2 * pixel_size_A:
-        volume = lowpass(volume, pixel_size_A, params.lowpass_A)
-    values = volume.numpy()
+    values = filtered(volume, pixel_size_A, params.lowpass_A).numpy()
     try:
         levels = density_levels(values)
     except ValueError as error:
         raise InputError(f"{params.map}: {error}") from None
     found = without_dust(values >= levels.threshold, params.smallest_piece_percent / 100.0)
     return Density(values, levels, found.is_inside)
+
+
+def filtered(
+    volume: Float32[Tensor, "z y x"], pixel_size_A: float, lowpass_A: float
+) -> Float32[Tensor, "z y x"]:
+    """The map after the low-pass that comes before the threshold; as it is where the pixels allow no finer detail."""
+    return lowpass(volume, pixel_size_A, lowpass_A) if lowpass_A > 2 * pixel_size_A else volume
+
+
+def cleaned(
+    is_dense: Bool[np.ndarray, "z y x"],
+    pixel_size_A: float,
+    smallest_piece_percent: float,
+    largest_hole_A3: float,
+) -> tuple[Cleaned, Cleaned]:
+    """The dense voxels without dust, then also with small cavities filled."""
+    dust = without_dust(is_dense, smallest_piece_percent / 100.0)
+    return dust, without_holes(dust.is_inside, largest_hole_A3 / pixel_size_A**3)
+
+
+def grown(
+    is_inside: Bool[np.ndarray, "z y x"],
+    pixel_size_A: float,
+    extend_px: float,
+    largest_hole_A3: float,
+) -> Bool[np.ndarray, "z y x"]:
+    """A region extended, with the cavities that the extension has closed filled."""
+    made = extended(is_inside, extend_px)
+    if extend_px > 0:
+        made = without_holes(made, largest_hole_A3 / pixel_size_A**3).is_inside
+    return made
 
 
 def region_of_density(density: Density, pixel_size_A: float, params: MaskParams) -> Region:
@@ -69,8 +98,9 @@ def region_of_density(density: Density, pixel_size_A: float, params: MaskParams)
             f"{what} the threshold {threshold:.4g}: {params.map} has densities from {low:.4g} to {high:.4g}{filtered}; "
             f"{density.levels.threshold:.4g} is suggested"
         )
-    dust = without_dust(is_dense, params.smallest_piece_percent / 100.0)
-    holes = without_holes(dust.is_inside, params.largest_hole_A3 / pixel_size_A**3)
+    dust, holes = cleaned(
+        is_dense, pixel_size_A, params.smallest_piece_percent, params.largest_hole_A3
+    )
     return Region(holes.is_inside, threshold, reason, dust, holes)
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from compute.files.errors import InputError
 from compute.jobs.half_fsc import THRESHOLD, USELESS, graded
 from compute.jobs.map_cache import MapCache
+from compute.jobs.mask_region import cleaned, filtered, grown
 from compute.params import preview
 from compute.params.preview import MaskRecipe
-from compute.signal.fourier import lowpass
+from compute.signal.binary import softened
 from compute.signal.fsc import (
     RANDOMISE_BELOW,
     corrected_curve,
@@ -24,7 +25,6 @@ from compute.signal.fsc import (
     randomised_map,
     resolution_A,
 )
-from compute.signal.quick_mask import quick_mask
 from compute.signal.threshold import Levels, density_levels
 
 LEVEL_BINS = 400
@@ -108,16 +108,20 @@ def _chosen_mask(
 
 
 def made_mask(recipe: MaskRecipe, cache: MapCache) -> tuple[Float32[Tensor, "z y x"], float]:
-    """A mask made from a map, and its pixel size."""
+    """The mask that the mask job would make from a map, all zero where that would find it empty; and its pixel size."""
     values, pixel_size_A = cache.volume(recipe.map)
     pixel_size_A = recipe.pixel_size_A or pixel_size_A
-    smooth = _lowpassed(recipe.map, values, recipe.lowpass_A, pixel_size_A, cache)
-    made = cache.get(
-        recipe,
-        (recipe.map,),
-        lambda: quick_mask(smooth, recipe.threshold, recipe.extend_px, recipe.soft_edge_px),
-    )
-    return made, pixel_size_A
+    smooth = _filtered(recipe.map, values, recipe.lowpass_A, pixel_size_A, cache)
+
+    def make() -> Tensor:
+        is_dense = smooth.numpy() >= np.float32(recipe.threshold)
+        _, region = cleaned(
+            is_dense, pixel_size_A, recipe.smallest_piece_percent, recipe.largest_hole_A3
+        )
+        whole = grown(region.is_inside, pixel_size_A, recipe.extend_px, recipe.largest_hole_A3)
+        return torch.from_numpy(softened(whole, recipe.soft_edge_px))
+
+    return cache.get(recipe, (recipe.map,), make), pixel_size_A
 
 
 def levels(
@@ -126,9 +130,7 @@ def levels(
     """Solvent, noise, molecule and suggested threshold of a low-passed map, and the volume above each density."""
     values, pixel_size_A = cache.volume(request.map)
     pixel_size_A = request.pixel_size_A or pixel_size_A
-    if pixel_size_A <= 0:
-        raise InputError(f"{request.map} says no pixel size in its header")
-    smooth = _lowpassed(request.map, values, request.lowpass_A, pixel_size_A, cache)
+    smooth = _filtered(request.map, values, request.lowpass_A, pixel_size_A, cache)
 
     def measured() -> tuple[Levels, Tensor, float, float]:
         low, high = float(smooth.min()), float(smooth.max())
@@ -144,20 +146,15 @@ def levels(
     return said, {"edges": np.linspace(low, high, LEVEL_BINS + 1), "volume_above_A3": above.numpy()}
 
 
-def _lowpassed(
+def _filtered(
     path: str,
     values: Float32[Tensor, "z y x"],
     lowpass_A: float,
     pixel_size_A: float,
     cache: MapCache,
 ) -> Float32[Tensor, "z y x"]:
-    """A map after a low-pass; as it is where that is 0."""
-    if lowpass_A <= 0:
-        return values
+    """A map after the low-pass that comes before the threshold. InputError where its pixel size is not known."""
     if pixel_size_A <= 0:
         raise InputError(f"{path} says no pixel size in its header")
-    return cache.get(
-        ("lowpass", lowpass_A, pixel_size_A),
-        (path,),
-        lambda: lowpass(values, pixel_size_A, lowpass_A),
-    )
+    key = ("lowpass", lowpass_A, pixel_size_A)
+    return cache.get(key, (path,), lambda: filtered(values, pixel_size_A, lowpass_A))

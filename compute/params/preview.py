@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.refine import RefineParams
 
 Axis = Literal["x", "y", "z"]
+_OF_JOB = MaskParams.model_fields
 
 
 class SliceChoice(JobParams):
@@ -51,13 +53,17 @@ class HistogramRequest(JobParams):
 
 
 class MaskRecipe(JobParams):
-    """A mask from a threshold: low-pass filter, threshold (inclusive), extension, soft edge."""
+    """What a mask job would make of a threshold: its parameters, with their meaning and their defaults."""
 
     map: str
     threshold: float
-    lowpass_A: Annotated[float, Field(ge=0.0)] = 0.0
-    extend_px: Annotated[float, Field(ge=-50.0, le=50.0)] = 3.0
-    soft_edge_px: Annotated[float, Field(ge=0.0, le=50.0)] = 3.0
+    lowpass_A: Annotated[float, Field(ge=0.0)] = _OF_JOB["lowpass_A"].default
+    smallest_piece_percent: Annotated[float, Field(ge=0.0, le=100.0)] = _OF_JOB[
+        "smallest_piece_percent"
+    ].default
+    largest_hole_A3: Annotated[float, Field(ge=0.0)] = _OF_JOB["largest_hole_A3"].default
+    extend_px: Annotated[float, Field(ge=-50.0, le=50.0)] = _OF_JOB["extend_px"].default
+    soft_edge_px: Annotated[float, Field(ge=0.0, le=50.0)] = _OF_JOB["soft_edge_px"].default
     pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0
 
 

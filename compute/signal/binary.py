@@ -26,19 +26,25 @@ def extended(is_inside: Bool[np.ndarray, "z y x"], extend_px: float) -> Bool[np.
     Distances equal to `extend_px` do not count; what lies outside the box does not either (jobs_and_files §5.2).
     """
     reach = math.ceil(abs(extend_px)) + 1
-    if extend_px > 0:
-        return is_inside | (distance_from(is_inside, reach) < extend_px)
     around = bounds(is_inside, reach)
+    made = is_inside.copy()
     if extend_px == 0 or around is None:
-        return is_inside.copy()
-    shrunk = is_inside.copy()
-    shrunk[around] &= ~(distance_from(~is_inside[around], reach) < -extend_px)
-    return shrunk
+        return made
+    if extend_px > 0:
+        made[around] |= distance_from(is_inside[around], reach) < extend_px
+    else:
+        made[around] &= ~(distance_from(~is_inside[around], reach) < -extend_px)
+    return made
 
 
 def softened(is_inside: Bool[np.ndarray, "z y x"], edge_px: float) -> Float32[np.ndarray, "z y x"]:
     """The mask as numbers, 1 inside, with a cosine that reaches 0 at a distance of `edge_px` from the inside."""
-    return soft_edge(distance_from(is_inside, math.ceil(edge_px) + 1), edge_px)
+    reach = math.ceil(edge_px) + 1
+    around = bounds(is_inside, reach)
+    mask = np.zeros(is_inside.shape, dtype=np.float32)
+    if around is not None:
+        mask[around] = soft_edge(distance_from(is_inside[around], reach), edge_px)
+    return mask
 
 
 def soft_edge(
@@ -57,8 +63,9 @@ def without_dust(is_inside: Bool[np.ndarray, "z y x"], smallest_fraction: float)
     if around is None:
         return Cleaned(is_inside, 0, 0, 0)
     labels, pieces = ndimage.label(is_inside[around])
-    sizes = np.bincount(labels.ravel(), minlength=pieces + 1)
-    sizes[0] = 0
+    if pieces == 1:
+        return Cleaned(is_inside, 1, 0, 0)
+    sizes = np.bincount(labels[is_inside[around]], minlength=pieces + 1)
     is_dust = sizes < smallest_fraction * sizes.max()
     is_dust[0] = False
     cleaned = is_inside.copy()
@@ -72,12 +79,15 @@ def without_holes(is_inside: Bool[np.ndarray, "z y x"], largest_voxels: float) -
     if around is None:
         return Cleaned(is_inside, 0, 0, 0)
     labels, pieces = ndimage.label(~is_inside[around])
-    sizes = np.bincount(labels.ravel(), minlength=pieces + 1)
-    is_hole = sizes <= largest_voxels
+    is_hole = np.ones(pieces + 1, dtype=bool)
     is_hole[0] = False
     for axis in range(3):
         for side in (0, -1):
             is_hole[np.unique(np.take(labels, side, axis=axis))] = False
+    if not is_hole.any():
+        return Cleaned(is_inside, pieces, 0, 0)
+    sizes = np.bincount(labels.ravel(), minlength=pieces + 1)
+    is_hole &= sizes <= largest_voxels
     filled = is_inside.copy()
     filled[around] |= is_hole[labels]
     return Cleaned(filled, pieces, int(is_hole.sum()), int(sizes[is_hole].sum()))

@@ -1,5 +1,6 @@
 """The preview worker as a real process behind its client: answers, errors, a crash, a hang, many callers."""
 
+import json
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from compute.params.preview import (
     SlicesRequest,
     VolumeRequest,
 )
+from tests.compute.jobs.plain_run import finish, inside
 from webapp.preview import PreviewClient, PreviewError
 
 BOX, PIXEL_A = 24, 2.0
@@ -80,7 +82,15 @@ def test_histograms_count_every_voxel(client: PreviewClient, folder: Path) -> No
 
 
 def test_masks_tell_what_they_enclose(client: PreviewClient, folder: Path) -> None:
-    recipe = MaskRecipe(map=str(folder / "half1.mrc"), threshold=0.6, extend_px=0, soft_edge_px=0)
+    recipe = MaskRecipe(
+        map=str(folder / "half1.mrc"),
+        threshold=0.6,
+        lowpass_A=0.0,
+        smallest_piece_percent=0.0,
+        largest_hole_A3=0.0,
+        extend_px=0,
+        soft_edge_px=0,
+    )
     found = client.ask(MaskRequest(mask=recipe, volume_box=12))
     inside = read_map(folder / "half1.mrc").volume >= 0.6
     np.testing.assert_array_equal(found.arrays["z"], 255 * inside[12])
@@ -89,6 +99,34 @@ def test_masks_tell_what_they_enclose(client: PreviewClient, folder: Path) -> No
     assert found.values["mass_kDa"] == pytest.approx(inside.sum() * PIXEL_A**3 * 0.81e-3)
     empty = client.ask(MaskRequest(mask=recipe.model_copy(update={"threshold": 99.0})))
     assert empty.values["is_empty"] and not empty.arrays["x"].any()
+
+
+@pytest.mark.parametrize("extend_px", [2.0, -1.0])
+def test_a_mask_in_preview_is_the_one_that_the_job_makes(
+    client: PreviewClient, tmp_path: Path, extend_px: float
+) -> None:
+    volume = np.zeros((BOX, BOX, BOX), np.float32)
+    volume[6:16, 6:16, 6:16] = 1.0
+    volume[10:12, 10:12, 10:12] = 0.0  # a cavity
+    volume[20, 20, 20] = 1.0  # dust
+    write_map(tmp_path / "dusty.mrc", volume, PIXEL_A)
+    values = {"map": str(tmp_path / "dusty.mrc"), "threshold": 0.4, "lowpass_A": 4.5}
+    values |= {"extend_px": extend_px, "soft_edge_px": 2.0}
+    recipe = MaskRecipe(**values)
+    with inside(tmp_path):
+        finish("mask", **recipe.model_dump(exclude_defaults=True), output="M/mask")
+    made = read_map(tmp_path / "M" / "mask.mrc").volume
+    report = json.loads((tmp_path / "M" / "mask.json").read_text())
+    assert (report["dust_pieces"], report["holes_filled"]) == (1, 1)
+    places = (7, 11, 16)
+    for n in places:
+        found = client.ask(MaskRequest(mask=recipe, x=n, y=n, z=n))
+        for axis, plane in (("x", made[:, :, n]), ("y", made[:, n]), ("z", made[n])):
+            np.testing.assert_array_equal(found.arrays[axis], np.round(255 * plane))
+        assert found.values["volume_A3"] == pytest.approx(report["volume_A3"])
+    plain = recipe.model_copy(update={"smallest_piece_percent": 0.0, "largest_hole_A3": 0.0})
+    uncleaned = client.ask(MaskRequest(mask=plain))
+    assert uncleaned.values["volume_A3"] != pytest.approx(report["volume_A3"])
 
 
 def test_sharpened_slices_are_those_of_post_processing(client: PreviewClient, folder: Path) -> None:

@@ -156,6 +156,7 @@ class SharpenControls:
                 lowpass_A=self._lowpass_mask.value,
                 extend_px=self._extend.value,
                 soft_edge_px=self._edge.value,
+                pixel_size_A=base.pixel_size_A,
             )
         return replace(
             base,

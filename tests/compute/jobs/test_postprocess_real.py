@@ -10,10 +10,10 @@ import torch
 from compute.files.atoms import read_atoms
 from compute.files.mrc import read_map, write_map
 from compute.files.star import read_star
+from compute.signal.binary import extended, softened
 from compute.signal.density import density_map
 from compute.signal.fourier import lowpass
 from compute.signal.fsc import crossing, fsc, fsc_weight
-from compute.signal.quick_mask import quick_mask
 from webapp import cli
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -77,7 +77,8 @@ def test_the_fsc_foretells_the_agreement_with_the_model(tmp_path: Path) -> None:
     maps = [read_map(path) for path in halves]
     pixel_A, box = maps[0].pixel_size_A, len(maps[0].volume)
     average = torch.from_numpy((maps[0].volume + maps[1].volume) / 2)
-    mask = quick_mask(lowpass(average, pixel_A, 15.0), 0.02, 3.0, 6.0)
+    is_dense = (lowpass(average, pixel_A, 15.0) >= 0.02).numpy()
+    mask = torch.from_numpy(softened(extended(is_dense, 3.0), 6.0))
     write_map(tmp_path / "mask.mrc", mask.numpy(), pixel_A)
     command = f"postprocess --i {halves[0]} --mask {tmp_path}/mask.mrc --autob_lowres 12"
     assert cli.command([*command.split(), "--o", f"{tmp_path}/PostProcess/postprocess"]) == 0

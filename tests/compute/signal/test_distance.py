@@ -35,10 +35,12 @@ def test_distances_are_exact_up_to_the_reach(seed: int, voxels: int, reach: int)
 def test_slabs_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     is_inside = np.random.default_rng(0).random((3 * SLAB_PLANES, 9, 9)) < 0.01
     whole = distance_from(is_inside, 6)
-    monkeypatch.setattr(distance, "SLAB_BYTES", 0)
-    slabs = distance_from(is_inside, 6)
     near = whole <= 6
-    assert np.array_equal(slabs[near], whole[near]) and (slabs[~near] > 6).all()
+    monkeypatch.setattr(distance, "SLAB_BYTES", 0)
+    for farthest_by_shifts in (6, 0):
+        monkeypatch.setattr(distance, "FARTHEST_BY_SHIFTS", farthest_by_shifts)
+        slabs = distance_from(is_inside, 6)
+        assert np.array_equal(slabs[near], whole[near]) and (slabs[~near] > 6).all()
 
 
 def test_from_nothing_everything_is_infinitely_far() -> None:
