@@ -19,6 +19,7 @@ from webapp.components.slices import (
     greys,
     slice_of,
 )
+from webapp.components.tick import tick_for
 
 MAPS = ("map", "mean", "half 1", "half 2", "difference")
 CONTRAST = (20, 235)
@@ -87,7 +88,7 @@ class SliceViewer(pn.viewable.Viewer):
             pn.FlexBox(
                 pn.widgets.RadioButtonGroup.from_param(self.param.shown),
                 contrast,
-                pn.widgets.Checkbox.from_param(self.param.has_outline),
+                tick_for(self, "has_outline"),
                 align_items="center",
             ),
             pn.Row(*panes, sizing_mode="stretch_width"),

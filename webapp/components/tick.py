@@ -29,3 +29,10 @@ class Tick(JSComponent):
       draw()
     }
     """
+
+
+def tick_for(owner: param.Parameterized, name: str) -> Tick:
+    """A box for a yes or no of somebody's, with that parameter's label: a change of either changes the other."""
+    tick = Tick(value=getattr(owner, name), text=owner.param[name].label, margin=(0, 10))
+    tick.link(owner, bidirectional=True, value=name)
+    return tick

@@ -10,6 +10,7 @@ from panel.custom import JSComponent
 
 from webapp.components.look import Look
 from webapp.components.sheet import APP_SHEET, NGL_SCRIPT
+from webapp.components.tick import tick_for
 
 CHOICES = {
     "map": "the map",
@@ -82,7 +83,7 @@ class VolumeViewer(pn.viewable.Viewer):
             pn.FlexBox(
                 pn.widgets.RadioButtonGroup.from_param(self.param.shown),
                 level,
-                pn.widgets.Checkbox.from_param(self.param.is_spinning),
+                tick_for(self, "is_spinning"),
                 whole,
                 picture,
                 align_items="center",

@@ -7,6 +7,7 @@ from compute.files.events import Iteration
 from db.words import ENDED
 from webapp.components.headline import hero_html
 from webapp.components.look import Look
+from webapp.components.tick import tick_for
 from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.frame import failure_card, record_failure
@@ -71,7 +72,7 @@ class JobPage(pn.viewable.Viewer):
         onward = pn.widgets.Button(label="›", width=34, css_classes=["step-on"])
         back.on_click(lambda _: self._step(-1))
         onward.on_click(lambda _: self._step(1))
-        follow = pn.widgets.Checkbox.from_param(self.param.follows)
+        follow = tick_for(self, "follows")
         steps = self._steps = pn.FlexBox(
             back, self._slider, onward, follow, self._newer, align_items="center"
         )

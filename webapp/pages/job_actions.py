@@ -106,5 +106,6 @@ class Actions(pn.viewable.Viewer):
 def _link(text: str, page: str, query: dict[str, object]) -> pn.pane.HTML:
     """A link that looks like a button."""
     return pn.pane.HTML(
-        f'<a class="as-button" href="/{page}?{urlencode(query)}">{text}</a>', margin=(5, 5)
+        f'<a class="as-button" href="{page}?{html.escape(urlencode(query))}">{text}</a>',
+        margin=(5, 5),
     )
