@@ -69,9 +69,9 @@ def _by_shifts(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.n
 
 def bounds(is_inside: Bool[np.ndarray, "z y x"], margin: int) -> tuple[slice, slice, slice] | None:
     """The slices that hold everything inside and `margin` voxels more; None where nothing is inside."""
-    over_x = is_inside.any(axis=2)
+    over_x, over_z = np.asarray(is_inside.any(axis=2)), np.asarray(is_inside.any(axis=0))
     slices = []
-    for line in (over_x.any(axis=1), over_x.any(axis=0), is_inside.any(axis=0).any(axis=0)):
+    for line in (over_x.any(axis=1), over_x.any(axis=0), over_z.any(axis=0)):
         places = np.flatnonzero(line)
         if not len(places):
             return None
