@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 import db.models.all  # noqa: F401
 from compute.files.errors import InputError
 from db.network import network_type
+from db.texts import check_texts
 
 BUSY_S = 30.0
 """How long a writer waits for others before it gives up."""
@@ -66,6 +67,7 @@ class Database:
             Session(engine, expire_on_commit=False, info={CLOCK: self.clock}) as session,
             session.begin(),
         ):
+            event.listen(session, "before_flush", check_texts)
             yield session
 
     def close(self) -> None:

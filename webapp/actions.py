@@ -3,6 +3,7 @@
 Everything is a request in the database; the supervisor acts on it.
 """
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,10 +38,19 @@ def create_project(
     session: Session, settings: Settings, name: str, folder: Path | None, *, who: int | None
 ) -> Project:
     """A new project, with its folder: in the place for projects, unless one is named."""
-    place = (folder or settings.projects / name.strip().replace(" ", "_")).expanduser().absolute()
-    reach.check(session, settings, place, who)
+    projects.check_name(name)
+    place = folder or settings.projects / name.strip().replace(" ", "_")
+    with contextlib.suppress(RuntimeError):  # there is no such user
+        place = place.expanduser()
+    place = place.absolute()
+    real = reach.check(session, settings, place, who)
+    place = real if ".." in place.parts else place
+    reach.check_free(session, place)
     project = projects.create(session, name, place, who=who)
-    make_shared(place)
+    try:
+        make_shared(place)
+    except OSError as error:
+        raise Refused(f"the folder {place} cannot be made: {error.strerror}") from None
     return project
 
 

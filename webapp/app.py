@@ -12,6 +12,7 @@ from panel.io.server import get_server
 from tornado.web import RequestHandler, StaticFileHandler
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from webapp.accounts.account_page import AccountPage
 from webapp.accounts.admin_page import AdminPage
 from webapp.accounts.entrance import HealthPage, InvitationPage, LoginPage
@@ -201,7 +202,7 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
 def _query() -> dict[str, str]:
     """The words of the page's address, by name."""
     return {
-        name: values[-1].decode(errors="replace")
+        name: values[-1].decode(errors="replace").replace("\0", "")
         for name, values in pn.state.session_args.items()
         if values
     }
@@ -216,8 +217,8 @@ def _number(name: str, default: int | None = None) -> int:
     text = _word(name)
     if not text and default is not None:
         return default
-    if not text.isdigit():
-        raise InputError(f"the address needs a number for '{name}', not '{text}'")
+    if not is_number(text):
+        raise InputError(f"the address needs a number for '{name}', not '{text[:40]}'")
     return int(text)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_one_line, is_there
 from compute.params.option import JobParams
 from db.repository.jobs import Needs
 from db.repository.nodes import Input
@@ -44,6 +45,11 @@ def checked(job_type: str, values: Mapping[str, Any], profile: Profile) -> dict[
     model = model_of(job_type)
     defaults = {name: one for name, one in profile.defaults.items() if name in model.model_fields}
     asked = {"output": "checked/run", **defaults, **values}
+    for name, value in asked.items():
+        if isinstance(value, str) and not is_one_line(value):
+            raise InputError(
+                f"{name}: {value[:60]!r} has to be one line without control characters"
+            )
     try:
         params = model(**asked)
     except ValidationError as error:
@@ -92,7 +98,7 @@ def inputs_of(values: Mapping[str, Any], project: Path) -> list[Input]:
             continue
         for one in files_named(value, project):
             path = project / one
-            is_file = path.is_file()
+            is_file = is_there(path) and path.is_file()
             if is_file or IN_A_JOB.fullmatch(one):
                 waits = not (is_file and OF_AN_ITERATION.search(one))
                 found.append(Input(name, one, waits=waits))
@@ -101,6 +107,6 @@ def inputs_of(values: Mapping[str, Any], project: Path) -> list[Input]:
 
 def files_named(value: str, project: Path) -> list[str]:
     """The file that a value names, or each of several with commas between them."""
-    if "," not in value or (project / value).is_file():
+    if "," not in value or is_there(project / value):
         return [value]
     return [part.strip() for part in value.split(",") if part.strip()]

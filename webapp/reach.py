@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db.errors import Refused
+from compute.files.given_text import is_there
+from db.errors import Conflict, Refused
 from db.repository import projects
 from webapp.job_types import files_named
 from webapp.settings import Settings
@@ -18,13 +19,31 @@ WILD = re.compile(r"[*?\[]")
 
 def allowed(path: Path, roots: Sequence[Path], closed: Sequence[Path] = ()) -> Path:
     """The real path, if it lies below one of the real roots and in no closed folder. Raises Refused."""
-    real = path.resolve()
+    real = real_path(path)
     named = ", ".join(str(root) for root in roots)
     if not any(real.is_relative_to(root.resolve()) for root in roots):
         raise Refused(f"{path} is outside the data folders ({named})")
     if any(real.is_relative_to(folder.resolve()) for folder in closed):
         raise Refused(f"{path} belongs to a project that you do not see: ask its owner")
     return real
+
+
+def real_path(path: Path) -> Path:
+    """A path without links. Raises Refused for what can be no path: too long, in circles, with a NUL."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise Refused(f"{str(path)[:100]!r} cannot be a path") from None
+
+
+def check_free(session: Session, place: Path) -> None:
+    """Raise Conflict where a folder lies in that of a project, whatever it is called: two would write there."""
+    real = real_path(place)
+    for folder, name in projects.folders(session).items():
+        if real.is_relative_to(real_path(Path(folder))):
+            raise Conflict(
+                f"the project '{name}' is already in {folder}: choose another than {place}"
+            )
 
 
 def closed_folders(session: Session, user_id: int | None) -> list[Path]:
@@ -58,7 +77,7 @@ def check_values(
             continue
         for one in files_named(value, project):
             for path in _paths(one, project):
-                if path.exists() or not _is_below(path, project):
+                if is_there(path) or not _is_below(path, project):
                     allowed(path, roots, closed)
 
 

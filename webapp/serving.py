@@ -18,6 +18,7 @@ from tornado.routing import Rule
 from tornado.web import OutputTransform, RequestHandler
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from webapp.accounts.gate import Gate, Refusal
 from webapp.accounts.visitors import Doorkeeper, Visit, Visitor
 from webapp.api.downloads import send
@@ -147,7 +148,7 @@ def _visitor_of(connection: Any) -> Visitor | None:
 
 
 class Served(RequestHandler):
-    """A file of a job, for its members. Every request is checked: user, project, real path."""
+    """Something of a job, for its members. Every request is checked: user and project."""
 
     def initialize(self, store: Store, threads: ThreadPoolExecutor) -> None:
         """What the handler works with: the store becomes that of whoever asks."""
@@ -166,9 +167,13 @@ class Served(RequestHandler):
     def view(self) -> JobView:
         """The job asked for. Raises InputError."""
         number = self.get_query_argument("job")
-        if not number.isdigit():
-            raise InputError(f"'{number}' is not the number of a job")
+        if not is_number(number):
+            raise InputError(f"'{number[:40]}' is not the number of a job")
         return self.store.job(int(number))
+
+
+class ServedFile(Served):
+    """A file of a job, by its real path."""
 
     def path(self) -> tuple[Path, float | None]:
         """The file asked for, and the particle's diameter. Raises InputError."""
@@ -177,7 +182,7 @@ class Served(RequestHandler):
         return self.store.file(view, self.get_query_argument("file")), diameter
 
 
-class MapHandler(Served):
+class MapHandler(ServedFile):
     """A map as the browser's viewer wants it."""
 
     async def get(self) -> None:
@@ -195,7 +200,7 @@ class MapHandler(Served):
             self.finish(found)
 
 
-class FileHandler(Served):
+class FileHandler(ServedFile):
     """A file as it is."""
 
     async def get(self) -> None:

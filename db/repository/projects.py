@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from compute.files.given_text import is_one_line
 from db.errors import Conflict, NotFound, Refused
 from db.models.jobs import Job
 from db.models.projects import Project, ProjectMember
@@ -30,7 +31,7 @@ def create(
     The folder itself is made by `db.folders.make_shared`. Raises Conflict where another project has the folder.
     """
     project = Project(
-        name=_checked_name(name),
+        name=check_name(name),
         folder=_free_folder(session, folder),
         group_id=group_id,
         group_role=group_role,
@@ -88,6 +89,12 @@ def closed_folders(session: Session, user_id: int) -> list[str]:
     ]
 
 
+def folders(session: Session) -> dict[str, str]:
+    """The names of all projects by their folders, without those in the bin."""
+    query = select(Project.folder, Project.name).where(Project.deleted_at.is_(None))
+    return {row.folder: row.name for row in session.execute(query)}
+
+
 def in_folder(session: Session, folder: Path | str) -> Project | None:
     """The project that has a folder, if there is one."""
     query = select(Project).where(Project.folder == str(folder), Project.deleted_at.is_(None))
@@ -97,7 +104,7 @@ def in_folder(session: Session, folder: Path | str) -> Project | None:
 def rename(session: Session, project_id: int, name: str, *, who: int | None) -> Project:
     """Give a project another name; its folder stays."""
     project = rows.project(session, project_id, lock=True)
-    before, project.name = project.name, _checked_name(name)
+    before, project.name = project.name, check_name(name)
     rows.changed(project)
     audit.note(session, who, "renamed project", project=project, before=before)
     return project
@@ -179,9 +186,10 @@ def purge(session: Session, project_id: int, *, who: int | None) -> None:
     session.flush()
 
 
-def _checked_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """The name without blanks around it. Raises Refused for one that a project cannot have."""
     name = name.strip()
-    if not name or name.isdigit() or "/" in name:
+    if not name or name.isdigit() or "/" in name or not name.strip("."):
         raise Refused(f"'{name}' cannot be the name of a project: use words without '/'")
     return name
 
@@ -190,6 +198,8 @@ def _free_folder(session: Session, folder: Path | str) -> str:
     path = Path(folder)
     if not path.is_absolute():
         raise Refused(f"the folder of a project is absolute, not '{path}'")
+    if not is_one_line(str(path)):
+        raise Refused(f"the folder {str(path)!r} has control characters in its name: use others")
     if taken := in_folder(session, path):
         raise Conflict(f"the project '{taken.name}' is already in {path}")
     return str(path)

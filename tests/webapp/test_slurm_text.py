@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compute.files.events import End
+from compute.files.given_text import is_one_line
 from webapp.launch import slurm_text as text
 from webapp.launch.local import LaunchError
 from webapp.launch.profiles import Profile, in_shell
@@ -87,7 +88,7 @@ def test_no_value_becomes_a_directive(value: str) -> None:
         text.script(cluster(partition=value), Demand(1, 1), ["job"], [])
 
 
-@given(st.text(min_size=1))
+@given(st.text(min_size=1).filter(is_one_line))
 def test_no_value_becomes_a_command(value: str) -> None:
     template = "#!/bin/bash\nXXXextra1XXX\n"
     profile = cluster(variables={"extra1": value})

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from tornado.web import HTTPError
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from db.errors import NotAllowed
 from db.models.accounts import Invitation
 from webapp.accounts.account_page import MemberPage
@@ -84,7 +85,7 @@ class AdminPage(MemberPage):
 
     async def _page(self, **values: object) -> None:
         admin, before = self.admin, self.get_query_argument("before", "")
-        before_id = int(before) if before.isdigit() and len(before) < 18 else None
+        before_id = int(before) if is_number(before) else None
         try:
             found = await self.in_thread(lambda: admin.overview(before_id))
         except NotAllowed:

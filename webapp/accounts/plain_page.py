@@ -13,6 +13,7 @@ from markupsafe import Markup
 from tornado.web import RequestHandler
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from webapp.accounts.desk import Desk, Origin, TooMany
 from webapp.accounts.gate import COOKIE, client_address
 from webapp.accounts.link import OneTimeLink
@@ -55,7 +56,8 @@ class PlainPage(RequestHandler):
     def origin(self) -> Origin:
         """Where the visitor comes from."""
         address = client_address(self.request, self.doors.settings)
-        return Origin(address, self.request.headers.get("User-Agent", ""))
+        browser = self.request.headers.get("User-Agent", "")
+        return Origin(address, "".join(sign for sign in browser if sign.isprintable()))
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """The result of work that would hold up others."""
@@ -83,7 +85,7 @@ class PlainPage(RequestHandler):
     def number(self, name: str) -> int:
         """A field of a form that holds a number. Raises InputError."""
         text = self.word(name)
-        if not text.isdigit() or len(text) > 18:
+        if not is_number(text):
             raise InputError(f"'{text[:20]}' is no number")
         return int(text)
 

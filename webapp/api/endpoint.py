@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from db.errors import NotFound
 from webapp.accounts.visitors import Visitor
 from webapp.store import Store
@@ -37,7 +38,7 @@ class Call:
     def number(self, name: str) -> int:
         """A number in the address. Raises NotFound for anything else."""
         text = self.place[name]
-        if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        if not is_number(text):
             raise NotFound(f"'{text[:40]}' is not the number of a {name.removesuffix('_id')}")
         return int(text)
 
@@ -69,12 +70,23 @@ class Endpoint:
         return NAME.findall(self.path)
 
 
+def has_nul(value: Any) -> bool:
+    """Whether a value of JSON holds the character NUL, which no text of ours can."""
+    if isinstance(value, Mapping):
+        return any(has_nul(one) for pair in value.items() for one in pair)
+    if isinstance(value, list):
+        return any(has_nul(one) for one in value)
+    return isinstance(value, str) and "\0" in value
+
+
 def understood(model: type[Taken] | None, values: Mapping[str, Any], what: str) -> Any:
     """The values as the model wants them. Raises InputError with one sentence."""
     if model is None:
         if values:
             raise InputError(f"{what} takes nothing, not {', '.join(sorted(values))[:80]}")
         return None
+    if has_nul(values):
+        raise InputError(f"{what} holds the character NUL")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_there
 from compute.params.option import JobParams
 from db.models.jobs import Job
 from db.models.projects import Project
@@ -118,7 +119,7 @@ def in_project(values: Mapping[str, Any], project: Path, here: Path) -> dict[str
             continue
         path = here / value
         if (
-            path.exists()
+            is_there(path)
             and (path.is_file() or path.is_dir())
             and ("/" in value or FILE.match(value))
         ):
@@ -134,7 +135,7 @@ def check_files(values: Mapping[str, Any], project: Path) -> None:
         if not isinstance(value, str) or not FILE.match(value) or "*" in value:
             continue
         stack = value.partition("@")[2] or value
-        if not (project / stack).exists() and not IN_A_JOB.fullmatch(stack):
+        if not is_there(project / stack) and not IN_A_JOB.fullmatch(stack):
             raise InputError(f"{name.replace('_', ' ')}: {stack} does not exist")
 
 

@@ -1,5 +1,6 @@
 """How jobs are started at a site: on this machine or by Slurm, with which MPI, modules and limits."""
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from webapp.launch.local import command, rank_command
 
 RANKS = "{ranks}"
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Profile(BaseModel):
@@ -18,7 +20,7 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("local", pattern=r"^[A-Za-z0-9_-]+$")
+    name: str = Field("local", pattern=r"^[A-Za-z0-9_-]+\z")
     kind: Literal["local", "slurm"] = "local"
     text: str = ""
     """What the profile is for, shown beside its name."""
@@ -37,7 +39,7 @@ class Profile(BaseModel):
 
     partition: str = ""
     account: str = ""
-    time_limit: str = Field("", pattern=r"^[0-9:-]*$")
+    time_limit: str = Field("", pattern=r"^[0-9:-]*\z")
     memory_GB: float | None = Field(None, gt=0.0)
     """Memory of the whole job on its node."""
     nodes: int = Field(1, ge=1)
@@ -63,6 +65,24 @@ class Profile(BaseModel):
                 f"the words of mpi must hold {RANKS} where the number of processes goes"
             )
         return words
+
+    @field_validator("environment")
+    @classmethod
+    def _names_variables(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name in environment:
+            if not VARIABLE.fullmatch(name):
+                raise ValueError(
+                    f"'{name}' cannot be the name of a variable: use letters, digits, _"
+                )
+        return environment
+
+    @field_validator("mpi", "modules", "setup", "options", "environment", "variables")
+    @classmethod
+    def _without_nul(cls, given: Any) -> Any:
+        texts = given.values() if isinstance(given, dict) else given
+        if any("\0" in text for text in texts):
+            raise ValueError("no text for a shell can hold the character NUL")
+        return given
 
     @property
     def interpreter(self) -> str:

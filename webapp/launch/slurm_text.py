@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from compute.files.given_text import is_one_line
 from webapp.launch.local import LaunchError
 from webapp.launch.profiles import Profile, prelude
+from webapp.launch.template import filled
 
 Stage = Literal["waiting", "running", "finished", "stopped", "failed"]
 
@@ -50,8 +52,6 @@ SENTENCES = {
     "REVOKED": "Slurm ended the job because another cluster started it.",
     "TIMEOUT": "The job ran into the time limit that it had at Slurm",
 }
-NAME = re.compile(r"XXX([A-Za-z][A-Za-z0-9_]*?)XXX")
-PLAIN = re.compile(r"[A-Za-z0-9_.,:/=+@%^-]*")
 BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 TEMPLATE = """#!/bin/bash
@@ -114,9 +114,11 @@ def script(
 
     `names` are further values, such as RELION's name, outfile and errfile, which sbatch's own options overrule.
     XXXjobXXX is the whole job, MPI included; XXXcommandXXX what one process runs, for templates that start MPI
-    themselves. On directive lines only plain values are put in, elsewhere values are quoted, so that no value can
-    become a command. LaunchError names a value or a name that does not fit.
+    themselves. No value can become a command, wherever its name stands: LaunchError names one that does not fit.
     """
+    odd = next((word for word in (*job, *rank) if not is_one_line(word)), None)
+    if odd is not None:
+        raise LaunchError(f"{odd!r} has several lines: no submission script can hold it")
     cores = demand.ranks * demand.threads
     values = {
         "mpinodes": str(demand.ranks),
@@ -137,33 +139,10 @@ def script(
         "command": shlex.join(rank),
         "setup": "\n".join(prelude(profile)),
     }
-    lines = [_filled(line, values, whole) for line in template.splitlines()]
-    text = "\n".join(line for line in lines if line is not None) + "\n"
+    text = filled(template, values, whole)
     if not text.startswith("#!"):
         raise LaunchError("the submission template must start with #!, such as #!/bin/bash")
     return text
-
-
-def _filled(line: str, values: Mapping[str, str], whole: Mapping[str, str]) -> str | None:
-    """A line of the template with its names replaced; None for a directive without its value."""
-    is_directive = line.startswith("#SBATCH")
-    if is_directive and any(values.get(name) == "" for name in NAME.findall(line)):
-        return None
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
-        if name in whole and not is_directive:
-            return whole[name]
-        if name not in values:
-            raise LaunchError(f"the submission template names XXX{name}XXX, which nothing gives")
-        if is_directive and not PLAIN.fullmatch(values[name]):
-            raise LaunchError(
-                f"'{values[name]}' cannot stand in the line '{line}' of a submission script: "
-                "use letters, digits and . , : / = + - _"
-            )
-        return values[name] if is_directive else shlex.quote(values[name])
-
-    return NAME.sub(value, line)
 
 
 def file_pattern(path: str) -> str:

@@ -10,6 +10,7 @@ import param
 from bokeh.models import LinearColorMapper
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from compute.files.mrc import MapFile
 from webapp.components.compare_plots import fsc_overlay, resolution_overlay
 from webapp.components.comparing import (
@@ -199,7 +200,7 @@ def numbers_in(text: str) -> list[int]:
     """The job numbers in an address, `19,20`. Raises InputError for anything else."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
-        if not word.isdigit():
+        if not is_number(word):
             raise InputError(f"the address needs job numbers such as 19,20, not '{word}'")
     return [int(word) for word in words]
 

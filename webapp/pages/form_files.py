@@ -1,5 +1,6 @@
 """The files that a form names: found by clicks on the server, looked at away from the page."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import panel as pn
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_there
 from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
 from webapp.components.parameter_form import Field, ParameterForm
 from webapp.pages.background import Background
@@ -126,7 +128,9 @@ class FormFiles:
 
     def absolute(self, text: str) -> Path:
         """A path as the job will see it: relative ones begin in the project."""
-        path = Path(text).expanduser()
+        path = Path(text)
+        with contextlib.suppress(RuntimeError):  # there is no such user
+            path = path.expanduser()
         folder = self._place.project()
         return path if path.is_absolute() or folder is None else folder / path
 
@@ -158,7 +162,7 @@ class FormFiles:
 def problem_of_path(name: str, path: Path) -> str:
     """What is wrong with a path before anything is read; empty if nothing is."""
     if name in FOLDERS:
-        return "" if path.is_dir() else f"There is no folder {path}."
-    if path.is_dir():
+        return "" if is_there(path) and path.is_dir() else f"There is no folder {path}."
+    if is_there(path) and path.is_dir():
         return f"{path} is a folder; a file is needed."
-    return "" if path.exists() else f"There is no file {path}."
+    return "" if is_there(path) else f"There is no file {path}."

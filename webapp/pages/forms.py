@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from compute.files.errors import InputError
+from compute.files.given_text import is_number
 from compute.params.refine import RefineParams
 from db.folders import output_root
 from webapp.command_line import command_line
@@ -41,7 +42,7 @@ class FormPage(pn.viewable.Viewer):
     ) -> None:
         super().__init__(**params)
         self._store, self._background, self._look = store, background, look
-        self._source = store.job(int(query["from"])) if query.get("from", "").isdigit() else None
+        self._source = store.job(int(query["from"])) if is_number(query.get("from", "")) else None
         self._type = self._source.job.type if self._source else query.get("type", "refine")
         if self._type not in store.job_types:
             raise InputError(f"there is no type of job '{self._type}'")
@@ -72,7 +73,7 @@ class FormPage(pn.viewable.Viewer):
         lines = self._store.projects()
         options = {line.project.name: line.project.id for line in lines}
         wanted = self._source.project.id if self._source else None
-        if wanted is None and query.get("project", "").isdigit():
+        if wanted is None and is_number(query.get("project", "")):
             wanted = int(query["project"])
         if wanted not in options.values():
             wanted = next(iter(options.values()), None)
