@@ -66,29 +66,32 @@ def run_case(name: str, folder: Path, kept: dict[str, Any], peer_threads: list[i
 def main(arguments: list[str]) -> int:
     """Run cases or show what is known; 2 where there is no GPU for them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("cases", nargs="*", choices=[*cases.NAMES, []], default=["real"])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases.NAMES))
     parser.add_argument("--peer-threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--report", action="store_true")
     options = parser.parse_args(arguments)
+    chosen = options.cases or ["real"]
+    unknown = [name for name in chosen if name not in cases.NAMES]
+    if unknown:
+        parser.error(f"unknown case {unknown[0]}: the cases are {', '.join(cases.NAMES)}")
     if options.report:
         for path in sorted(RESULTS.glob("speed_*.json")):
             print(
                 table(path.stem.removeprefix("speed_"), json.loads(path.read_text()), kernel_hash())
             )
         return 0
-    if any(name.startswith("gpu") for name in options.cases) and not torch.cuda.is_available():
+    if any(name.startswith("gpu") for name in chosen) and not torch.cuda.is_available():
         print(NO_GPU, file=sys.stderr)
         return 2
     folder = options.folder or Path(tempfile.mkdtemp(prefix="halfmap-speed-"))
     path = RESULTS / f"speed_{kind()}.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
-    for name in options.cases:
+    for name in chosen:
         run_case(name, folder, kept, [] if options.no_peer else options.peer_threads)
         path.write_text(json.dumps(kept, indent=1) + "\n")
-    chosen = {name: kept[name] for name in options.cases}
-    print(table(kind(), chosen, kernel_hash()))
+    print(table(kind(), {name: kept[name] for name in chosen}, kernel_hash()))
     return 0
 
 

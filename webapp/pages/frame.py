@@ -39,6 +39,7 @@ TEMPLATE = """
   <script src="assets/figures.js" defer></script>
   {{ bokeh_css if bokeh_css }}
   {{ bokeh_js if bokeh_js }}
+  <script src="assets/drawing.js"></script>
 </head>
 {% endblock %}
 {% block contents %}
