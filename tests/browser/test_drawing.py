@@ -20,8 +20,8 @@ CHANGED_EARLY = """async () => {
   for (const view of views) view.build(document.body)
   slider.end = 7
   await Promise.all(views.map((view) => view.ready))
-  const range = views[0].noUiSlider.options.range
-  return [range.max, views[0].noUiSlider.get(true), views[1].input_el.value]
+  const slides = views[0]._noUiSlider, range = slides.options.range
+  return [range.max, slides.get(true), views[1].input_el.value]
 }"""
 
 FAILING = """async () => {
