@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import getpass
 import ipaddress
 import logging
@@ -170,6 +171,8 @@ def serve(
     if link is not None:
         link.target = target
     announce(settings, link, address, port, opens_browser)
+    gc.collect()
+    gc.freeze()  # else collections walk through all libraries again and again, 0.2 s each, in the middle of a page
     loop = server.io_loop
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
