@@ -9,7 +9,7 @@ import panel as pn
 import param
 from bokeh.server.server import Server
 from panel.io.server import get_server
-from tornado.web import RequestHandler, StaticFileHandler
+from tornado.web import RequestHandler
 
 from compute.files.errors import InputError
 from compute.files.given_text import is_number
@@ -23,7 +23,7 @@ from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
 from webapp.api.guide import GuidePage
 from webapp.api.handler import ApiHandler
-from webapp.components.sheet import STATIC_FOLDER
+from webapp.packed import packed_rules
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
 from webapp.pages.compare import ComparePage, numbers_in
@@ -173,7 +173,7 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
         websocket_origin=sorted(host for host in hosts if not host.startswith("[")),
     )
     keeper = Doorkeeper(app.base.database, app.threads, doors.desk.session_lasts)
-    put_behind(server, Gate(keeper, settings, secret, hosts))
+    put_behind(server, Gate(keeper, settings, secret, hosts), packed_rules(settings.server.prefix))
     Watch(server, keeper, app.threads).start()
     return server
 
@@ -183,7 +183,6 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
     handed: dict[str, object] = {"store": app.base, "threads": app.threads}
     plain: dict[str, object] = {"doors": doors}
     return [
-        ("/assets/(.*)", StaticFileHandler, {"path": str(STATIC_FOLDER)}),
         ("/api/map", MapHandler, handed),
         ("/api/file", FileHandler, handed),
         ("/api/report", ReportHandler, handed),

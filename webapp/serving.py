@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -102,10 +102,10 @@ class Headers(OutputTransform):
         return status_code, headers, chunk
 
 
-def put_behind(server: Server, gate: Gate) -> None:
-    """Put every address of a server behind the gate, those that are added later included."""
+def put_behind(server: Server, gate: Gate, rules: Sequence[Rule] = ()) -> None:
+    """Put every address of a server behind the gate; `rules` come before the server's own addresses."""
     application = server._tornado
-    application.add_handlers(".*", [Rule(gate, Refusal)])
+    application.add_handlers(".*", [Rule(gate, Refusal), *rules])
     application.transforms.append(Headers)
 
 
