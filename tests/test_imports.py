@@ -126,7 +126,7 @@ def test_a_cycle_is_seen() -> None:
 
 
 HEAVY = {"torch", "numba", "scipy", "mpi4py"}
-SERVED = ("webapp.app", "webapp.serving", "webapp.pages", "webapp.components")
+SERVED = ("webapp.app", "webapp.serving", "webapp.pages", "webapp.components", "webapp.packed")
 """The only rooms of `webapp` that load Panel, and pandas with it: the command and the supervisor start without them."""
 
 
@@ -143,6 +143,7 @@ SERVED = ("webapp.app", "webapp.serving", "webapp.pages", "webapp.components")
         ("webapp.pages", HEAVY),
         ("webapp.app", HEAVY),
         ("webapp.serving", HEAVY),
+        ("webapp.packed", HEAVY),
         ("db", HEAVY | {"pandas"}),
     ],
 )
