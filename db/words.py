@@ -40,6 +40,17 @@ class Role(StrEnum):
     OWNER = "owner"
 
 
+class News(StrEnum):
+    """What users are told in the dashboard: how their jobs ended or why one waits, and what others have done."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    WAITS = "waits"
+    MENTIONED = "mentioned"
+    SHARED = "shared"
+
+
 ROLES = tuple(Role)
 
 ACTIVE = (State.STARTING, State.RUNNING, State.STOPPING)

@@ -18,6 +18,7 @@ from webapp.accounts.admin_page import AdminPage
 from webapp.accounts.entrance import HealthPage, InvitationPage, LoginPage
 from webapp.accounts.gate import Gate
 from webapp.accounts.hosts import known_hosts
+from webapp.accounts.list_pages import NoticePage, SearchPage
 from webapp.accounts.oidc import OidcBack, OidcStart
 from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
@@ -94,6 +95,7 @@ class App:
             page.project.name,
             "/projects",
             [("Projects", "/projects"), (page.project.name, "")],
+            place=f"project {page.project.id}",
         )
 
     def _job(self) -> pn.Template:
@@ -112,7 +114,8 @@ class App:
             (view.project.name, f"/project?id={view.project.id}"),
             (f"Job {view.job.number}", ""),
         ]
-        return framed(page, view.title, "/projects", crumbs)
+        place = f"project {view.project.id} job {view.job.id}"
+        return framed(page, view.title, "/projects", crumbs, place)
 
     def _new(self) -> pn.Template:
         page = forms.FormPage(self.store, self._background(), look_of_visitor(), _query())
@@ -129,7 +132,8 @@ class App:
         _keep_in_address(page, {"jobs": "jobs"})
         project = (page.project.name, f"/project?id={page.project.id}")
         crumbs = [("Projects", "/projects"), project, ("Compare", "")]
-        return framed(page, f"Compare jobs of {page.project.name}", "/projects", crumbs)
+        title, place = f"Compare jobs of {page.project.name}", f"project {page.project.id}"
+        return framed(page, title, "/projects", crumbs, place)
 
     def _queue(self) -> pn.Template:
         return framed(
@@ -194,6 +198,8 @@ def _patterns(app: App, doors: Doors) -> list[tuple[str, type[RequestHandler], d
         ("/oidc-back", OidcBack, plain),
         ("/account", AccountPage, plain),
         ("/admin", AdminPage, plain),
+        ("/search", SearchPage, {**plain, "store": app.base}),
+        ("/notices", NoticePage, {**plain, "store": app.base}),
         ("/healthz", HealthPage, {}),
     ]
 

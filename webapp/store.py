@@ -24,6 +24,7 @@ from db.repository import (
     presets,
     projects,
     queue,
+    sight,
 )
 from db.session import Database
 from db.words import ENDED, Role
@@ -265,7 +266,7 @@ class Store:
             self._check(session, project_id)
 
     def _role(self, session: Any, project_id: int) -> Role:
-        role = members.role_of(session, project_id, self.user_id)
+        role = sight.role_of(session, project_id, self.user_id)
         if role is None:
             raise Closed(f"there is no project {project_id}")
         return role

@@ -1,7 +1,7 @@
 """Every table, for whoever makes, moves or compares whole databases."""
 
-from db.models import accounts, jobs, people, projects, queue, records
+from db.models import accounts, jobs, notices, people, projects, queue, records
 from db.models.base import Base
 
-MODULES = (accounts, jobs, people, projects, queue, records)
+MODULES = (accounts, jobs, notices, people, projects, queue, records)
 METADATA = Base.metadata

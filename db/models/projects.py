@@ -72,7 +72,7 @@ class ProjectMember(Base):
 
 
 class ProjectView(Base):
-    """When a user last opened a project, and whether it has the user's star."""
+    """When a user was last at a project, when the visit before this one ended, and whether it has the user's star."""
 
     __tablename__ = "project_views"
 
@@ -81,6 +81,7 @@ class ProjectView(Base):
         ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     opened_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_visit_at: Mapped[datetime | None] = mapped_column(UtcTime)
     is_starred: Mapped[bool] = mapped_column(default=False)
 
 
@@ -117,13 +118,16 @@ class JobStar(Base):
 
 
 class Comment(Base):
-    """What somebody said about a job."""
+    """What somebody said about a job, or (`job_id` empty) about its project."""
 
     __tablename__ = "comments"
-    __table_args__ = (NEVER_REUSED,)
+    __table_args__ = (Index("ix_comments_project", "project_id", "job_id", "id"), NEVER_REUSED)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    job_id: Mapped[int | None] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), index=True
+    )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     text: Mapped[str] = mapped_column(Text)
     written_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -14,6 +14,9 @@ from db.repository.machines import Held, held
 from db.session import now
 from db.words import Ending, State
 
+IN_TURN = "to finish"
+"""How the reason ends of a job that waits for another one as it was asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -80,7 +83,7 @@ def claim_next(
     first: Job | None = None
     for job in candidates:
         if reason := blocked.get(job.id):
-            _tell(session, job, reason)
+            _tell(session, job, reason, is_expected=reason.endswith(IN_TURN))
         elif room is None or site is None:
             if claim := _take(session, job, None, ()):
                 return claim
@@ -117,10 +120,10 @@ def _take(session: Session, job: Job, site: Machine | None, gpus: tuple[int, ...
     return Claim(job, gpus)
 
 
-def _tell(session: Session, job: Job, reason: str) -> None:
+def _tell(session: Session, job: Job, reason: str, is_expected: bool = False) -> None:
     """Say why a job waits, where that is news."""
     if job.reason != reason:
-        states.set_reason(session, job.id, reason)
+        states.set_reason(session, job.id, reason, is_expected=is_expected)
 
 
 def _site(session: Session, name: str) -> Machine:
@@ -176,7 +179,7 @@ def _not_ready(node: Node, maker: Job) -> str | None:
         return f"waits for {name}, which failed: continue it, or choose other inputs"
     if maker.state == State.DRAFT:
         return f"waits for {name}, which has not been submitted"
-    return f"waits for {name} to finish"
+    return f"waits for {name} {IN_TURN}"
 
 
 def _waits_for(job: Job, room: Room, holders: Iterable[Held], first: Job | None) -> str:

@@ -1,17 +1,15 @@
-"""What people attach to jobs: tags, stars and comments."""
+"""What people attach to jobs: tags and stars. What they say is in `talk`."""
 
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.errors import Conflict, NotFound, Refused
-from db.models.jobs import Job
-from db.models.people import User
-from db.models.projects import Comment, JobStar, JobTag, Tag
+from db.errors import NotFound, Refused
+from db.models.projects import JobStar, JobTag, Tag
 from db.repository import audit, rows
-from db.session import now
 
+LONGEST = 60
 COLOURS = "grey red orange amber yellow lime green teal cyan blue indigo violet pink".split()
 
 
@@ -35,9 +33,9 @@ def add_tag(
 ) -> Tag:
     """Put a tag on a job; a new one gets `colour`, or grey. Nothing changes where the job has it."""
     job = rows.job(session, job_id, lock=True)
-    name = name.strip().lstrip("#")
-    if not name:
-        raise Refused("a tag needs a name")
+    name = " ".join(name.lstrip("# ").split())
+    if not name or len(name) > LONGEST or "/" in name:
+        raise Refused(f"a tag needs a name of at most {LONGEST} characters, without '/'")
     if colour is not None and colour not in COLOURS:
         raise Refused(f"'{colour}' is not a colour of tags: use one of {', '.join(COLOURS)}")
     rows.project(session, job.project_id, lock=True)
@@ -84,40 +82,6 @@ def set_star(session: Session, job_id: int, user_id: int, is_starred: bool) -> N
     session.flush()
 
 
-def comments(session: Session, job_id: int) -> list[tuple[Comment, User | None]]:
-    """What was said about a job and by whom, oldest first."""
-    query = select(Comment, User).outerjoin(User, Comment.user_id == User.id)
-    found = session.execute(query.where(Comment.job_id == job_id).order_by(Comment.id))
-    return [(comment, user) for comment, user in found]
-
-
-def add_comment(session: Session, job_id: int, text: str, *, who: int | None) -> Comment:
-    """Say something about a job."""
-    job = rows.job(session, job_id, lock=True)
-    if not text.strip():
-        raise Refused("a comment needs words")
-    comment = Comment(job_id=job_id, user_id=who, text=text, written_at=now(session))
-    session.add(comment)
-    rows.changed(job)
-    audit.note(session, who, "commented on job", job=job)
-    session.flush()
-    return comment
-
-
-def change_comment(session: Session, comment_id: int, text: str | None, *, who: int | None) -> None:
-    """Replace a comment's words, or (None) remove it. Raises Refused where it is not the user's own."""
-    comment = session.get(Comment, comment_id, with_for_update=True, populate_existing=True)
-    if comment is None:
-        raise NotFound("there is no such comment: it was removed")
-    if comment.user_id != who:
-        raise Refused("only the author changes a comment")
-    job: Job = rows.job(session, comment.job_id, lock=True)
-    if text is None:
-        session.delete(comment)
-    elif not text.strip():
-        raise Conflict("a comment needs words: remove it instead")
-    else:
-        comment.text, comment.changed_at = text, now(session)
-    rows.changed(job)
-    audit.note(session, who, "changed comment" if text else "removed comment", job=job)
-    session.flush()
+def is_starred(session: Session, job_id: int, user_id: int) -> bool:
+    """Whether a job has a user's star."""
+    return session.get(JobStar, (job_id, user_id)) is not None

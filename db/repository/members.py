@@ -6,30 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.errors import Closed, NotAllowed, Refused
-from db.models.people import LabGroupMember, User
+from db.models.people import User
 from db.models.projects import ProjectMember, ProjectView
-from db.repository import audit, rows
+from db.repository import audit, notices, rows
+from db.repository.sight import role_of
 from db.session import now
 from db.words import ROLES, Role, may
-
-
-def role_of(session: Session, project_id: int, user_id: int) -> Role | None:
-    """The role of a user in a project: the higher of the own and the lab group's; an admin is an owner everywhere."""
-    user, project = rows.user(session, user_id), rows.project(session, project_id, in_bin=True)
-    if not user.is_active:
-        return None
-    if user.is_admin:
-        return Role.OWNER
-    found = []
-    member = session.get(ProjectMember, (project_id, user_id))
-    if member is not None:
-        found.append(member.role)
-    if (
-        project.group_id is not None
-        and session.get(LabGroupMember, (project.group_id, user_id)) is not None
-    ):
-        found.append(project.group_role)
-    return max(found, key=ROLES.index, default=None)
 
 
 def check_role(session: Session, project_id: int, user_id: int, needed: Role) -> None:
@@ -60,9 +42,10 @@ def members(session: Session, project_id: int) -> Sequence[tuple[User, Role]]:
 def set_role(
     session: Session, project_id: int, user_id: int, role: Role | None, *, who: int | None
 ) -> None:
-    """Give a user a role in a project, or (None) take it away. The last owner stays."""
+    """Give a user a role in a project, or (None) take it away. The last owner stays; a new member is told."""
     project = rows.project(session, project_id, lock=True)
     user = rows.user(session, user_id)
+    is_new = role is not None and role_of(session, project_id, user_id) is None
     member = session.get(ProjectMember, (project_id, user_id))
     before = member.role if member else None
     if before == role:
@@ -80,37 +63,36 @@ def set_role(
             ProjectMember(project_id=project_id, user_id=user_id, role=role, added_at=now(session))
         )
     session.flush()
+    if is_new:
+        notices.shared(session, project_id, user_id, f"as {role}", who=who)
     rows.changed(project)
     audit.note(
         session, who, "changed member", project=project, user=user.name, before=before, after=role
     )
 
 
-def note_opened(session: Session, project_id: int, user_id: int) -> None:
-    """Remember that a user has opened a project now."""
-    _view(session, project_id, user_id).opened_at = now(session)
-
-
 def set_star(session: Session, project_id: int, user_id: int, is_starred: bool) -> None:
     """Give a project a user's star, or take it away."""
-    _view(session, project_id, user_id).is_starred = is_starred
+    rows.project(session, project_id)
+    view_of(session, project_id, user_id).is_starred = is_starred
 
 
-def last_opened(session: Session, project_id: int) -> Sequence[tuple[User, ProjectView]]:
-    """Who has opened a project and when, newest first."""
-    query = select(User, ProjectView).join(ProjectView).where(ProjectView.project_id == project_id)
-    found = session.execute(
-        query.where(ProjectView.opened_at.is_not(None)).order_by(ProjectView.opened_at.desc())
-    )
-    return [(user, view) for user, view in found]
-
-
-def _view(session: Session, project_id: int, user_id: int) -> ProjectView:
-    rows.project(session, project_id, lock=True)
+def is_starred(session: Session, project_id: int, user_id: int) -> bool:
+    """Whether a project has a user's star."""
     view = session.get(ProjectView, (user_id, project_id))
+    return view is not None and view.is_starred
+
+
+def view_of(session: Session, project_id: int, user_id: int) -> ProjectView:
+    """What is kept of a user and a project, made where there is nothing yet."""
+    view = session.get(ProjectView, (user_id, project_id))
+    if view is None:
+        rows.project(session, project_id, lock=True)
+        view = session.get(ProjectView, (user_id, project_id), populate_existing=True)
     if view is None:
         view = ProjectView(user_id=user_id, project_id=project_id)
         session.add(view)
+        session.flush()
     return view
 
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.models.jobs import Job
-from db.models.people import LabGroupMember, User
-from db.models.projects import JobStar, JobTag, Project, ProjectMember, ProjectView, Tag
+from db.models.people import User
+from db.models.projects import JobStar, JobTag, Project, ProjectView, Tag
 from db.models.records import Progress
-from db.repository import marks, rows
+from db.repository import marks
+from db.repository.sight import visible
 from db.session import now
 from db.words import ACTIVE, State
 
@@ -21,6 +22,8 @@ ELSEWHERE = "another project"
 """What a project is called for whoever does not see it."""
 ATTENTION_FOR = timedelta(days=7)
 """How long the home page speaks of a failed job."""
+STARRED_SHOWN = 12
+"""How many starred jobs the home page has, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ProjectLine:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The home page: what runs and waits, what went wrong in the user's projects, where to go on.
+    """The home page: what runs and waits, what went wrong in the user's projects, starred jobs, where to go on.
 
     Jobs of projects that the user does not see run and wait as well: only who holds what is told of them.
     """
@@ -58,6 +61,7 @@ class Home:
     running: Sequence[JobLine]
     waiting: Sequence[JobLine]
     attention: Sequence[JobLine]
+    starred: Sequence[JobLine]
     recent: Sequence[ProjectLine]
 
 
@@ -86,11 +90,11 @@ def job_list(
     limit: int = 200,
 ) -> list[JobLine]:
     """The jobs of a project, newest first; `before_number` pages on. `user_id` is whose stars count."""
-    query = _job_query().where(Job.project_id == project_id, Job.deleted_at.is_(None))
+    query = job_query().where(Job.project_id == project_id, Job.deleted_at.is_(None))
     query = query.where(*_conditions(wanted, user_id))
     if before_number is not None:
         query = query.where(Job.number < before_number)
-    return _job_lines(session, query.order_by(Job.number.desc()).limit(limit), user_id)
+    return job_lines(session, query.order_by(Job.number.desc()).limit(limit), user_id)
 
 
 def jobs(
@@ -102,13 +106,13 @@ def jobs(
     limit: int = 100,
 ) -> list[JobLine]:
     """The jobs of all projects that a user sees, newest first; `before_id` pages on."""
-    query = _job_query().where(
-        Job.deleted_at.is_(None), Project.deleted_at.is_(None), _visible(session, user_id)
+    query = job_query().where(
+        Job.deleted_at.is_(None), Project.deleted_at.is_(None), visible(session, user_id)
     )
     query = query.where(*_conditions(wanted, user_id))
     if before_id is not None:
         query = query.where(Job.id < before_id)
-    return _job_lines(session, query.order_by(Job.id.desc()).limit(limit), user_id)
+    return job_lines(session, query.order_by(Job.id.desc()).limit(limit), user_id)
 
 
 def projects(
@@ -116,31 +120,35 @@ def projects(
 ) -> list[ProjectLine]:
     """The projects that a user sees: starred ones first, then last opened or changed."""
     in_or_out = Project.deleted_at.is_not(None) if in_bin else Project.deleted_at.is_(None)
-    conditions = [in_or_out, _visible(session, user_id)]
+    conditions = [in_or_out, visible(session, user_id)]
     if text:
         conditions.append(Project.name.icontains(text, autoescape=True))
-    return _project_lines(session, user_id, conditions, limit)
+    return project_lines(session, user_id, conditions, limit)
 
 
 def home(session: Session, user_id: int, *, projects_shown: int = 8) -> Home:
     """What the home page shows to a user."""
     alive = (Job.deleted_at.is_(None), Project.deleted_at.is_(None))
-    running = _job_query().where(*alive, Job.state.in_(ACTIVE)).order_by(Job.id)
-    waiting = _job_query().where(*alive, Job.state == State.WAITING)
+    running = job_query().where(*alive, Job.state.in_(ACTIVE)).order_by(Job.id)
+    waiting = job_query().where(*alive, Job.state == State.WAITING)
     waiting = waiting.order_by(Job.priority.desc(), Job.submitted_at, Job.id).limit(50)
-    failed = _job_query().where(
+    failed = job_query().where(
         *alive,
         Job.state == State.FAILED,
         Job.ended_at > now(session) - ATTENTION_FOR,
-        _visible(session, user_id),
+        visible(session, user_id),
     )
     failed = failed.order_by(Job.ended_at.desc()).limit(10)
-    recent = [Project.deleted_at.is_(None), _visible(session, user_id)]
+    own_stars = select(JobStar.job_id).where(JobStar.user_id == user_id)
+    starred = job_query().where(*alive, Job.id.in_(own_stars), visible(session, user_id))
+    starred = starred.order_by(Job.id.desc()).limit(STARRED_SHOWN)
+    recent = [Project.deleted_at.is_(None), visible(session, user_id)]
     return Home(
-        running=_masked(session, _job_lines(session, running, user_id), user_id),
-        waiting=_masked(session, _job_lines(session, waiting, user_id), user_id),
-        attention=_job_lines(session, failed, user_id),
-        recent=_project_lines(session, user_id, recent, projects_shown),
+        running=_masked(session, job_lines(session, running, user_id), user_id),
+        waiting=_masked(session, job_lines(session, waiting, user_id), user_id),
+        attention=job_lines(session, failed, user_id),
+        starred=job_lines(session, starred, user_id),
+        recent=project_lines(session, user_id, recent, projects_shown),
     )
 
 
@@ -155,7 +163,7 @@ def running_count(session: Session) -> int:
     return session.scalar(select(func.count()).where(Job.state.in_(ACTIVE))) or 0
 
 
-def _job_query() -> Jobs:
+def job_query() -> Jobs:
     return (
         select(Job, Project, User, Progress)
         .join(Project, Job.project_id == Project.id)
@@ -164,7 +172,7 @@ def _job_query() -> Jobs:
     )
 
 
-def _job_lines(session: Session, query: Jobs, user_id: int | None) -> list[JobLine]:
+def job_lines(session: Session, query: Jobs, user_id: int | None) -> list[JobLine]:
     found = session.execute(query).all()
     ids = [job.id for job, _, _, _ in found]
     tags = marks.tags_of_jobs(session, ids)
@@ -188,9 +196,9 @@ def _job_lines(session: Session, query: Jobs, user_id: int | None) -> list[JobLi
 def _masked(session: Session, lines: list[JobLine], user_id: int) -> list[JobLine]:
     """The lines, those of other people's projects without what the jobs are about."""
     ids = {line.project.id for line in lines}
-    query = select(Project.id).where(Project.id.in_(ids), _visible(session, user_id))
-    visible = set(session.scalars(query))
-    return [line if line.project.id in visible else masked(line) for line in lines]
+    query = select(Project.id).where(Project.id.in_(ids), visible(session, user_id))
+    seen = set(session.scalars(query))
+    return [line if line.project.id in seen else masked(line) for line in lines]
 
 
 def masked(line: JobLine) -> JobLine:
@@ -222,18 +230,7 @@ def _conditions(wanted: JobFilter, user_id: int | None) -> list[ColumnElement[bo
     return found
 
 
-def _visible(session: Session, user_id: int) -> ColumnElement[bool]:
-    """Whether a project is open to a user: an admin sees all, others those of their own and of their groups."""
-    if rows.user(session, user_id).is_admin:
-        return Project.id.is_not(None)
-    own = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == user_id)
-    of_group = exists().where(
-        and_(LabGroupMember.group_id == Project.group_id, LabGroupMember.user_id == user_id)
-    )
-    return or_(own, of_group)
-
-
-def _project_lines(
+def project_lines(
     session: Session, user_id: int, conditions: Sequence[ColumnElement[bool]], limit: int
 ) -> list[ProjectLine]:
     """Counts are made for the projects that are shown only."""

@@ -10,8 +10,8 @@ from compute.files.given_text import is_one_line
 from db.errors import Conflict, NotFound, Refused
 from db.models.jobs import Job
 from db.models.projects import Project, ProjectMember
-from db.repository import audit, rows
-from db.repository.members import role_of
+from db.repository import audit, notices, people, rows
+from db.repository.sight import role_of
 from db.session import now
 from db.words import ACTIVE, Role, State
 
@@ -137,9 +137,13 @@ def set_defaults(
 def set_group(
     session: Session, project_id: int, group_id: int | None, role: Role, *, who: int | None
 ) -> Project:
-    """Open a project to a lab group in a role, or close it to groups."""
+    """Open a project to a lab group in a role, or close it to groups. Those in it who see it newly are told."""
     project = rows.project(session, project_id, lock=True)
+    news = people.group_members(session, group_id) if group_id is not None else ()
+    unaware = [user.id for user in news if role_of(session, project_id, user.id) is None]
     project.group_id, project.group_role = group_id, role
+    for user_id in unaware:
+        notices.shared(session, project_id, user_id, f"with your group, as {role}", who=who)
     rows.changed(project)
     audit.note(session, who, "opened project to group", project=project, group=group_id, role=role)
     return project

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 from db.errors import Refused
 from db.models.jobs import Job
 from db.models.queue import GpuHold, Hold
-from db.repository import audit, rows
+from db.repository import audit, notices, rows
 from db.session import now
-from db.words import ACTIVE, ENDED, Ending, State, StopRequest, check_step
+from db.words import ACTIVE, ENDED, Ending, News, State, StopRequest, check_step
 
 
 def set_state(
@@ -23,7 +23,7 @@ def set_state(
     """Take a job to another state; `reason` is the sentence that pages show with it.
 
     `ending` says which kind of finished (COMPLETED where it is not given). Raises Refused for a step that
-    `db.words.STEPS` does not have. What an ended job held of its machine is free at once.
+    `db.words.STEPS` does not have. What an ended job held of its machine is free at once, and its author is told.
     """
     job = rows.job(session, job_id, lock=True, in_bin=True)
     before = job.state
@@ -38,6 +38,10 @@ def set_state(
         job.ended_at, job.stop_request = None, None
     if state not in ACTIVE:
         free(session, job_id)
+    if before == State.WAITING:
+        notices.forget_waiting(session, job)
+    if state in ENDED:
+        notices.job_ended(session, job, _news(job), who=who)
     rows.changed_for_relion(job)
     audit.note(
         session, who, f"job {state}", job=job, before=before, reason=reason, ending=job.ending
@@ -76,13 +80,25 @@ def request_stop(session: Session, job_id: int, request: StopRequest, *, who: in
     return job
 
 
-def set_reason(session: Session, job_id: int, reason: str) -> Job:
-    """Say in a sentence what holds a job up, without a change of its state; the same sentence twice changes nothing."""
+def set_reason(session: Session, job_id: int, reason: str, *, is_expected: bool = False) -> Job:
+    """Say in a sentence what holds a job up, without a change of its state; the same sentence twice changes nothing.
+
+    The author of a job that waits is told, but where that is as asked for (`is_expected`).
+    """
     job = rows.job(session, job_id, lock=True, in_bin=True)
     if job.reason != reason:
         job.reason = reason
         rows.changed(job)
+        if job.state == State.WAITING and not is_expected:
+            notices.job_waits(session, job)
     return job
+
+
+def _news(job: Job) -> News:
+    """How the author of an ended job is told of it."""
+    if job.state == State.FAILED:
+        return News.FAILED
+    return News.STOPPED if job.ending == Ending.STOPPED else News.FINISHED
 
 
 def free(session: Session, job_id: int) -> None:

@@ -75,7 +75,7 @@ def test_keys_lead_around_but_not_while_typing(page: Page, served: Served) -> No
     page.goto(served.base + "/")
     ready(page)
     page.keyboard.press("Control+k")
-    expect(page.get_by_role("searchbox", name="Search jobs and projects")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Search projects and jobs")).to_be_focused()
     page.keyboard.type("n?")
     assert page.url == served.base + "/"
     page.keyboard.press("Tab")

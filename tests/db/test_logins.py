@@ -12,9 +12,9 @@ from db.repository import (
     guessing,
     invitations,
     logins,
-    members,
     people,
     projects,
+    sight,
     tokens,
 )
 from db.session import Database
@@ -136,7 +136,7 @@ def test_an_invitation_makes_one_user_with_group_and_role(database: Database, cl
         with pytest.raises(Conflict):
             invitations.accept(session, key, "ana")
         eva = invitations.accept(session, key, "eva", "Eva E.")
-        assert members.role_of(session, project.id, eva.id) == Role.EDITOR
+        assert sight.role_of(session, project.id, eva.id) == Role.EDITOR
         assert [one.id for one in people.group_members(session, group.id)] == [eva.id]
         assert invitations.waiting(session) == []
         with pytest.raises(NotFound, match="used up"):

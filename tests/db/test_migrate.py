@@ -81,7 +81,13 @@ def fill(database: Database) -> dict[str, dict[str, Any]]:
         }
 
 
-WORDS = {"state": "draft", "role": "editor", "group_role": "viewer", "stop_request": "now"}
+WORDS = {
+    "state": "draft",
+    "role": "editor",
+    "group_role": "viewer",
+    "stop_request": "now",
+    "news": "failed",
+}
 
 
 def row_for(connection: Connection, table: Table) -> dict[str, Any]:

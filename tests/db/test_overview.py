@@ -7,10 +7,10 @@ from db.repository import (
     claims,
     jobs,
     marks,
-    members,
     overview,
     people,
     queue,
+    visits,
 )
 from db.repository.overview import JobFilter
 from db.session import Database
@@ -31,7 +31,7 @@ def test_the_home_page(database: Database, clock: Clock) -> None:
         queue.submit(session, runs.id, who=ana)
         claims.claim_next(session, profiles={"local"})
         queue.submit(session, waits.id, who=ana)
-        members.note_opened(session, gal.id, ana)
+        visits.note(session, gal.id, ana)
     with database.reading() as session:
         home = overview.home(session, ana)
         assert [(line.job.id, line.author) for line in home.running] == [(runs.id, "ana")]

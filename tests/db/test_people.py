@@ -11,6 +11,8 @@ from db.repository import (
     people,
     presets,
     projects,
+    sight,
+    talk,
 )
 from db.session import Database
 from db.words import Role, may
@@ -29,17 +31,17 @@ def test_roles_come_from_membership_group_and_admins(database: Database) -> None
         people.join_group(session, group.id, ben, who=None)
         projects.set_group(session, project.id, group.id, Role.EDITOR, who=owner)
         members.set_role(session, project.id, ben, Role.VIEWER, who=owner)
-        found = [members.role_of(session, project.id, one) for one in (owner, ben, eva, root, out)]
+        found = [sight.role_of(session, project.id, one) for one in (owner, ben, eva, root, out)]
         assert found == [Role.OWNER, Role.EDITOR, Role.EDITOR, Role.OWNER, None]
         people.leave_group(session, group.id, ben, who=None)
-        assert members.role_of(session, project.id, ben) == Role.VIEWER
+        assert sight.role_of(session, project.id, ben) == Role.VIEWER
         members.check_role(session, project.id, ben, Role.VIEWER)
         with pytest.raises(Refused, match="takes the role editor, you are viewer: ask ana"):
             members.check_role(session, project.id, ben, Role.EDITOR)
         with pytest.raises(NotFound):
             members.check_role(session, project.id, out, Role.VIEWER)
         people.set_active(session, ben, False, who=root)
-        assert members.role_of(session, project.id, ben) is None
+        assert sight.role_of(session, project.id, ben) is None
     assert may(Role.OWNER, Role.EDITOR) and not may(Role.VIEWER, Role.EDITOR)
     assert not may(None, Role.VIEWER)
 
@@ -100,16 +102,16 @@ def test_tags_stars_and_comments(database: Database) -> None:
         marks.remove_tag(session, first.id, "d2", who=user)
         assert [tag.name for tag in marks.tags(session, project.id)] == ["good"]
         marks.set_star(session, first.id, user, True)
-        comment = marks.add_comment(session, first.id, "Nice dip at 4 Å.", who=user)
+        comment = talk.add_comment(session, first.id, "Nice dip at 4 Å.", who=user)
         with pytest.raises(Refused, match="only the author"):
-            marks.change_comment(session, comment.id, "No.", who=other)
-        marks.change_comment(session, comment.id, "Nice dip at 3.9 Å.", who=user)
-        found = marks.comments(session, first.id)
+            talk.change_comment(session, comment.id, "No.", who=other)
+        talk.change_comment(session, comment.id, "Nice dip at 3.9 Å.", who=user)
+        found = talk.comments(session, first.id)
         assert [
             (one.text, one.changed_at is None, author and author.name) for one, author in found
         ] == [("Nice dip at 3.9 Å.", False, "ana")]
-        marks.change_comment(session, comment.id, None, who=user)
-        assert marks.comments(session, first.id) == []
+        talk.change_comment(session, comment.id, None, who=user)
+        assert talk.comments(session, first.id) == []
         lines = overview.job_list(session, project.id, user_id=user)
         assert [
             (line.job.number, line.is_starred, [tag.name for tag in line.tags]) for line in lines

@@ -6,7 +6,11 @@ from typing import Any
 from jinja2 import DictLoader, Environment
 from markupsafe import Markup
 
-FRAME = """<!doctype html>
+from webapp.accounts.list_sheets import NOTICES, SEARCH_PAGE
+from webapp.components.top_bar import BELL, SCRIPTS, SEARCH
+
+FRAME = (
+    """<!doctype html>
 <html lang="en" data-theme="{{ theme }}">
 <head>
 <meta charset="utf-8">
@@ -16,6 +20,9 @@ FRAME = """<!doctype html>
 <link rel="stylesheet" href="assets/app.css">
 <link rel="stylesheet" href="assets/accounts.css">
 <script src="assets/app.js"></script>
+{% if visitor %}"""
+    + SCRIPTS
+    + """{% endif %}
 </head>
 <body>
 <a class="skip" href="#content">Skip to content</a>
@@ -24,6 +31,10 @@ FRAME = """<!doctype html>
 {% if visitor %}<nav aria-label="Main"><a href="./">Home</a><a href="projects">Projects</a><a href="queue">Queue</a
 ><a href="help">Help</a></nav>{% endif %}
 <span class="room"></span>
+{% if visitor %}"""
+    + SEARCH
+    + BELL
+    + """{% endif %}
 {% if visitor and visitor.is_admin %}<a class="who" href="admin" {{ here("admin") }}>Admin</a>{% endif %}
 {% if visitor %}<a class="who" href="account" {{ here("account") }}>{{ visitor.name }}</a>{% endif %}
 <button id="theme" type="button" aria-label="Switch between light and dark">◐</button>
@@ -37,6 +48,7 @@ FRAME = """<!doctype html>
 </body>
 </html>
 """
+)
 
 LOGIN = """{% extends "frame" %}
 {% block title %}Sign in{% endblock %}
@@ -240,6 +252,8 @@ SHEETS = {
     "account": ACCOUNT,
     "admin": ADMIN,
     "guide": GUIDE,
+    "search": SEARCH_PAGE,
+    "notices": NOTICES,
 }
 
 

@@ -44,7 +44,7 @@ def _takes(one: Endpoint) -> list[dict[str, str]]:
 def _example(one: Endpoint, address: str) -> str:
     path = one.path.replace("{project_id}", "1").replace("{job_id}", "19").replace("{name}", "eva")
     path = path.replace("{iteration}", "last").replace("{type}", "refine")
-    path = path.replace("{file}", "run_class001.mrc")
+    path = path.replace("{file}", "run_class001.mrc").replace("{comment}", "5")
     words = ["curl", "-H 'Authorization: Bearer halfmap_…'"]
     if one.method != "GET":
         words.append(f"-X {one.method}")

@@ -26,6 +26,8 @@ from webapp.store import Store
 
 log = logging.getLogger("halfmap.web")
 LARGEST_BODY = 1_000_000
+FORM_TOKEN = "X-Form-Token"
+"""The header with what a page's changes have to show as `X-XSRFToken`."""
 
 
 class ApiHandler(RequestHandler):
@@ -81,6 +83,7 @@ class ApiHandler(RequestHandler):
             if found.is_file:
                 await send(self, answer, self.threads)
             else:
+                self._hand_out_token(method)
                 self._send(found.status, answer)
         except (InputError, LaunchError) as error:
             self._send(_status(error), {"error": str(error)})
@@ -91,6 +94,11 @@ class ApiHandler(RequestHandler):
             number = uuid.uuid4().hex[:8]
             log.exception("%s %s failed, id %s", self.request.method, path, number)
             self._send(500, {"error": f"that did not work; the server's log has it under {number}"})
+
+    def _hand_out_token(self, method: str) -> None:
+        """Tell a page of ours what it has to show with a change; pages elsewhere cannot read the answer."""
+        if method == "GET" and not self.visitor.is_program:
+            self.set_header(FORM_TOKEN, self.xsrf_token.decode())
 
     def _no_endpoint(self, path: str, fitting: list[Endpoint]) -> None:
         if not fitting:

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from webapp.api import jobs, projects
+from webapp.api import jobs, lab, projects
 from webapp.api.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*projects.ENDPOINTS, *jobs.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*projects.ENDPOINTS, *jobs.ENDPOINTS, *lab.ENDPOINTS)
 VERSION = "1"
 PROBLEMS = {
     "401": "no token, or one that is not good",

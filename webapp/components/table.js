@@ -29,6 +29,7 @@ export function render({ model, el }) {
     const head = model.columns.map((c) => (c.unit ? `${c.label} (${c.unit})` : c.label)).join('\t')
     const body = sorted().map(({ row }) => model.columns.map((c) => {
       const value = row[c.key]
+      if (column.kind === 'tags') return (value || []).map((one) => one.name).join(' ')
       return value === null || value === undefined ? '' : String(value)
     }).join('\t'))
     return [head, ...body].join('\n') + '\n'
@@ -53,12 +54,37 @@ export function render({ model, el }) {
     URL.revokeObjectURL(link.href)
   }
 
+  // The script of the page does what a click on a star asks for.
+  function star(place, isOn, about) {
+    const button = document.createElement('button')
+    button.type = 'button'; button.className = 'star'
+    button.dataset.star = place
+    button.setAttribute('aria-pressed', String(isOn))
+    button.setAttribute('aria-label', `Star ${about}`)
+    button.textContent = isOn ? '★' : '☆'
+    return button
+  }
+
   function cell(column, row) {
     const td = document.createElement('td')
     td.className = column.kind || ''
     td.dataset.key = column.key
     const value = row[column.key]
     const text = cellText(column, value)
+    if (column.kind === 'star') {
+      td.append(star(row[column.place], Boolean(value), row[column.about]))
+      return td
+    }
+    if (column.kind === 'tags') {
+      for (const one of value || []) {
+        const tag = document.createElement('span')
+        tag.className = 'tag'
+        tag.style.setProperty('--tag', one.colour === 'amber' ? '#ffbf00' : one.colour)
+        tag.textContent = one.name
+        td.append(tag)
+      }
+      return td
+    }
     const link = column.link ? row[column.link] : null
     if (link) {
       const a = document.createElement('a')
@@ -110,7 +136,8 @@ export function render({ model, el }) {
       const button = document.createElement('button')
       button.type = 'button'
       button.innerHTML = ''
-      button.append(column.label)
+      button.append(column.kind === 'star' ? '★' : column.label)
+      if (column.kind === 'star') button.setAttribute('aria-label', column.label)
       if (column.unit) {
         const unit = document.createElement('small'); unit.textContent = ` ${column.unit}`; button.append(unit)
       }

@@ -16,6 +16,7 @@ from panel.viewable import Layoutable
 from compute.files.errors import InputError
 from webapp.components.look import DARK, LIGHT, Look
 from webapp.components.sheet import APP_SHEET
+from webapp.components.top_bar import BELL, SCRIPTS, SEARCH
 from webapp.pages.visitor import visit_if_any
 
 log = logging.getLogger("halfmap.web")
@@ -24,7 +25,8 @@ NAVIGATION = (("/", "Home"), ("/projects", "Projects"), ("/queue", "Queue"), ("/
 Crumb = tuple[str, str]
 """Text and address of a step on the way to a page; the last has no address."""
 
-TEMPLATE = """
+TEMPLATE = (
+    """
 {% extends base %}
 {% block head %}
 <head>
@@ -37,6 +39,10 @@ TEMPLATE = """
   <script>document.documentElement.dataset.theme = {{ theme_word | tojson }}</script>
   <script src="assets/app.js"></script>
   <script src="assets/figures.js" defer></script>
+  <meta name="halfmap-place" content="{{ place }}">
+"""
+    + SCRIPTS
+    + """
   {{ bokeh_css if bokeh_css }}
   {{ bokeh_js if bokeh_js }}
   <script src="assets/drawing.js"></script>
@@ -48,8 +54,10 @@ TEMPLATE = """
   <a class="name" href="./"><img src="assets/halfmap.svg" alt="">Halfmap</a>
   <nav aria-label="Main">{{ navigation }}</nav>
   <span class="room"></span>
-  <form action="projects" role="search"><input type="search" name="q" placeholder="Search jobs   Ctrl+K"
-    aria-label="Search jobs and projects"></form>
+"""
+    + SEARCH
+    + BELL
+    + """
   {% if is_admin %}<a class="who" href="admin">Admin</a>{% endif %}
   {% if visitor_name %}<a class="who" href="account" title="Your account">{{ visitor_name | e }}</a>{% endif %}
   <span class="dot" role="status" title="connected" aria-label="Connection"></span>
@@ -63,6 +71,7 @@ TEMPLATE = """
 {% endfor %}{% endfor %}
 {% endblock %}
 """
+)
 
 
 class Page(pn.Template):
@@ -101,9 +110,13 @@ def look_of_visitor() -> Look:
 
 
 def framed(
-    content: object, title: str, address: str = "", crumbs: Sequence[Crumb] = ()
+    content: object,
+    title: str,
+    address: str = "",
+    crumbs: Sequence[Crumb] = (),
+    place: str = "",
 ) -> pn.Template:
-    """A whole page around its content."""
+    """A whole page around its content; `place` is what it is about: `project 3` or `project 3 job 12`."""
     template = Page(TEMPLATE, design=Native, location=True)
     template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
     if pn.state.notifications is not None:
@@ -112,6 +125,7 @@ def framed(
     template.add_variable("theme_word", look_of_visitor().name)
     template.add_variable("navigation", _navigation(address))
     template.add_variable("crumbs", _crumbs(crumbs))
+    template.add_variable("place", place)
     visit = visit_if_any()
     template.add_variable("visitor_name", visit.visitor.name if visit else "")
     template.add_variable("is_admin", visit is not None and visit.visitor.is_admin)

@@ -32,7 +32,7 @@ GLOSSARY = (
     ("σ of a map", "Standard deviation of its densities; surfaces are drawn at a multiple of it."),
 )
 KEYS = (
-    ("Ctrl K", "search"),
+    ("Ctrl K", "search: ↑ ↓ choose, Enter opens or shows all, Esc closes"),
     ("?", "this page"),
     ("g h", "home"),
     ("g p", "projects"),

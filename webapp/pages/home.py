@@ -8,15 +8,20 @@ from pathlib import Path
 import panel as pn
 import psutil
 
-from db.repository.overview import Home, JobLine, ProjectLine
+from db.repository.overview import ELSEWHERE, Home, JobLine, ProjectLine
+from db.repository.visits import Since
 from db.words import State
 from webapp.components.headline import duration
+from webapp.components.since import since_html
+from webapp.components.star import star_html
+from webapp.finding import news_everywhere
 from webapp.pages.background import Background
 from webapp.pages.demo_start import DemoStarter
 from webapp.pages.frame import card
 from webapp.store import Store
 
 POLL_MS = 2000
+NEWS_MS = 60_000
 
 
 class HomePage(pn.viewable.Viewer):
@@ -26,15 +31,28 @@ class HomePage(pn.viewable.Viewer):
         super().__init__(**params)
         self._store, self._background = store, background
         self._content = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._since = pn.pane.HTML("", sizing_mode="stretch_width")
         self._demo = DemoStarter(store)
         self._first = pn.Column(visible=False, sizing_mode="stretch_width")
         self._first[:] = [
             card("Begin here", pn.pane.HTML(_FIRST_STEPS, sizing_mode="stretch_width"), self._demo)
         ]
-        self._panel = pn.Column(self._first, self._content, sizing_mode="stretch_width")
+        self._panel = pn.Column(
+            self._first, self._since, self._content, sizing_mode="stretch_width"
+        )
         self._show(self._read())
+        self._show_news(news_everywhere(store))
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+            pn.state.add_periodic_callback(self._look_for_news, period=NEWS_MS)
+
+    def _look_for_news(self) -> None:
+        self._background.run("news", lambda: news_everywhere(self._store), self._show_news)
+
+    def _show_news(self, found: Sequence[Since]) -> None:
+        text = news_html(found)
+        if text != self._since.object:
+            self._since.object = text
 
     def _poll(self) -> None:
         if not self._background.is_busy("home"):
@@ -94,6 +112,12 @@ def machine_html(folder: Path) -> str:
     )
 
 
+def news_html(found: Sequence[Since]) -> str:
+    """What happened in each project since its last visit."""
+    lines = "".join(since_html(one, one.project.name) for one in found)
+    return f"<section><h2>New since you were there</h2>{lines}</section>" if lines else ""
+
+
 def home_html(found: Home) -> str:
     """The sections of the page, those that have something to say."""
     parts = []
@@ -103,6 +127,8 @@ def home_html(found: Home) -> str:
         parts.append(_section("Waiting", [_job(line) for line in found.waiting]))
     if found.attention:
         parts.append(_section("Needs attention", [_job(line) for line in found.attention]))
+    if found.starred:
+        parts.append(_section("Starred jobs", [_job(line) for line in found.starred]))
     if found.recent:
         tiles = "".join(_project(line) for line in found.recent)
         parts.append(f'<h2>Recent projects</h2><div class="tiles">{tiles}</div>')
@@ -130,11 +156,15 @@ def _job(line: JobLine) -> str:
     if job.state in (State.WAITING, State.FAILED, State.STOPPING) and job.reason:
         words.append(html.escape(job.reason))
     author = f'<span class="faint">{html.escape(line.author)}</span>' if line.author else ""
+    star = star_html(f"jobs/{job.id}", f"job {job.number}", line.is_starred)
+    if line.project.name == ELSEWHERE:
+        star = ""
     return (
-        f'<a class="job-line" href="job?id={job.id}"><span class="chip {job.state}">{job.state}</span>'
+        f'<div class="job-line-place">{star}<a class="job-line" href="job?id={job.id}">'
+        f'<span class="chip {job.state}">{job.state}</span>'
         f"<b>job {job.number}</b><span>{name}</span>"
         f'<span class="faint">{html.escape(line.project.name)}</span>'
-        f'<span class="grow">{" · ".join(words)}</span>{author}</a>'
+        f'<span class="grow">{" · ".join(words)}</span>{author}</a></div>'
     )
 
 
@@ -142,8 +172,10 @@ def _project(line: ProjectLine) -> str:
     best = f"best {line.best_resolution_A:.2f} Å" if line.best_resolution_A else "no result yet"
     running = f", {line.at_work} running" if line.at_work else ""
     jobs = "1 job" if line.jobs == 1 else f"{line.jobs} jobs"
+    star = star_html(f"projects/{line.project.id}", line.project.name, line.is_starred)
     return (
-        f'<a class="tile" href="project?id={line.project.id}"><b>{html.escape(line.project.name)}</b>'
+        f'<div class="tile-place">{star}<a class="tile" href="project?id={line.project.id}">'
+        f"<b>{html.escape(line.project.name)}</b>"
         f'<p class="faint">{best} · {jobs}{running}<br>'
-        f"{line.changed_at.astimezone():%d %b %Y, %H:%M}</p></a>"
+        f"{line.changed_at.astimezone():%d %b %Y, %H:%M}</p></a></div>"
     )

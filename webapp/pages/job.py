@@ -14,6 +14,7 @@ from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
 from webapp.pages.moments import after_sending, is_served
 from webapp.pages.shown import Shown
+from webapp.pages.talk_tab import marks_line
 from webapp.records import JobRecords
 from webapp.store import Store
 from webapp.views import JobView
@@ -79,6 +80,7 @@ class JobPage(pn.viewable.Viewer):
         return pn.Column(
             pn.Column(
                 self._hero,
+                marks_line(self.view),
                 self._actions,
                 css_classes=["card"],
                 margin=6,

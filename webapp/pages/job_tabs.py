@@ -17,6 +17,7 @@ from webapp.pages.postprocess_tab import PostprocessTab
 from webapp.pages.resource_tab import ResourceTab
 from webapp.pages.sharpen_tab import SharpenTab
 from webapp.pages.shown import Shown
+from webapp.pages.talk_tab import TalkTab
 from webapp.store import Store
 
 LIVE = frozenset({"log", "files", "resources", "parameters", "result", "sharpen"})
@@ -103,4 +104,5 @@ def _common(around: Surroundings) -> Makers:
         "parameters": ("Parameters", lambda: common_tabs.ParameterTab(now(), around.store)),
         "log": ("Log", lambda: common_tabs.LogTab(now(), background)),
         "files": ("Files", lambda: common_tabs.FileTab(now(), background)),
+        "comments": ("Comments", lambda: TalkTab(now())),
     }

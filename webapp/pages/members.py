@@ -14,7 +14,7 @@ from webapp.store import Store
 
 NOBODY = "no group"
 EXPLAINED = (
-    "Viewers look at everything, editors start and change jobs, owners also decide who is a member. "
+    "Viewers look at everything and comment, editors start and change jobs, owners also decide who is a member. "
     "Admins may do everything everywhere."
 )
 

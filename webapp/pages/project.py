@@ -1,6 +1,7 @@
 """The page of a project: its jobs as a table and as a chart, its files, and notes."""
 
 import html
+from functools import partial
 
 import panel as pn
 import param
@@ -8,21 +9,31 @@ import param
 from compute.files.errors import InputError
 from db.models.projects import Project
 from db.repository.overview import JobLine
+from db.repository.visits import Since
 from db.words import Role, may
 from webapp.components.flow_chart import Station, flow_chart
 from webapp.components.headline import duration, status_word
 from webapp.components.look import Look
+from webapp.components.since import since_html
+from webapp.components.star import star_html
 from webapp.components.table import Table
+from webapp.components.talk import Talk
+from webapp.components.tick import Tick
+from webapp.finding import jobs_of_project, since_last_visit
+from webapp.marking import is_project_starred
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.members import MembersTab, activity_card
 from webapp.store import Store
 
 POLL_MS = 2000
-TABS = ("jobs", "flow", "files", "notes", "members", "activity")
+NEWS_MS = 30_000
+TABS = ("jobs", "flow", "files", "notes", "comments", "members", "activity")
 COLUMNS = [
+    {"key": "starred", "label": "Star", "kind": "star", "place": "place", "about": "about"},
     {"key": "number", "label": "Job", "kind": "number", "link": "url"},
     {"key": "title", "label": "Title", "link": "url"},
+    {"key": "tags", "label": "Tags", "kind": "tags"},
     {"key": "type", "label": "Type"},
     {"key": "state", "label": "State", "kind": "status"},
     {"key": "resolution", "label": "Resolution", "unit": "Å", "kind": "number", "digits": 2},
@@ -33,6 +44,8 @@ COLUMNS = [
     {"key": "started", "label": "Started"},
     {"key": "why", "label": "Why", "kind": "text"},
 ]
+NO_JOBS = "No jobs yet. A refinement needs particles (STAR) and a reference map (MRC)."
+NOTHING_FITS = "No job of this project fits."
 
 
 class ProjectPage(pn.viewable.Viewer):
@@ -50,7 +63,7 @@ class ProjectPage(pn.viewable.Viewer):
             columns=COLUMNS,
             caption="jobs",
             file_name=f"{self.project.name}_jobs",
-            empty="No jobs yet. A refinement needs particles (STAR) and a reference map (MRC).",
+            empty=NO_JOBS,
             sizing_mode="stretch_width",
         )
         self._flow = pn.pane.HTML("", sizing_mode="stretch_width")
@@ -72,13 +85,22 @@ class ProjectPage(pn.viewable.Viewer):
             label="Notes", value=self.project.notes, rows=12, sizing_mode="stretch_width"
         )
         self._saved = pn.pane.HTML("")
+        self._words = pn.widgets.TextInput(
+            label="Filter", placeholder="d2  tag:best  state:failed  type:refine  by:me", width=380
+        )
+        self._starred = Tick(text="starred only", align="end")
+        self._words.param.watch(lambda _: self._filter(), "value_input")
+        self._starred.param.watch(lambda _: self._filter(), "value")
+        self._since = pn.pane.HTML("", sizing_mode="stretch_width")
         self._tabs = self._layout()
         if self.tab in TABS:
             self._tabs.active = TABS.index(self.tab)
         self._tabs.param.watch(self._switched, "active")
         self._show(self._read())
+        self._show_news(since_last_visit(store, project_id))
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+            pn.state.add_periodic_callback(self._look_for_news, period=NEWS_MS)
 
     def _layout(self) -> pn.Tabs:
         save = pn.widgets.Button(label="Save notes", color="primary")
@@ -86,10 +108,26 @@ class ProjectPage(pn.viewable.Viewer):
         edits = may(self._role, Role.EDITOR)
         self._notes.disabled = not edits
         return pn.Tabs(
-            ("Jobs", card("Jobs", self._jobs, self._compare_link())),
+            (
+                "Jobs",
+                card(
+                    "Jobs",
+                    pn.Row(self._words, self._starred),
+                    self._jobs,
+                    self._compare_link(),
+                ),
+            ),
             ("Flow", card("Flow", self._flow)),
             ("Files", card("Files", self._files)),
             ("Notes", card("Notes", self._notes, *([pn.Row(save, self._saved)] if edits else []))),
+            (
+                "Comments",
+                card(
+                    "Comments",
+                    Talk(place=f"projects/{self.project.id}", sizing_mode="stretch_width"),
+                    sub="on the project as a whole; those on a job are on its page",
+                ),
+            ),
             ("Members", MembersTab(self._store, self.project.id)),
             ("Activity", activity_card(self._store, self.project.id)),
             dynamic=True,
@@ -105,20 +143,40 @@ class ProjectPage(pn.viewable.Viewer):
         return pn.pane.HTML(f'<a href="{html.escape(address)}">Compare jobs side by side</a>')
 
     def _read(self) -> tuple:
-        project_id = self.project.id
+        project_id, words, starred = self.project.id, self._words.value_input, self._starred.value
+        lines = self._store.project_jobs(project_id)
+        is_filtered = bool(words or starred)
         return (
-            self._store.project_jobs(project_id),
+            lines,
+            jobs_of_project(self._store, project_id, words or "", starred=starred)
+            if is_filtered
+            else lines,
             self._store.project_tree(project_id),
             self._store.project_files(project_id),
         )
+
+    def _filter(self) -> None:
+        """Other jobs are wanted."""
+        is_filtered = bool(self._words.value_input or self._starred.value)
+        self._jobs.empty = NOTHING_FITS if is_filtered else NO_JOBS
+        self._background.run("project", self._read, self._show)
+
+    def _look_for_news(self) -> None:
+        read = partial(since_last_visit, self._store, self.project.id)
+        self._background.run("news", read, self._show_news)
+
+    def _show_news(self, found: Since | None) -> None:
+        text = since_html(found, "Since your last visit")
+        if text != self._since.object:
+            self._since.object = text
 
     def _poll(self) -> None:
         if not self._background.is_busy("project"):
             self._background.run("project", self._read, self._show)
 
     def _show(self, found: tuple) -> None:
-        lines, tree, files = found
-        rows = [job_row(line) for line in lines]
+        lines, wanted, tree, files = found
+        rows = [job_row(line) for line in wanted]
         if rows != self._jobs.rows:
             self._jobs.rows = rows
         chart = flow_chart([station(line) for line in lines], tree.edges)
@@ -152,22 +210,26 @@ class ProjectPage(pn.viewable.Viewer):
             self._saved.object = f'<p class="notice bad">{html.escape(str(error))}</p>'
 
     def __panel__(self) -> pn.viewable.Viewable:
+        edits, starred = (
+            may(self._role, Role.EDITOR),
+            is_project_starred(self._store, self.project.id),
+        )
         return pn.Column(
-            pn.pane.HTML(
-                _head(self.project, may(self._role, Role.EDITOR)), sizing_mode="stretch_width"
-            ),
+            pn.pane.HTML(_head(self.project, edits, starred), sizing_mode="stretch_width"),
+            self._since,
             self._tabs,
             sizing_mode="stretch_width",
         )
 
 
-def _head(project: Project, edits: bool) -> str:
+def _head(project: Project, edits: bool, is_starred: bool) -> str:
     acts = (
         f'<a class="as-button primary" href="new?project={project.id}&type=refine">New refinement</a> '
         f'<a class="as-button" href="new?project={project.id}">Other job</a>'
     )
     return (
-        f'<div class="hero"><div><div class="title"><h1>{html.escape(project.name)}</h1></div>'
+        f'<div class="hero"><div><div class="title"><h1>{html.escape(project.name)}</h1>'
+        f"{star_html(f'projects/{project.id}', project.name, is_starred)}</div>"
         f'<div class="facts"><code>{html.escape(project.folder)}</code></div></div>'
         f"<div>{acts if edits else '<span class=faint>You look at this project</span>'}</div></div>"
     )
@@ -180,6 +242,10 @@ def job_row(line: JobLine) -> dict[str, object]:
     if job.started_at is not None and job.ended_at is not None:
         seconds = (job.ended_at - job.started_at).total_seconds()
     return {
+        "starred": line.is_starred,
+        "place": f"jobs/{job.id}",
+        "about": job.name,
+        "tags": [{"name": tag.name, "colour": tag.colour} for tag in line.tags],
         "number": job.number,
         "url": f"job?id={job.id}",
         "title": job.title or job.alias or job.folder,

@@ -29,6 +29,8 @@ class ProjectsPage(pn.viewable.Viewer):
         make.on_click(lambda _: self._create())
         found = [
             {
+                "starred": line.is_starred,
+                "place": f"projects/{line.project.id}",
                 "name": line.project.name,
                 "url": f"project?id={line.project.id}",
                 "jobs": line.jobs,
@@ -41,6 +43,13 @@ class ProjectsPage(pn.viewable.Viewer):
         ]
         table = Table(
             columns=[
+                {
+                    "key": "starred",
+                    "label": "Star",
+                    "kind": "star",
+                    "place": "place",
+                    "about": "name",
+                },
                 {"key": "name", "label": "Project", "link": "url"},
                 {"key": "best", "label": "Best", "unit": "Å", "kind": "number", "digits": 2},
                 {"key": "jobs", "label": "Jobs", "kind": "number"},

@@ -18,6 +18,8 @@ PLAIN = [
     "/account",
     "/admin",
     "/api-guide",
+    "/search",
+    "/notices",
     "/api/map",
     "/api/file",
     "/api/report",
@@ -126,6 +128,20 @@ CALLS: list[tuple[str, str, dict[str, object] | None, str]] = [
     ("GET", "/jobs/{job}/log", None, "viewer"),
     ("GET", "/jobs/{job}/files", None, "viewer"),
     ("GET", "/jobs/{job}/files/run.out", None, "viewer"),
+    ("PUT", "/projects/{project}/star", None, "viewer"),
+    ("DELETE", "/projects/{project}/star", None, "viewer"),
+    ("GET", "/projects/{project}/tags", None, "viewer"),
+    ("GET", "/projects/{project}/comments", None, "viewer"),
+    ("POST", "/projects/{project}/comments", {"text": " "}, "viewer"),
+    ("GET", "/projects/{project}/changes", None, "viewer"),
+    ("POST", "/projects/{project}/visit", None, "viewer"),
+    ("PUT", "/jobs/{job}/star", None, "viewer"),
+    ("DELETE", "/jobs/{job}/star", None, "viewer"),
+    ("GET", "/jobs/{job}/marks", None, "viewer"),
+    ("PUT", "/jobs/{job}/tags/nobody", {"colour": "mauve"}, "editor"),
+    ("DELETE", "/jobs/{job}/tags/nobody", None, "editor"),
+    ("GET", "/jobs/{job}/comments", None, "viewer"),
+    ("POST", "/jobs/{job}/comments", {"text": " "}, "viewer"),
 ]
 """What concerns a project, with a request that changes nothing, and the role that it takes."""
 
@@ -357,7 +373,17 @@ def test_a_browser_cannot_be_made_to_call_the_interface(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/projects", "/project?id=1", "/job?id=1", "/queue", "/account"]
+    "address",
+    [
+        "/",
+        "/projects",
+        "/project?id=1",
+        "/job?id=1",
+        "/queue",
+        "/account",
+        "/search?q=title",
+        "/notices",
+    ],
 )
 def test_wild_texts_never_become_part_of_a_page(lab: Lab, address: str) -> None:
     with lab.signed_in("ana") as client:
