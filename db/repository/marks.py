@@ -34,7 +34,7 @@ def add_tag(
     """Put a tag on a job; a new one gets `colour`, or grey. Nothing changes where the job has it."""
     job = rows.job(session, job_id, lock=True)
     name = " ".join(name.lstrip("# ").split())
-    if not name or len(name) > LONGEST or "/" in name:
+    if not name or len(name) > LONGEST or "/" in name or not name.isprintable():
         raise Refused(f"a tag needs a name of at most {LONGEST} characters, without '/'")
     if colour is not None and colour not in COLOURS:
         raise Refused(f"'{colour}' is not a colour of tags: use one of {', '.join(COLOURS)}")

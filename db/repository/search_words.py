@@ -69,7 +69,7 @@ class Wanted:
 def understood(text: str) -> Wanted:
     """The words of a search: `d2 tag:best state:failed type:refine by:ana in:beta is:starred "two words" #tag`."""
     wanted = Wanted()
-    for match in list(WORD.finditer(text[:LONGEST]))[:MOST_TERMS]:
+    for match in list(WORD.finditer(text[:LONGEST].replace("\0", " ")))[:MOST_TERMS]:
         value = match["quoted"] if match["quoted"] is not None else match["plain"] or ""
         name = FILTERS.get((match["name"] or "").lower())
         is_half_typed = value.endswith(":") and value[:-1].lower() in FILTERS

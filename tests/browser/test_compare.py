@@ -98,3 +98,50 @@ def test_an_address_without_jobs_asks_for_some(page: Page, pair: Pair) -> None:
     page.goto(pair.address.partition("&")[0] + "&jobs=999")
     ready(page)
     expect(page.get_by_text("has no job 999")).to_be_visible()
+
+
+CAMERAS = """() => {
+  const boxes = (root) => Array.from(root.querySelectorAll('*')).flatMap((one) =>
+    [...(one.classList.contains('volume-box') ? [one] : []), ...(one.shadowRoot ? boxes(one.shadowRoot) : [])])
+  return boxes(document).map((box) => {
+    if (!box.stage || box.querySelector('.volume-note').textContent) return null
+    const surface = box.stage.compList[0].reprList[0]
+    return { camera: Array.from(box.stage.viewerControls.getOrientation().elements), level: surface.getParameters().isolevel }
+  })
+}"""
+
+
+def test_one_camera_moves_all_surfaces_and_each_has_its_level(page: Page, pair: Pair) -> None:
+    page.goto(pair.address)
+    ready(page)
+    expect(page.locator(".volume-box")).to_have_count(0)
+    page.get_by_role("button", name="Show the surfaces").click()
+    expect(page.locator(".volume-box")).to_have_count(2)
+    page.wait_for_function(
+        f"() => {{ const all = ({CAMERAS})(); return all.length === 2 && all.every(Boolean) }}"
+    )
+    before = page.evaluate(CAMERAS)
+    assert before[0]["camera"] == pytest.approx(before[1]["camera"], rel=1e-4, abs=1e-3)
+    for place in (0, 1):
+        box = page.locator(".volume-box").nth(place)
+        box.scroll_into_view_if_needed()
+        frame = box.bounding_box()
+        assert frame is not None
+        x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 25, steps=4)
+        page.mouse.up()
+        page.mouse.wheel(0, 120)
+        page.wait_for_function(
+            f"(old) => JSON.stringify(({CAMERAS})().map((one) => one.camera)) !== old",
+            arg=page.evaluate("(all) => JSON.stringify(all.map((one) => one.camera))", before),
+        )
+        after = page.evaluate(CAMERAS)
+        assert after[0]["camera"] != before[0]["camera"]
+        assert after[0]["camera"] == pytest.approx(after[1]["camera"], rel=1e-3, abs=1e-2)
+        before = after
+    page.get_by_role("slider").last.press("ArrowRight")
+    page.wait_for_function(
+        f"() => {{ const all = ({CAMERAS})(); return all[0].level !== all[1].level }}"
+    )

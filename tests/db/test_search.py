@@ -180,7 +180,9 @@ def test_a_projects_jobs_are_filtered_by_the_same_words(database: Database) -> N
             assert [one.job.number for one in found] == expected
 
 
-@pytest.mark.parametrize("text", ["'", "%", "\\", "_%_", '"', ":", "tag:'; DROP TABLE jobs;--"])
+@pytest.mark.parametrize(
+    "text", ["'", "a\0b", "%", "\\", "_%_", '"', ":", "tag:'; DROP TABLE jobs;--"]
+)
 def test_wild_words_are_only_words(database: Database, text: str) -> None:
     with database.writing() as session:
         ana, _, _ = lab(session)

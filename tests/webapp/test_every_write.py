@@ -10,7 +10,7 @@ from db.errors import Closed, NotAllowed
 from db.words import Role
 from tests.webapp.accounts.lab import Lab, fill
 from tests.webapp.test_sharing import store_of
-from webapp import sharing
+from webapp import finding, marking, sharing
 from webapp.store import Store
 
 WRITES: dict[str, Callable[[Store, Lab], Any]] = {
@@ -21,11 +21,17 @@ WRITES: dict[str, Callable[[Store, Lab], Any]] = {
     "rename": lambda store, lab: store.rename(lab.job, "x"),
     "save_draft": lambda store, lab: store.save_draft(lab.project, "mask", {}),
     "set_role": lambda store, lab: sharing.set_role(store, lab.project, "out", Role.OWNER),
+    "add_tag": lambda store, lab: marking.add_tag(store, lab.job, "x"),
+    "remove_tag": lambda store, lab: marking.remove_tag(store, lab.job, "x"),
     "set_group": lambda store, lab: sharing.set_group(store, lab.project, "", Role.OWNER),
 }
 """What changes a project or a job of it, and takes the role of an editor or owner."""
-OWN = {"create_project", "save_preset", "forget_draft"}
-"""What everybody may change: things of their own alone."""
+OWN = {
+    *("create_project", "save_preset", "forget_draft", "mark_read"),
+    *("note_visit", "star_project", "star_job", "comment_on_job", "comment_on_project"),
+    "remove_comment",
+}
+"""What everybody may change who sees the project: things of their own alone."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def test_everything_that_writes_is_in_the_table() -> None:
     found = [*inspect.getmembers(Store, inspect.isfunction)]
-    found += inspect.getmembers(sharing, inspect.isfunction)
+    for module in (sharing, marking, finding):
+        found += inspect.getmembers(module, inspect.isfunction)
     own = [(name, one) for name, one in found if not name.startswith("_")]
     writing = {name for name, one in own if ".writing()" in inspect.getsource(one)}
     assert writing == {*WRITES, *OWN}

@@ -26,9 +26,10 @@ class ListPage(MemberPage):
         """The reading and asking of the visitor."""
         return replace(self.base, user_id=self.user_id)
 
-    def place(self, name: str) -> int:
+    @property
+    def before(self) -> int:
         """From where on a list is wanted; 0 for anything that is no number."""
-        text = self.get_query_argument(name, "")
+        text = self.get_query_argument("before", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
@@ -39,7 +40,7 @@ class SearchPage(ListPage):
         """Show it."""
         text, before, store = (
             self.get_query_argument("q", "")[:LONGEST],
-            self.place("before"),
+            self.before,
             self.store,
         )
         found = await self.in_thread(
@@ -61,7 +62,7 @@ class NoticePage(ListPage):
 
     async def get(self) -> None:
         """Show it."""
-        before, store = self.place("before") or None, self.store
+        before, store = self.before or None, self.store
         unread, lines = await self.in_thread(
             lambda: finding.notice_list(store, before_id=before, limit=NOTICES)
         )

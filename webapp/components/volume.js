@@ -37,6 +37,34 @@ function hearInShadow(stage) {
   }
 }
 
+// Cameras of one group move together: they share the turn, the scale in Å, and the place relative to each map's middle.
+function linkCamera(name, stage) {
+  window.halfmapCameras = window.halfmapCameras || new Map()
+  const group = window.halfmapCameras.get(name) || { stages: new Set(), isMoving: false }
+  window.halfmapCameras.set(name, group)
+
+  function bring(from, to) {
+    const camera = from.viewerControls.getOrientation(), here = from.getCenter(), there = to.getCenter()
+    const axes = ['x', 'y', 'z']
+    axes.forEach((axis, n) => { camera.elements[12 + n] += here[axis] - there[axis] })
+    to.viewerControls.orient(camera)
+  }
+  function follow() {
+    if (group.isMoving) return
+    group.isMoving = true
+    for (const other of group.stages) if (other !== stage) bring(stage, other)
+    group.isMoving = false
+  }
+  const [first] = group.stages
+  if (first) bring(first, stage)
+  group.stages.add(stage)
+  stage.viewerControls.signals.changed.add(follow)
+  return () => {
+    group.stages.delete(stage)
+    if (!group.stages.size) window.halfmapCameras.delete(name)
+  }
+}
+
 export function render({ model, el }) {
   const box = document.createElement('div')
   box.className = 'volume-box'
@@ -54,6 +82,7 @@ export function render({ model, el }) {
   let stage = null
   let surfaces = []
   let generation = 0
+  let unlink = () => {}
 
   // A surface in one colour, or in those of another map's values at its places.
   function draw(entry, component, tint) {
@@ -80,7 +109,7 @@ export function render({ model, el }) {
         hearInShadow(stage)
         const look = new ResizeObserver(() => stage && stage.handleResize())
         look.observe(box)
-        model.on('remove', () => { look.disconnect(); stage.dispose(); stage = null })
+        model.on('remove', () => { look.disconnect(); unlink(); stage.dispose(); stage = null })
       }
       const loaded = []
       for (const entry of model.maps) {
@@ -99,6 +128,7 @@ export function render({ model, el }) {
       stage.tasks.onZeroOnce(() => {
         if (mine !== generation || !stage) return
         if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.15) }
+        if (isFirst && model.camera_group) unlink = linkCamera(model.camera_group, stage)
         note.textContent = ''
         model.state = `shown ${model.maps.map((entry) => entry.name).join(', ')}`
       })

@@ -38,7 +38,7 @@ class Surface(JSComponent):
     With `tint_url`, `scale` and `domain` a surface has the colours of another map's values.
 
     `snapshot` and `center` are counters: each step asks for a picture, or for the whole map in
-    view. `state` says what the browser shows.
+    view. `state` says what the browser shows. Views of one page with the same `camera_group` move together.
     """
 
     maps = param.List(default=[], item_type=dict)
@@ -51,6 +51,7 @@ class Surface(JSComponent):
     file_name = param.String(default="map")
     state = param.String(default="")
     view_height = param.Integer(default=420)
+    camera_group = param.String(default="")
 
     _esm = Path(__file__).parent / "volume.js"
     _stylesheets = [APP_SHEET]

@@ -21,6 +21,7 @@ from webapp.components.comparing import (
     different_parameters,
     job_rows,
 )
+from webapp.components.linked_surfaces import linked_surfaces
 from webapp.components.look import Look
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import (
@@ -121,6 +122,7 @@ class ComparePage(pn.viewable.Viewer):
                 sub="those that differ",
             ),
             card("Slices", self._controls(), self._slices, self._words, sub="at one place in all"),
+            self._surfaces(),
         ]
         self._show_parameters()
         self._background.run("maps", self._read_maps, self._show_maps)
@@ -130,6 +132,20 @@ class ComparePage(pn.viewable.Viewer):
             pn.widgets.RadioButtonGroup.from_param(self.param.axis),
             pn.widgets.IntSlider.from_param(self.param.place, sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
+        )
+
+    def _surfaces(self) -> pn.Column:
+        """The maps in 3D, made when they are asked for: each takes memory of the graphics card."""
+        urls = {one.name: url for one in self._jobs if (url := map_url(one))}
+        place = pn.Column(sizing_mode="stretch_width")
+        show = pn.widgets.Button(label="Show the surfaces")
+        show.on_click(lambda _: place.__setitem__(slice(None), [linked_surfaces(urls, self._look)]))
+        place[:] = [show] if urls else [pn.pane.HTML('<p class="faint">No maps yet.</p>')]
+        return card(
+            "Surfaces",
+            place,
+            sub="one camera for all, each level in the map's own σ",
+            help_text="Drag to turn, scroll to zoom, right-drag to move: the other maps follow at the same scale.",
         )
 
     def _show_parameters(self) -> None:
@@ -203,6 +219,14 @@ def numbers_in(text: str) -> list[int]:
         if not is_number(word):
             raise InputError(f"the address needs job numbers such as 19,20, not '{word}'")
     return [int(word) for word in words]
+
+
+def map_url(one: Compared) -> str:
+    """Where the browser gets the map of a job; empty where there is none."""
+    path = map_of(one)
+    if path is None or not path.is_relative_to(one.view.folder) or not path.is_file():
+        return ""
+    return Shown(one.view, one.records, one.records.newest).map_url(path)
 
 
 def map_of(one: Compared) -> Path | None:

@@ -28,6 +28,8 @@ TAKES = {
     "/oidc-back": {"state", "code", "error"},
     "/account": {"done"},
     "/admin": {"before"},
+    "/search": {"q", "before"},
+    "/notices": {"before"},
     "/healthz": set(),
 }
 """Our addresses besides the pages, with what each takes. Whoever adds one looks first which tests it needs here."""
