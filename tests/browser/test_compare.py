@@ -106,7 +106,8 @@ CAMERAS = """() => {
   return boxes(document).map((box) => {
     if (!box.stage || box.querySelector('.volume-note').textContent) return null
     const surface = box.stage.compList[0].reprList[0]
-    return { camera: Array.from(box.stage.viewerControls.getOrientation().elements), level: surface.getParameters().isolevel }
+    const camera = Array.from(box.stage.viewerControls.getOrientation().elements)
+    return { camera, level: surface.getParameters().isolevel }
   })
 }"""
 
