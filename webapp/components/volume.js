@@ -40,11 +40,11 @@ function hearInShadow(stage) {
 // Cameras of one group move together: they share the turn, the scale in Å, and the place relative to each map's middle.
 function linkCamera(name, stage) {
   window.halfmapCameras = window.halfmapCameras || new Map()
-  const group = window.halfmapCameras.get(name) || { stages: new Set(), isMoving: false }
+  const group = window.halfmapCameras.get(name) || { stages: new Map(), isMoving: false }
   window.halfmapCameras.set(name, group)
 
   function bring(from, to) {
-    const camera = from.viewerControls.getOrientation(), here = from.getCenter(), there = to.getCenter()
+    const camera = from.viewerControls.getOrientation(), here = group.stages.get(from), there = group.stages.get(to)
     const axes = ['x', 'y', 'z']
     axes.forEach((axis, n) => { camera.elements[12 + n] += here[axis] - there[axis] })
     to.viewerControls.orient(camera)
@@ -52,12 +52,12 @@ function linkCamera(name, stage) {
   function follow() {
     if (group.isMoving) return
     group.isMoving = true
-    for (const other of group.stages) if (other !== stage) bring(stage, other)
+    for (const other of group.stages.keys()) if (other !== stage) bring(stage, other)
     group.isMoving = false
   }
-  const [first] = group.stages
+  const [first] = group.stages.keys()
+  group.stages.set(stage, stage.compList[0].object.center.clone())  // of the map: its surface's moves with the level
   if (first) bring(first, stage)
-  group.stages.add(stage)
   stage.viewerControls.signals.changed.add(follow)
   return () => {
     group.stages.delete(stage)
