@@ -1,5 +1,6 @@
 """What every test runs under: one thread, hypothesis without a clock, and no unexplained skip."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ UNEXPLAINED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("markexpr") != "gpu":  # kernels for GPUs are run by their interpreter
+        os.environ.setdefault("TRITON_INTERPRET", "1")
     hypothesis.settings.register_profile(
         "halfmap",
         deadline=None,

@@ -115,16 +115,3 @@ def insert(sums, rotations, model_x, model_y, padding, values, weights):
                     parts[5, p] * imaginary[p],
                     weight[p],
                 )
-
-
-@nb.njit(nogil=True, fastmath=True, cache=True)
-@no_type_check
-def weighted_power(sliced, weights, out):
-    """Fill out[orientation] with the weighted power of sliced[orientation, 2, pixel]; all arrays float32."""
-    for o in range(sliced.shape[0]):
-        total = np.float32(0)
-        for p in range(weights.shape[0]):
-            total += weights[p] * (
-                sliced[o, 0, p] * sliced[o, 0, p] + sliced[o, 1, p] * sliced[o, 1, p]
-            )
-        out[o] = total

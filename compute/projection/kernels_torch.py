@@ -93,13 +93,6 @@ def _chunks(orientations: int, pixels: int) -> Iterator[slice]:
         yield slice(start, min(start + step, orientations))
 
 
-def weighted_power(
-    sliced: Float[Tensor, "orientation 2 pixel"], weights: Float[Tensor, " pixel"]
-) -> Float[Tensor, " orientation"]:
-    """Sum over pixels of weight times squared modulus, for every slice."""
-    return torch.einsum("ocp,ocp,p->o", sliced, sliced, weights)
-
-
 def as_real_rows(values: Complex[Tensor, "row pixel"]) -> Float[Tensor, "row doubled"]:
     """Complex rows as real ones, all real parts first: the layout that matrix products with slices need."""
     return torch.cat([values.real, values.imag], dim=-1)

@@ -1,6 +1,8 @@
 """Slices out of a projector, and images back into sums: one function each, whatever the device."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -33,6 +35,15 @@ def empty_accumulator(padding: int, radius: int, device: torch.device | str = "c
     return Accumulator(torch.zeros(*grid_shape(padding, radius), 3, device=device), padding, radius)
 
 
+def device_kernels(device: torch.device) -> ModuleType:
+    """The kernels of a device that is not the CPU: compiled where it is a GPU that Triton knows, else plain torch."""
+    if device.type == "cuda" and find_spec("triton") is not None:
+        from compute.projection import kernels_triton
+
+        return kernels_triton
+    return kernels_torch
+
+
 def slices(
     projector: Projector,
     rotations: Float[Tensor, "orientation 3 3"],
@@ -44,9 +55,10 @@ def slices(
     Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours.
     """
     if rotations.device.type != "cpu":
-        return kernels_torch.slices(
+        sliced: Tensor = device_kernels(rotations.device).slices(
             projector.values, rotations, model_x, model_y, projector.padding
         )
+        return sliced
     out = torch.empty(rotations.shape[0], 2, model_x.shape[0])
     kernels_cpu.slices(
         projector.values.numpy(),
@@ -69,7 +81,7 @@ def insert(
 ) -> None:
     """Add slices and their weights to the accumulator: the adjoint of `slices`, in place."""
     if rotations.device.type != "cpu":
-        kernels_torch.insert(
+        device_kernels(rotations.device).insert(
             accumulator.sums, rotations, model_x, model_y, accumulator.padding, values, weights
         )
         return
@@ -82,14 +94,3 @@ def insert(
         values.numpy(),
         weights.numpy(),
     )
-
-
-def weighted_power(
-    sliced: Float[Tensor, "orientation 2 pixel"], weights: Float[Tensor, " pixel"]
-) -> Float[Tensor, " orientation"]:
-    """Sum over pixels of weight times squared modulus, for every slice."""
-    if sliced.device.type != "cpu":
-        return kernels_torch.weighted_power(sliced, weights)
-    out = torch.empty(sliced.shape[0])
-    kernels_cpu.weighted_power(sliced.numpy(), weights.numpy(), out.numpy())
-    return out

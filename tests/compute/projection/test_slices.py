@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from compute.projection import kernels_torch
+from compute.projection import kernels_torch, kernels_triton
 from compute.projection import slices as front
 from compute.projection.reference import Projector, build_projector, grid_shape
 from compute.signal.fourier import half_plane_pixels
@@ -48,9 +48,6 @@ class KernelLaws:
     ) -> None:
         raise NotImplementedError
 
-    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
-        raise NotImplementedError
-
     def close(self, found: Tensor, expected: Tensor, tolerance: float | None = None) -> None:
         """Equal to the tolerance, relative to the largest value."""
         error = (found.double() - expected.double()).abs().max()
@@ -85,11 +82,6 @@ class KernelLaws:
         )
         found = self.inserted(values.to(self.dtype), weights.to(self.dtype))
         self.close(found, expected, max(self.tolerance, 1e-5))
-
-    def test_power_is_the_weighted_sum_of_squares(self) -> None:
-        sliced, weights = random(5, 2, 30, seed=3), random(30, seed=4).abs()
-        expected = torch.stack([(one.square().sum(0) * weights).sum() for one in sliced])
-        self.close(self.weighted_power(sliced.to(self.dtype), weights.to(self.dtype)), expected)
 
     def test_insertion_is_the_adjoint_of_slicing(self) -> None:
         """⟨slice(V), Y⟩ = ⟨V, insert(Y)⟩, with the complex parts as real coordinates."""
@@ -210,8 +202,19 @@ class TestTorch(KernelLaws):
     ) -> None:
         kernels_torch.insert(sums, turns, x, y, PADDING, values, weights)
 
-    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
-        return kernels_torch.weighted_power(sliced, weights)
+
+class TestTriton(KernelLaws):
+    """The kernels for GPUs, run by Triton's interpreter where there is none."""
+
+    dtype, tolerance = torch.float32, 3e-6
+
+    def slices(self, values: Tensor, turns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return kernels_triton.slices(values, turns, x, y, PADDING)
+
+    def insert(
+        self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
+    ) -> None:
+        kernels_triton.insert(sums, turns, x, y, PADDING, values, weights)
 
 
 class TestCompiled(KernelLaws):
@@ -226,9 +229,6 @@ class TestCompiled(KernelLaws):
         self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
     ) -> None:
         front.insert(front.Accumulator(sums, PADDING, RADIUS), turns, x, y, values, weights)
-
-    def weighted_power(self, sliced: Tensor, weights: Tensor) -> Tensor:
-        return front.weighted_power(sliced, weights)
 
 
 def test_many_orientations_are_worked_on_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
