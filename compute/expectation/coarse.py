@@ -1,4 +1,7 @@
-"""The first pass: every image on the coarse grid, as matrix products."""
+"""The first pass on a grid that all images share: one matrix product for all of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
@@ -8,7 +11,6 @@ from compute.expectation import posterior
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, offset_log_prior
 from compute.projection.kernels_torch import as_real_rows
-from compute.projection.slices import slices, weighted_power
 
 
 def shared_scores(
@@ -29,7 +31,8 @@ def shared_scores(
     moved = as_real_rows((weighted[:, None] * tables.coarse_phases).reshape(-1, n))
     grid = tables.coarse_slices
     rows = grid.reshape(len(grid), -1)
-    cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
+    with rounded_products(rows.device):
+        cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
     power = (forward.square() * weight) @ grid.square().sum(1).T
     if search.is_correlation:
         return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
@@ -38,36 +41,19 @@ def shared_scores(
     return cross.add_(per_orientation[:, :, None]).add_(prior[:, None, :].float())
 
 
-def local_scores(
-    images: PreparedImages,
-    image: int,
-    centres: Float[Tensor, "mate 3 3"],
-    base_A: Float[Tensor, " 2"],
-    search: Search,
-    tables: SharedTables,
-) -> Float[Tensor, "orientation translation"]:
-    """Scores of one image at the coarse poses around its centres, one after another; see `shared_scores`.
-
-    The only centre is the image's current rotation, unless a symmetry is relaxed: then its mates follow.
-    """
-    n = tables.coarse_count
-    pixels = tables.pixels
-    forward = images.forward[image, :n]
-    weight = forward * tables.inverse_noise[:n]
-    around = slices(
-        tables.projector,
-        (tables.coarse_rotations @ centres[:, None]).view(-1, 3, 3),
-        pixels.model_x[:n],
-        pixels.model_y[:n],
-    )
-    moved = as_real_rows((weight * images.masked[image, :n]) * tables.coarse_phases)
-    cross = around.view(len(around), -1) @ moved.T
-    power = weighted_power(around, forward * weight)
-    if search.is_correlation:
-        return cross / torch.sqrt(power + 1e-20)[:, None]
-    prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A).float()
-    per_orientation = tables.coarse_log_prior.repeat(len(centres)) - 0.5 * power
-    return cross + per_orientation[:, None] + prior[None, :]
+@contextmanager
+def rounded_products(device: torch.device) -> Iterator[None]:
+    """Matrix products made within may round their factors to tf32 on a GPU: good for choosing poses, not for sums."""
+    if device.type != "cuda":
+        yield
+        return
+    settings = torch.backends.cuda.matmul
+    before = settings.fp32_precision
+    settings.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
 
 
 def going_on(scores: Float[Tensor, " pose"], search: Search) -> Int[Tensor, " kept"]:

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from compute.expectation import search, step
-from compute.expectation.fine import CANDIDATE_BYTES
+from compute.expectation import batch
+from compute.expectation.pairs_torch import PAIR_BYTES
 from compute.expectation.plan import (
-    CANDIDATE_COPIES,
     COMPLEX,
     GB,
     REAL,
-    SHIFT_COPIES,
     Setting,
     Stage,
     making_projector_bytes,
@@ -22,7 +20,14 @@ from compute.expectation.plan import (
 from compute.projection.kernels_torch import BYTES_PER_POINT, TEMPORARY_BYTES
 
 POINT_BYTES = 330
-"""What slicing and insertion take for each sampled point under way, as measured on the stand-in device of the tests."""
+"""What slicing and insertion in plain torch take for each sampled point under way, as measured on the stand-in device
+of the tests; kernels in Triton take nothing."""
+KERNEL_BYTES = POINT_BYTES * TEMPORARY_BYTES / BYTES_PER_POINT
+"""The most that they take in all."""
+SCORE_COPIES = 22
+"""Bytes for each pose of the first pass: its score, a copy in order, and its distance below the best one."""
+POSE_BYTES = 34
+"""Bytes for each pose of the second pass while it is weighed: score, distance, and places of those with weight."""
 SYMMETRY_BYTES = 90e6
 """What the sum over a point group takes beside a third of the sums, measured likewise."""
 UNPADDED_BYTES = 20
@@ -50,9 +55,12 @@ def forecast_device(
     return DevicePeak(workers, (first + more) / GB, (max(first, final) + more) / GB)
 
 
-def device_bytes(setting: Setting, stage: Stage) -> float:
-    """The peak of one worker's tensors on its device; what `torch.cuda.max_memory_allocated` measures."""
-    searching = projector_bytes(setting, stage) + device_search_bytes(setting, stage)
+def device_bytes(setting: Setting, stage: Stage, images: int = 0) -> float:
+    """The peak of one worker's tensors on its device; what `torch.cuda.max_memory_allocated` measures.
+
+    images: how many are searched at once; 0 for as many as there would be.
+    """
+    searching = projector_bytes(setting, stage) + device_search_bytes(setting, stage, images)
     sums = sums_bytes(setting, stage)
     return max(
         map_bytes(setting.box) + making_projector_bytes(setting, stage),
@@ -61,31 +69,30 @@ def device_bytes(setting: Setting, stage: Stage) -> float:
     )
 
 
-def device_search_bytes(setting: Setting, stage: Stage) -> float:
-    """Tables of an iteration, the block of images under way, and what the kernels take meanwhile."""
+def device_search_bytes(setting: Setting, stage: Stage, images: int = 0) -> float:
+    """Tables of an iteration, and what a block of so many images takes in both passes; 0 for as many as there would be.
+
+    The second pass holds the scores of the poses that go on: all of one image's, or `batch.POSES_AT_ONCE`.
+    """
     count, coarse = pixels_within(stage.size), pixels_within(stage.coarse_size)
     inserted, every = pixels_within(stage.accumulation_size), pixels_within(setting.box)
+    poses = stage.orientations * stage.translations
+    images = images or batch.images_per_batch(poses, setting.box)
     shifts = stage.translations * stage.translation_children
     rows = stage.orientations * stage.orientation_children
-    phases = COMPLEX * (stage.translations * coarse + 2 * shifts * inserted)
-    poses = stage.orientations * stage.translations
-    images = step.block_size(stage.is_local, poses, 16, int(inserted))
-    prepared = images * (3 * REAL * setting.box**2 + 2 * (COMPLEX + REAL) * every)
-    scores = 2.0 * REAL * images * poses
-    one_image = CANDIDATE_COPIES * min(CANDIDATE_BYTES, 2 * REAL * rows * count)
-    one_image += SHIFT_COPIES * COMPLEX * shifts * count
-    results = images * 2 * REAL * min(step.TYPICAL_ORIENTATIONS, rows) * inserted
-    slices, table = 2.0 * REAL * stage.orientations * coarse, 0.0
-    if stage.is_local:
-        scores /= images
-        points = max(stage.orientations * coarse, min(rows * count, CANDIDATE_BYTES / 8))
-    else:
-        table = REAL * rows * (2 * count + 3 * inserted)
-        is_kept = table <= search.CACHE_BYTES
-        table = table if is_kept else 0.0
-        points = max(stage.orientations * coarse, rows * count if is_kept else CANDIDATE_BYTES / 8)
-    kernels = POINT_BYTES * min(points, TEMPORARY_BYTES / BYTES_PER_POINT)
-    return phases + slices + table + prepared + scores + one_image + results + kernels
+    phases = 2.0 * COMPLEX * (stage.translations * coarse + shifts * inserted)
+    prepared = images * (4 * REAL * setting.box**2 + 2 * (COMPLEX + REAL) * every)
+    scores = SCORE_COPIES * images * poses
+    pairs = min(images * rows, max(rows, batch.POSES_AT_ONCE / shifts))
+    weighing = POSE_BYTES * pairs * shifts
+    posterior = 2.0 * REAL * pairs * shifts
+    sums = images * (2 * REAL + 4 * COMPLEX) * count + 4.0 * COMPLEX * images * every
+    means = min(2.0 * REAL * pairs * inserted, batch.MEAN_BYTES)
+    slices = 0.0 if stage.is_local else 2.0 * REAL * stage.orientations * coarse
+    kernels = min(KERNEL_BYTES, POINT_BYTES * max(pairs * inserted, stage.orientations * coarse))
+    second = posterior + max(weighing, sums + means)
+    kernels += min(PAIR_BYTES, 32.0 * pairs * inserted)
+    return phases + slices + prepared + max(scores, second) + kernels
 
 
 def _device_maximisation(setting: Setting, stage: Stage) -> float:

@@ -1,4 +1,4 @@
-"""Both passes on the CPU, image by image: what `coarse` and `fine` define, which other devices run.
+"""Both passes on the CPU, image by image: what `batch` defines, which other devices run.
 
 Images with few significant poses are searched by compiled functions as a whole; where there are many, matrix products
 are faster.
@@ -65,7 +65,7 @@ class HostSearch(HostBlock):
     # ---- posterior
 
     def second_pass(self, image: int, kept: Tensor) -> ImageResult:
-        """The posterior over the children of the significant poses and what follows from it: see `fine.fine_pass`."""
+        """The posterior over the children of the significant poses and what follows from it: see `batch`."""
         rows = len(kept) * self.search.orientation_children
         products = rows * self.search.translation_children * 2 * self.tables.count
         if products > SMALL_PRODUCTS or rows > self.rows_at_once():

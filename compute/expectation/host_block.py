@@ -1,6 +1,6 @@
 """A block of images on the CPU with the tables that they share, and the scores of both passes.
 
-The scores are those that `coarse.local_scores` and `fine.fine_scores` define, made by compiled kernels and matrix
+The scores are those that `batch.coarse_scores` and `batch.fine_scores` define, made by compiled kernels and matrix
 products.
 """
 
@@ -38,8 +38,6 @@ class HostBlock:
     ) -> None:
         if determined is None:
             determined = torch.zeros(len(tables.pixels.shell))
-        if tables.coarse_phase_rows is None or tables.fine_phase_rows is None:
-            raise ValueError("these tables are for another device")
         self.search, self.tables = search, tables
         self.work: defaultdict[str, int] = defaultdict(int)
         self._coarse_phases, self._fine_phases = tables.coarse_phase_rows, tables.fine_phase_rows
@@ -152,7 +150,7 @@ class HostBlock:
         return torch.from_numpy(rows), power
 
     def _coarse_scores(self, image: int, points: np.ndarray) -> Tensor:
-        """Scores of an image at some coarse orientations around its centres: see `coarse.local_scores`."""
+        """Scores of an image at some coarse orientations around its centres: see `batch.coarse_scores`."""
         tables, count = self.tables, len(points)
         rows, power = self._coarse_rows(image, points)
         phases = self._coarse_phases.view(len(self._coarse_phases), -1)
@@ -164,7 +162,7 @@ class HostBlock:
         return cross.add_(self._coarse_prior[image][None])
 
     def candidates(self, image: int, kept: Tensor) -> fine.Candidates:
-        """Children of the significant coarse poses, as `fine.candidates` finds them; no slices yet."""
+        """Children of the significant coarse poses."""
         search, points = self.search, self.tables.fine_rotations.numpy()
         rows, columns, log_prior = kernels_cpu.children(
             kept.numpy(),
@@ -182,7 +180,6 @@ class HostBlock:
         return fine.Candidates(
             rows=torch.from_numpy(rows),
             rotations=torch.from_numpy(rotations),
-            sliced=None,
             columns=torch.from_numpy(columns),
             log_prior=torch.from_numpy(log_prior),
         )

@@ -1,7 +1,7 @@
 """The pose that is recorded for an image in a local search: the mean of its posterior around the best pose."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -31,6 +31,31 @@ def mean_pose(
     return turn(mean) @ centre, (shares.to(offsets_A)[:, None] * offsets_A).sum(0)
 
 
+def mean_poses(
+    image_of: Int[Tensor, " pair"],
+    rotations: Float[Tensor, "pair 3 3"],
+    offsets_A: Float[Tensor, "image translation 2"],
+    weights: Float[Tensor, "pair translation"],
+    best: tuple[Float[Tensor, "image 3 3"], Float[Tensor, "image 2"]],
+    reach_rad: float,
+) -> tuple[Float[Tensor, "image 3 3"], Float[Tensor, "image 2"]]:
+    """The `mean_pose` of many images, each with its pairs; the best pose itself of those whose weights all vanish."""
+    images, centre = len(offsets_A), best[0]
+    vectors = rotation_vectors(rotations @ centre[image_of].transpose(1, 2))
+    near = (vectors.norm(dim=1) <= reach_rad).to(weights)
+    per_pair = weights.sum(1) * near
+    total = torch.zeros(images, device=weights.device).index_add_(0, image_of, per_pair)
+    divisor = torch.where(total > 0, total, 1.0)
+    mean = torch.zeros(images, 3, device=weights.device)
+    mean.index_add_(0, image_of, per_pair[:, None] * vectors)
+    shares = torch.zeros(images, weights.shape[1], device=weights.device)
+    shares.index_add_(0, image_of, weights * near[:, None])
+    offset_A = ((shares / divisor[:, None]).to(offsets_A)[:, :, None] * offsets_A).sum(1)
+    has_any = total > 0
+    rotation = torch.where(has_any[:, None, None], turn(mean / divisor[:, None]) @ centre, centre)
+    return rotation, torch.where(has_any[:, None], offset_A, best[1])
+
+
 def rotation_vectors(turns: Float[Tensor, "orientation 3 3"]) -> Float[Tensor, "orientation 3"]:
     """Rotation vectors (radians) of rotation matrices by less than 180 degrees."""
     skew = torch.stack(
@@ -48,9 +73,9 @@ def rotation_vectors(turns: Float[Tensor, "orientation 3 3"]) -> Float[Tensor, "
     return 0.5 * skew * stretch[:, None]
 
 
-def turn(vector: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
-    """The matrix of a rotation vector (radians)."""
-    x, y, z = vector.unbind()
+def turn(vectors: Float[Tensor, "*image 3"]) -> Float[Tensor, "*image 3 3"]:
+    """The matrices of rotation vectors (radians)."""
+    x, y, z = vectors.unbind(-1)
     zero = torch.zeros_like(x)
-    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).view(3, 3)
-    return torch.linalg.matrix_exp(skew)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1)
+    return torch.linalg.matrix_exp(skew.view(*vectors.shape[:-1], 3, 3))

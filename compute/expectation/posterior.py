@@ -10,20 +10,20 @@ from torch import Tensor
 
 # Weights are counted by how far a score lies below the best one, in bins of 1/40 of a log unit. What is further
 # below than all bins weighs nothing: exp(-25.6) is 8e-12, a ten-million-fold margin to what a cut at 99.9 % notices.
-_BINS = 1024
-_BINS_PER_UNIT = 40.0
+BINS = 1024
+BINS_PER_UNIT = 40.0
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
 def histogram(scores, best):
     """Weight per bin of distance below the best score, and the total weight (float64)."""
-    bins = np.zeros(_BINS, np.float64)
+    bins = np.zeros(BINS, np.float64)
     total = 0.0
     for i in range(scores.shape[0]):
         below = best - scores[i]
-        depth = below * np.float32(_BINS_PER_UNIT)
-        if depth < np.float32(_BINS):
+        depth = below * np.float32(BINS_PER_UNIT)
+        if depth < np.float32(BINS):
             weight = np.exp(-np.float64(below))
             bins[int(depth)] += weight
             total += weight
@@ -36,7 +36,7 @@ def fill_weights(scores, best, bins, total, out):
     """Fill out with exp(score - best)/total where the score lies within the first `bins` bins, else 0."""
     for i in range(scores.shape[0]):
         below = best - scores[i]
-        is_kept = below * np.float32(_BINS_PER_UNIT) < bins
+        is_kept = below * np.float32(BINS_PER_UNIT) < bins
         out[i] = np.float32(np.exp(-np.float64(below)) / total) if is_kept else np.float32(0)
 
 
@@ -47,7 +47,7 @@ def within(scores, best, bins):
     kept = np.empty(scores.shape[0], np.int64)
     count = 0
     for i in range(scores.shape[0]):
-        if (best - scores[i]) * np.float32(_BINS_PER_UNIT) < bins:
+        if (best - scores[i]) * np.float32(BINS_PER_UNIT) < bins:
             kept[count] = i
             count += 1
     return kept[:count].copy()
@@ -55,12 +55,12 @@ def within(scores, best, bins):
 
 def _cut(bins: np.ndarray, total: float, fraction: float) -> int:
     """How many bins from the best score on hold `fraction` of the total weight."""
-    return min(int(np.searchsorted(np.cumsum(bins), fraction * total)) + 1, _BINS)
+    return min(int(np.searchsorted(np.cumsum(bins), fraction * total)) + 1, BINS)
 
 
 def _depth(scores: Float[Tensor, "*pose"], best: float) -> Float[Tensor, "*pose"]:
     """Distance below the best score in bins, rounded as in the compiled functions."""
-    return (best - scores) * _BINS_PER_UNIT
+    return (best - scores) * BINS_PER_UNIT
 
 
 def _bins_of(scores: Float[Tensor, " pose"], best: float) -> tuple[np.ndarray, float]:
@@ -69,9 +69,9 @@ def _bins_of(scores: Float[Tensor, " pose"], best: float) -> tuple[np.ndarray, f
         bins, total = histogram(scores.numpy(), np.float32(best))
         return bins, float(total)
     depth = _depth(scores, best)
-    weights = torch.where(depth < _BINS, torch.exp((scores - best).double()), 0.0)
-    index = torch.where(depth < _BINS, depth, 0.0).long()
-    return torch.bincount(index, weights, minlength=_BINS).cpu().numpy(), float(weights.sum())
+    weights = torch.where(depth < BINS, torch.exp((scores - best).double()), 0.0)
+    index = torch.where(depth < BINS, depth, 0.0).long()
+    return torch.bincount(index, weights, minlength=BINS).cpu().numpy(), float(weights.sum())
 
 
 def significant(

@@ -53,6 +53,29 @@ class PreparedImages:
     forward: Float[Tensor, "image pixel"]
     backward: Float[Tensor, "image pixel"]
 
+    def part(self, which: slice) -> "PreparedImages":
+        """Some of the images."""
+        return PreparedImages(
+            self.masked[which], self.unmasked[which], self.forward[which], self.backward[which]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Images of one optics group with their present poses.
+
+    centres: current map-to-image rotations, each with its mates where a symmetry is relaxed; base_A: the whole-pixel
+    shift already applied to the images, in Å.
+    """
+
+    images: PreparedImages
+    centres: Float[Tensor, "image mate 3 3"]
+    base_A: Float[Tensor, "image 2"]
+
+    def part(self, which: slice) -> "Block":
+        """Some of the images."""
+        return Block(self.images.part(which), self.centres[which], self.base_A[which])
+
 
 def make_imaging(
     pixels: PixelList,

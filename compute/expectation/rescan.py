@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from compute.expectation import batch
 from compute.expectation.coarse import shared_scores
-from compute.expectation.fine import Candidates, candidates, fine_scores
 from compute.expectation.host import HostSearch
-from compute.expectation.search import Search, SharedTables, offset_log_prior
-from compute.expectation.step import Block
-from compute.projection.slices import slices
+from compute.expectation.posterior_many import Kept, first_best, largest
+from compute.expectation.prepare import Block
+from compute.expectation.search import Search, SharedTables
 
 # A pose replaces the present one when it is a hundred times more likely: the same odds as in the expected accuracy.
 CLEARLY_BETTER = math.log(100.0)
@@ -41,24 +41,29 @@ def rescan_block(
     at its own rotation, with the grid's shifts, so that only the rotation has the advantage of being exact.
     """
     scores = shared_scores(block.images, block.base_A, search, tables)
+    look = _look if block.centres.device.type != "cpu" else _look_on_host
+    return look(block, present_A, scores, search, tables)
+
+
+def _look_on_host(
+    block: Block,
+    present_A: Float[Tensor, "image 2"],
+    scores: Float[Tensor, "image orientation translation"],
+    search: Search,
+    tables: SharedTables,
+) -> Rescan:
+    """The leading poses of one image after another."""
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
-    is_switched = torch.zeros(len(rotation), dtype=torch.bool, device=rotation.device)
-    host = None
-    if rotation.device.type == "cpu":
-        host = HostSearch(block.images, block.centres, block.base_A, search, tables)
+    is_switched = torch.zeros(len(rotation), dtype=torch.bool)
+    host = HostSearch(block.images, block.centres, block.base_A, search, tables)
     for i in range(len(rotation)):
         flat = scores[i].reshape(-1)
         if not bool(torch.isfinite(flat.max())):
             continue
         kept = torch.topk(flat, min(LEADING_POSES, len(flat))).indices.sort().values
-        if host is not None:
-            found = host.candidates(i, kept)
-            fine = host.fine_scores(i, found)
-            present = host.best_score_at(i, block.centres[i, 0].numpy())
-        else:
-            found = candidates(kept, None, block.base_A[i], search, tables)
-            fine, _ = fine_scores(block.images, i, found, search, tables)
-            present = _present_score(block, i, search, tables)
+        found = host.candidates(i, kept)
+        fine = host.fine_scores(i, found)
+        present = host.best_score_at(i, block.centres[i, 0].numpy())
         if float(fine.max()) > present + CLEARLY_BETTER:
             row, column = divmod(int(fine.argmax()), len(found.columns))
             rotation[i] = found.rotations[row]
@@ -67,18 +72,30 @@ def rescan_block(
     return Rescan(rotation, offset, is_switched)
 
 
-def _present_score(block: Block, image: int, search: Search, tables: SharedTables) -> float:
-    """The best score of the image at its present rotation over all shifts of the grid."""
-    n, pixels = tables.count, tables.pixels
-    around = block.centres[image, :1].contiguous()
-    every = torch.arange(len(tables.fine_shifts_A), device=around.device)
-    prior = offset_log_prior(tables.fine_shifts_A, block.base_A[image], search.offset_sigma_A)
-    present = Candidates(
-        rows=every[:1],
-        rotations=around,
-        sliced=slices(tables.projector, around, pixels.model_x[:n], pixels.model_y[:n]),
-        columns=every,
-        log_prior=prior.float()[None],
-    )
-    scores, _ = fine_scores(block.images, image, present, search, tables)
-    return float(scores.max())
+def _look(
+    block: Block,
+    present_A: Float[Tensor, "image 2"],
+    scores: Float[Tensor, "image orientation translation"],
+    search: Search,
+    tables: SharedTables,
+) -> Rescan:
+    """The leading poses of all images at once."""
+    images, orientations, shifts = scores.shape
+    flat = scores.reshape(images, -1)
+    is_found = torch.isfinite(flat.amax(1))
+    pose = torch.topk(flat, min(LEADING_POSES, flat.shape[1])).indices.sort(dim=1).values[is_found]
+    image = torch.nonzero(is_found)[:, 0].repeat_interleave(pose.shape[1])
+    kept = Kept(image, pose.reshape(-1), is_found)
+    rotation, offset = block.centres[:, 0].clone(), present_A.clone()
+    if not len(image):
+        return Rescan(rotation, offset, is_found)
+    units = batch.units_of(kept, images, orientations, shifts)
+    pairs, fine = batch.fine_scores(block, units, search, tables)
+    best = largest(fine.amax(1), pairs.image, images)
+    is_switched = best > batch.best_scores_at(block, search, tables) + CLEARLY_BETTER
+    row, column = first_best(fine, best, pairs.image, images)
+    switched = torch.nonzero(is_switched)[:, 0]
+    rotation[switched] = pairs.rotations[row[switched]]
+    moved = tables.fine_shifts_A[column[switched]] + block.base_A[switched]
+    offset[switched] = moved.to(offset)
+    return Rescan(rotation, offset, is_switched)

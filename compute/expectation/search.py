@@ -56,11 +56,11 @@ class Search:
 class SharedTables:
     """Tables of one optics group and one half for an iteration.
 
-    coarse and fine slices are those of a grid common to all images; None in a local search, and fine None when the
-    grid is too large to keep. Pixels are prefixes of one list: coarse_count, count, accumulation_count long.
+    Coarse slices are those of a grid common to all images, None in a local search. Pixels are prefixes of one list:
+    coarse_count, count, accumulation_count long. Phase rows are real and imaginary parts of the conjugated phases.
 
-    On the CPU only: is_sliced tells which fine slices have been made, for they are made when first needed; the phase
-    rows are real and imaginary parts of the conjugated phases; neighbours are those of a local lattice's points.
+    On the CPU only: fine slices of a common grid that is small enough to keep, which are made when first needed,
+    is_sliced tells which have been; neighbours are those of a local lattice's points.
     """
 
     projector: Projector
@@ -71,18 +71,17 @@ class SharedTables:
     coarse_shifts_A: Float[Tensor, "coarse_translation 2"]
     fine_shifts_A: Float[Tensor, "fine_translation 2"]
     coarse_phases: Complex[Tensor, "coarse_translation coarse_pixel"]
-    fine_phases: Complex[Tensor, "fine_translation accumulation_pixel"]
     inverse_noise: Float[Tensor, " pixel"]
     insertion_weight: Float[Tensor, " pixel"]
     coarse_rotations: Float[Tensor, "coarse_orientation 3 3"]
     fine_rotations: Float[Tensor, "fine_orientation 3 3"]
     coarse_log_prior: Float[Tensor, " coarse_orientation"]
     fine_log_prior: Float[Tensor, " fine_orientation"]
+    coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"]
+    fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"]
     coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
-    fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None
+    fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None = None
     is_sliced: Bool[Tensor, " fine_orientation"] | None = None
-    coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"] | None = None
-    fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"] | None = None
     neighbours: Int[Tensor, "coarse_orientation 6"] | None = None
 
 
@@ -130,13 +129,9 @@ def shared_tables(
     if not search.is_local:
         xy = (pixels.model_x[:coarse_count], pixels.model_y[:coarse_count])
         coarse_slices = slices(projector, coarse_rotations, *xy)
-        if _fine_table_fits(search, count, accumulation_count):
-            if is_host:
-                fine_slices = torch.empty(len(fine_rotations), 2, count)
-                is_sliced = torch.zeros(len(fine_rotations), dtype=torch.bool)
-            else:
-                xy = (pixels.model_x[:count], pixels.model_y[:count])
-                fine_slices = slices(projector, fine_rotations, *xy)
+        if is_host and _fine_table_fits(search, count, accumulation_count):
+            fine_slices = torch.empty(len(fine_rotations), 2, count)
+            is_sliced = torch.zeros(len(fine_rotations), dtype=torch.bool)
     coarse_phases = phase_shifts(coarse_shifts, pixels, coarse_count)
     fine_phases = phase_shifts(fine_shifts, pixels, accumulation_count)
     return SharedTables(
@@ -148,7 +143,6 @@ def shared_tables(
         coarse_shifts_A=coarse_shifts,
         fine_shifts_A=fine_shifts,
         coarse_phases=coarse_phases,
-        fine_phases=fine_phases,
         inverse_noise=score_weight,
         insertion_weight=insertion_weight,
         coarse_rotations=coarse_rotations,
@@ -158,11 +152,11 @@ def shared_tables(
         coarse_slices=coarse_slices,
         fine_slices=fine_slices,
         is_sliced=is_sliced,
-        coarse_phase_rows=_conjugated_rows(coarse_phases) if is_host else None,
-        fine_phase_rows=_conjugated_rows(fine_phases) if is_host else None,
+        coarse_phase_rows=_conjugated_rows(coarse_phases),
+        fine_phase_rows=_conjugated_rows(fine_phases),
         neighbours=(
             torch.from_numpy(lattice_neighbours(grid.lattice))
-            if isinstance(grid, LocalGrid)
+            if is_host and isinstance(grid, LocalGrid)
             else None
         ),
     )

@@ -1,6 +1,6 @@
 """The second pass over one image compiled for the CPU: scores of single pairs, the posterior and its sums.
 
-It is defined in `fine`; loops are spelt out because Numba takes many seconds to compile array expressions.
+It is defined in `batch`; loops are spelt out because Numba takes many seconds to compile array expressions.
 """
 
 from typing import no_type_check
@@ -84,7 +84,7 @@ def _weigh(scores, is_correlation, fraction):
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
 def second_pass(kept, image, tables):
-    """The posterior over the children of the significant poses and what follows from it: see `fine.fine_pass`.
+    """The posterior over the children of the significant poses and what follows from it: see `batch.search_block`.
 
     Returns rows, rotations, values and weights to put back; residual power per shell; the recorded rotation and
     offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset,

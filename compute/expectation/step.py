@@ -1,7 +1,10 @@
-"""The expectation step over blocks of images: results per image, and the sums of a half-set."""
+"""The expectation step over blocks of images on the CPU: results per image, and the sums of a half-set.
+
+Other devices search and sum whole blocks at once: see `batch`.
+"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,10 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from compute.expectation import host, kernels_cpu
-from compute.expectation.coarse import going_on, local_scores, shared_scores
-from compute.expectation.fine import ImageResult, candidates, fine_pass
+from compute.expectation.fine import ImageResult
 from compute.expectation.meter import Meter, Unmeasured
-from compute.expectation.prepare import PreparedImages
+from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import Accumulator, insert
 
@@ -22,19 +24,6 @@ SCORE_BYTES = 64_000_000
 RESULT_BYTES = 64_000_000
 # ... if an image has this many orientations left after the second pass.
 TYPICAL_ORIENTATIONS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A few images of one optics group with their present poses.
-
-    centres: current map-to-image rotations, each with its mates where a symmetry is relaxed; base_A: the whole-pixel
-    shift already applied to the images, in Å.
-    """
-
-    images: PreparedImages
-    centres: Float[Tensor, "image mate 3 3"]
-    base_A: Float[Tensor, "image 2"]
 
 
 @dataclass(slots=True)
@@ -47,7 +36,6 @@ class SharedSums:
     values: Float[Tensor, "orientation 2 pixel"]
     weights: Float[Tensor, "orientation pixel"]
     is_used: Bool[Tensor, " orientation"]
-    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
 def images_per_block(search: Search, wanted: int, pixels: int = 0) -> int:
@@ -79,32 +67,16 @@ def search_images(
     well_determined: Float[Tensor, " pixel"],
     meter: Meter | None = None,
 ) -> Iterator[ImageResult | None]:
-    """The results of `search_block` one by one, so that no more than one need be held."""
-    if block.centres.device.type == "cpu":
-        yield from host.search_images(
-            block.images,
-            block.centres,
-            block.base_A,
-            search,
-            tables,
-            well_determined,
-            meter or Unmeasured(),
-        )
-        return
-    shared = None if search.is_local else shared_scores(block.images, block.base_A, search, tables)
-    for i in range(len(block.centres)):
-        base_A = block.base_A[i]
-        if shared is None:
-            scores = local_scores(block.images, i, block.centres[i], base_A, search, tables)
-        else:
-            scores = shared[i]
-        kept = going_on(scores.reshape(-1), search)
-        if not len(kept):
-            yield None
-            continue
-        centres = block.centres[i] if search.is_local else None
-        found = candidates(kept, centres, base_A, search, tables)
-        yield fine_pass(block.images, i, found, base_A, search, tables, well_determined, len(kept))
+    """The results of `search_block` one by one, so that no more than one need be held: on the CPU."""
+    yield from host.search_images(
+        block.images,
+        block.centres,
+        block.base_A,
+        search,
+        tables,
+        well_determined,
+        meter or Unmeasured(),
+    )
 
 
 def shared_sums(tables: SharedTables) -> SharedSums | None:
@@ -112,15 +84,10 @@ def shared_sums(tables: SharedTables) -> SharedSums | None:
     if tables.fine_slices is None:
         return None
     rows, m = len(tables.fine_slices), tables.accumulation_count
-    device = tables.fine_slices.device
-    is_used = torch.zeros(rows, dtype=torch.bool, device=device)
-    if device.type == "cpu":  # memory that numpy sets to zero costs nothing until it is used
-        empty = [
-            torch.from_numpy(np.zeros(shape, np.float32)) for shape in ((rows, 2, m), (rows, m))
-        ]
-        return SharedSums(empty[0], empty[1], is_used)
-    values = torch.zeros(rows, 2, m, device=device)
-    return SharedSums(values, torch.zeros(rows, m, device=device), is_used)
+    values, weights = (  # memory that numpy sets to zero costs nothing until it is used
+        torch.from_numpy(np.zeros(shape, np.float32)) for shape in ((rows, 2, m), (rows, m))
+    )
+    return SharedSums(values, weights, torch.zeros(rows, dtype=torch.bool))
 
 
 def accumulate(
@@ -140,37 +107,20 @@ def accumulate(
             insert(accumulator, result.rotations, *xy, result.values, weights)
             continue
         shared.is_used[result.rows] = True
-        if shared.values.device.type == "cpu":
-            kernels_cpu.add_rows(
-                shared.values.numpy(),
-                shared.weights.numpy(),
-                result.rows.numpy(),
-                result.values.numpy(),
-                result.orientation_weight.numpy(),
-                result.insertion_weight.numpy(),
-            )
-        else:
-            shared.values.index_add_(0, result.rows, result.values)
-            spread = torch.zeros(len(shared.weights), device=shared.weights.device)
-            spread[result.rows] = result.orientation_weight
-            shared.pending.append((spread, result.insertion_weight))
-            if len(shared.pending) == 64:
-                _settle(shared)
-
-
-def _settle(shared: SharedSums) -> None:
-    """Turn the pending weights into weights per orientation and pixel: one matrix product for many images."""
-    if shared.pending:
-        spread, weights = zip(*shared.pending, strict=True)
-        shared.weights.addmm_(torch.stack(spread).T, torch.stack(weights))
-        shared.pending.clear()
+        kernels_cpu.add_rows(
+            shared.values.numpy(),
+            shared.weights.numpy(),
+            result.rows.numpy(),
+            result.values.numpy(),
+            result.orientation_weight.numpy(),
+            result.insertion_weight.numpy(),
+        )
 
 
 def finish(shared: SharedSums | None, tables: SharedTables, accumulator: Accumulator) -> None:
     """Insert the sums per orientation into the volume, once each."""
     if shared is None:
         return
-    _settle(shared)
     used = torch.nonzero(shared.is_used)[:, 0]
     pixels, m = tables.pixels, tables.accumulation_count
     for rows in used.split(2048):

@@ -85,6 +85,14 @@ def memory_of(device: torch.device) -> dict[str, Any]:
     }
 
 
+def room_bytes(device: torch.device) -> float:
+    """What is free on a device; without limit where it cannot say."""
+    if device.type != "cuda":
+        return float("inf")
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return float(torch.cuda.mem_get_info(device)[0] + kept)
+
+
 def release_unused(device: torch.device) -> None:
     """Give memory that torch keeps for later back to the device."""
     if device.type == "cuda":

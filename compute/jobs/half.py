@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import step
+from compute.expectation import batch, step
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
 from compute.jobs import devices
@@ -120,6 +120,8 @@ class Half:
         self._images = HalfImages(
             particles, params, box, pixel_size_A, rows, share, preload, seed, *place
         )
+        if self._device.type != "cpu":
+            self._workers.make_room = self._images.let_go
         self._mask = None if solvent_mask is None else torch.from_numpy(solvent_mask)
         with self._stopwatch.measure("reading"):
             return self._images.scan(params.particle_diameter_A)
@@ -169,7 +171,7 @@ class Half:
         """
         images, search = self._images, self._search_of(order)
         projector = self._projector_of(order.size)
-        blocks = self._blocks(step.images_per_block(search, IMAGES_PER_BLOCK), [])
+        blocks = self._blocks(self._block_size(search, 0), [])
         with self._stopwatch.measure("look at all orientations"):
             return rescan_images(images, blocks, order, search, projector, self._workers)
 
@@ -211,7 +213,8 @@ class Half:
             images, order, search, projector, self._accumulator, ssnr, results
         )
         taken: list[np.ndarray] = []
-        blocks = self._blocks(expectation.images_per_block(), taken)
+        largest = max(one.pixels.count(search.accumulation_size) for one in images.imagings)
+        blocks = self._blocks(self._block_size(search, largest), taken)
         expectation.run(blocks, self._workers, self._team.report)
         return only(results, np.concatenate([mine[:0], *taken]))
 
@@ -234,6 +237,13 @@ class Half:
             taken.append(positions)
             for start in range(0, len(positions), size):
                 yield index, positions[start : start + size]
+
+    def _block_size(self, search: Search, pixels: int) -> int:
+        """How many images are searched at once; pixels: how many of each are put back."""
+        if self._device.type == "cpu":
+            return step.images_per_block(search, IMAGES_PER_BLOCK, pixels)
+        poses = len(search.orientations.coarse) * len(search.translations.coarse)
+        return batch.images_per_batch(poses * self._images.mates, self._box)
 
     def _search_of(self, order: SearchOrder) -> Search:
         """Grids and rules of an iteration."""

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import step
+from compute.expectation import batch, step
+from compute.expectation.batch import BatchResult
 from compute.expectation.fine import ImageResult
 from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.jobs.half_images import HalfImages
-from compute.jobs.half_records import SearchOrder, ShardResults, enter
-from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
+from compute.jobs.half_records import SearchOrder, ShardResults, enter, enter_batch
+from compute.jobs.workers import Workers
 from compute.projection.reference import Projector
 from compute.projection.slices import Accumulator
 
@@ -30,6 +31,15 @@ class Searched:
 
     block: np.ndarray
     results: Iterable[ImageResult | None]
+    constants: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedTogether:
+    """The same where a device has searched many images at once."""
+
+    block: np.ndarray
+    results: list[BatchResult]
     constants: np.ndarray
 
 
@@ -61,14 +71,6 @@ class Expectation:
         self._results.notes += workers.notes
         workers.notes.clear()
 
-    def images_per_block(self) -> int:
-        """How many images the blocks should have."""
-        largest = max(
-            imaging.pixels.count(self._search.accumulation_size)
-            for imaging in self._images.imagings
-        )
-        return step.images_per_block(self._search, IMAGES_PER_BLOCK, largest)
-
     def _search_group(
         self,
         index: int,
@@ -85,16 +87,22 @@ class Expectation:
         normaliser = images.log_normaliser(index)
         shared = step.shared_sums(tables)
 
-        def search_block(block: np.ndarray) -> Searched:
+        def search_block(block: np.ndarray) -> Searched | SearchedTogether:
             with images.stopwatch.measure("preparation"):
                 prepared = images.prepared(block, index, self._order.iteration)
-            found = step.search_images(prepared, search, tables, determined, images.stopwatch)
             power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
             constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
+            given = (prepared, search, tables, determined, images.stopwatch)
+            if images.device.type != "cpu":
+                return SearchedTogether(block, list(batch.search_block(*given)), constants)
+            found = step.search_images(*given)
             return Searched(block, found if workers.is_lazy else list(found), constants)
 
-        for piece in workers.in_order(search_block, blocks):
-            self._put_back(piece, index, tables, shared)
+        for piece in workers.in_order(search_block, images.ahead(blocks)):
+            if isinstance(piece, SearchedTogether):
+                self._put_back_together(piece, index, tables)
+            else:
+                self._put_back(piece, index, tables, shared)
             report(len(piece.block))
         with images.stopwatch.measure("insertion"):
             step.finish(shared, tables, self._accumulator)
@@ -116,6 +124,16 @@ class Expectation:
                     step.accumulate([one], tables, self._accumulator, shared)
                 stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
                 enter(self._results, position, one, index, scale, constant, self._search)
+
+    def _put_back_together(self, piece: SearchedTogether, index: int, tables: SharedTables) -> None:
+        """The same for images that were searched together."""
+        scales, stopwatch = self._images.scale(piece.block).cpu().numpy(), self._images.stopwatch
+        for one in piece.results:
+            with stopwatch.measure("insertion"):
+                batch.put_back(one, tables, self._accumulator)
+            stopwatch.count("inserted samples", len(one.pairs.rows) * tables.accumulation_count)
+            some = piece.block[one.images], scales[one.images], piece.constants[one.images]
+            enter_batch(self._results, one, index, *some, self._search)
 
     def _well_determined(self, shell: Tensor) -> Tensor:
         """1 at the pixels whose shells have a clear signal, else 0."""

@@ -1,16 +1,16 @@
 """The images of a half-set on one worker, with the parameters that belong to each."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import step
-from compute.expectation.prepare import Defocus, Imaging, prepare
+from compute.expectation.prepare import Block, Defocus, Imaging, prepare
 from compute.files.images import ImageSource
 from compute.files.particle_set import ParticleSet
+from compute.jobs.device_images import DeviceImages
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.stopwatch import Stopwatch
@@ -52,9 +52,19 @@ class HalfImages:
         if params.relax_symmetry:
             self._relaxed = parse_symmetry(params.relax_symmetry)
         is_shared = is_handed_out(params, share[1])
-        self.source = ImageSource(particles, preload, rows if is_shared else rows[self.own])
+        mine = np.arange(len(rows)) if is_shared else self.own
+        self.source = ImageSource(particles, preload, rows[mine])
+        self._on_device = DeviceImages(self._read, self._box_of, device)
+        self._is_shared = is_shared
+        self._keep()
         self.parameters: Parameters
         self.stopwatch = stopwatch
+
+    def _keep(self) -> None:
+        """Make room on the device for the images that may come to this worker."""
+        mine = np.arange(len(self.rows)) if self._is_shared else self.own
+        sizes = np.array([group.image_size for group in self.particles.optics])
+        self._on_device.keep(mine, sizes[self.particles.optics_index[self.rows[mine]]])
 
     @property
     def own(self) -> np.ndarray:
@@ -80,6 +90,7 @@ class HalfImages:
     def drop(self, rows: np.ndarray) -> None:
         """Leave these rows of the particle set out."""
         self.rows = self.rows[~np.isin(self.rows, rows)]
+        self._keep()
 
     def blocks(self, chosen: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
         """Optics group and positions, a few at a time, all groups after one another."""
@@ -92,7 +103,26 @@ class HalfImages:
     def read(self, block: np.ndarray) -> Tensor:
         """The images of a block on the worker's device."""
         with self.stopwatch.measure("reading"):
-            return torch.from_numpy(self.source.read(self.rows[block])).to(self.device)
+            return self._on_device.take(block)
+
+    def ahead(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The same blocks, read ahead of their use where they go to another device."""
+        return self._on_device.ahead(blocks)
+
+    def let_go(self) -> None:
+        """Keep no images on the device from now on: the search needs the room."""
+        self._on_device.let_go()
+
+    @property
+    def mates(self) -> int:
+        """How many rotations each image is searched around: more than one where a symmetry is relaxed."""
+        return 1 if self._relaxed is None else len(self._relaxed.operators)
+
+    def _read(self, block: np.ndarray) -> np.ndarray:
+        return self.source.read(self.rows[block])
+
+    def _box_of(self, block: np.ndarray) -> int:
+        return self.particles.optics[self.particles.optics_index[self.rows[block[0]]]].image_size
 
     def noise(self, index: int) -> Tensor:
         """σ² per shell of an optics group."""
@@ -129,7 +159,7 @@ class HalfImages:
         noise = np.maximum(self.parameters.noise_power[index], 1e-300)
         return float(np.log(2 * np.pi * noise)[shell].sum())
 
-    def prepared(self, block: np.ndarray, index: int, iteration: int) -> step.Block:
+    def prepared(self, block: np.ndarray, index: int, iteration: int) -> Block:
         """The images of a block ready for scoring, with their present poses."""
         imaging, parameters = self.imagings[index], self.parameters
         origin = parameters.origin_A[block] / imaging.pixel_size_A
@@ -148,7 +178,7 @@ class HalfImages:
             None if self._is_zero_masked else self._noise_fill(block, imaging, index, iteration),
         )
         base_A = torch.from_numpy(shifts * imaging.pixel_size_A).to(self.device)
-        return step.Block(images, torch.from_numpy(centres).to(self.device), base_A)
+        return Block(images, torch.from_numpy(centres).to(self.device), base_A)
 
     def _noise_fill(
         self, block: np.ndarray, imaging: Imaging, index: int, iteration: int

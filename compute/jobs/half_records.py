@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compute.expectation.batch import BatchResult
 from compute.expectation.fine import ImageResult
 from compute.expectation.search import Search
 from compute.sampling.orientations import LocalGrid
@@ -60,6 +61,9 @@ PER_IMAGE = (
     "offset_square_A2",
 )
 """What the expectation step finds for every image."""
+
+PER_IMAGE_FOUND = ("rotation", "offset_A", *PER_IMAGE[2:])
+"""The same, as a search of many images at once calls it."""
 
 
 @dataclass(slots=True)
@@ -157,4 +161,33 @@ def enter(
     if not isinstance(grid, LocalGrid):
         coarse = one.rows.cpu().numpy() // search.orientation_children
         weights = one.orientation_weight.double().cpu().numpy()
+        np.add.at(results.direction_sums, grid.direction[coarse], weights)
+
+
+def enter_batch(
+    results: ShardResults,
+    found: BatchResult,
+    optics: int,
+    positions: np.ndarray,
+    scales: np.ndarray,
+    constants: np.ndarray,
+    search: Search,
+) -> None:
+    """Enter the results of several images at once: see `enter`; positions, scales and constants are one per image."""
+    is_found = found.is_found.cpu().numpy()
+    rows = np.searchsorted(results.rows, positions)[is_found]
+    numbers = {name: getattr(found, name).cpu().numpy()[is_found] for name in PER_IMAGE_FOUND}
+    results.rotation[rows] = numbers.pop("rotation")
+    results.origin_A[rows] = numbers.pop("offset_A")
+    if not search.is_correlation:
+        numbers["log_evidence"] = numbers["log_evidence"] - constants[is_found]
+    numbers["cross"] = numbers["cross"] / scales[is_found]
+    numbers["model_power"] = numbers["model_power"] / scales[is_found] ** 2
+    for name, values in numbers.items():
+        getattr(results, name)[rows] = values
+    results.noise_residual[optics] += found.noise_residual.cpu().numpy()
+    grid = search.orientations
+    if not isinstance(grid, LocalGrid):
+        coarse = found.pairs.rows.cpu().numpy() // search.orientation_children
+        weights = found.weights.double().sum(1).cpu().numpy()
         np.add.at(results.direction_sums, grid.direction[coarse], weights)

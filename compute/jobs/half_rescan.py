@@ -35,7 +35,7 @@ def rescan_images(
             prepared = images.prepared(block, index, order.iteration)
             return block, rescan_block(prepared, present, search, tables)
 
-        for block, found in workers.in_order(scan_one, (block for _, block in group)):
+        for block, found in workers.in_order(scan_one, images.ahead(block for _, block in group)):
             switched = found.is_switched.cpu().numpy()
             rows.append(block[switched])
             rotations.append(found.rotation.cpu().numpy()[switched])

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from compute.expectation import batch
 from compute.files.errors import InputError
 from compute.jobs.devices import release_unused
 
@@ -18,14 +19,17 @@ Result = TypeVar("Result")
 class Workers:
     """Computes blocks of images, several at once where there are threads, and returns them in order.
 
-    A block for which the device has no memory is computed in halves, as are all later ones; notes says so once.
+    A block for which the device has no memory is computed in halves, as are all later ones; notes says so once. Before
+    that, make_room is called, once: it gives memory of the device back that the search can do without.
     """
 
     def __init__(self, threads: int, device: torch.device) -> None:
         self.threads = threads if device.type == "cpu" else 1
         self.notes: list[str] = []
+        self.make_room: Callable[[], None] | None = None
         self._device = device
-        self._largest = IMAGES_PER_BLOCK
+        self._most = IMAGES_PER_BLOCK if device.type == "cpu" else batch.IMAGES
+        self._largest = self._most
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     @property
@@ -74,13 +78,18 @@ class Workers:
         Raises InputError where not even one image does.
         """
         place = f"{self._device} on {socket.gethostname()}"
-        if images == 1:
+        if images == 1 and self.make_room is None:
             raise InputError(
                 f"the memory of {place} does not hold the search of a single image: continue from the last iteration "
                 "with fewer processes per GPU, with --padding 1, or without --gpu on the CPU"
             )
+        if self.make_room is not None:
+            self.make_room()
+            self.make_room = None
+            release_unused(self._device)
+            return
         release_unused(self._device)
-        if self._largest == IMAGES_PER_BLOCK:
+        if self._largest == self._most:
             self.notes.append(
                 f"The memory of {place} ran out with {images} images at a time; fewer are searched at once from now on."
             )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from compute.expectation.prepare import (
+    Block,
     Defocus,
     Imaging,
     PreparedImages,
@@ -15,7 +16,6 @@ from compute.expectation.prepare import (
     prepare,
 )
 from compute.expectation.search import Search, SharedTables, shared_tables
-from compute.expectation.step import Block
 from compute.projection.images import images_of, projection_transforms
 from compute.projection.reference import Projector, build_projector
 from compute.sampling.orientations import LocalGrid, OrientationGrid, global_grid

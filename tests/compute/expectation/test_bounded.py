@@ -52,22 +52,15 @@ def test_a_few_slices_and_shifts_at_a_time_give_the_same(
     whole = results(world, is_local, is_table_kept)
     rows = 13
     monkeypatch.setattr(fine, "CANDIDATE_BYTES", rows * 8 * len(world.pixels.shell))
-    monkeypatch.setattr(fine, "SHIFT_BYTES", 0)
     largest = []
-    sliced, sliced_here = fine._slices_of, HostSearch.sliced
+    sliced = HostSearch.sliced
 
     def counted(*arguments: object) -> object:
         found = sliced(*arguments)  # type: ignore[arg-type]
-        largest.append(len(found))
-        return found
-
-    def counted_here(*arguments: object) -> object:
-        found = sliced_here(*arguments)  # type: ignore[arg-type]
         largest.append(len(found[1]))
         return found
 
-    monkeypatch.setattr(fine, "_slices_of", counted)
-    monkeypatch.setattr(HostSearch, "sliced", counted_here)
+    monkeypatch.setattr(HostSearch, "sliced", counted)
     parts = results(world, is_local, is_table_kept)
     assert max(largest) == rows
     for one, other in zip(parts, whole, strict=True):

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import coarse, fine, kernels_cpu
+from compute.expectation import batch, coarse, kernels_cpu
 from compute.expectation.host import HostSearch
 from compute.expectation.mean_pose import mean_pose
+from compute.expectation.posterior_many import Kept
+from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.step import Block
 from compute.sampling.orientations import local_grid
 from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
 from compute.sampling.translations import translation_grid
@@ -59,9 +60,7 @@ def host_of(block: Block, search: Search, tables: SharedTables) -> HostSearch:
 
 
 def whole_lattice(block: Block, image: int, search: Search, tables: SharedTables) -> Tensor:
-    return coarse.local_scores(
-        block.images, image, block.centres[image], block.base_A[image], search, tables
-    )
+    return batch.coarse_scores(block.part(slice(image, image + 1)), search, tables)[0]
 
 
 @pytest.mark.parametrize("is_correlation", [False, True])
@@ -75,12 +74,18 @@ def test_scores_are_those_of_the_definition(world: World, is_correlation: bool) 
         assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
         kept = coarse.going_on(expected.view(-1), search)
         ours = host.candidates(image, kept)
-        theirs = fine.candidates(kept, block.centres[image], block.base_A[image], search, tables)
-        assert torch.equal(ours.rows, theirs.rows) and torch.equal(ours.columns, theirs.columns)
+        poses = Kept(torch.zeros_like(kept), kept, torch.ones(1, dtype=torch.bool))
+        units = batch.units_of(poses, 1, *expected.shape)
+        theirs, scores = batch.fine_scores(
+            block.part(slice(image, image + 1)), units, search, tables
+        )
+        assert torch.equal(ours.rows, theirs.rows)
         assert torch.allclose(ours.rotations, theirs.rotations, atol=1e-6)
-        assert torch.allclose(ours.log_prior, theirs.log_prior, atol=1e-5)
-        scores, _ = fine.fine_scores(block.images, image, theirs, search, tables)
-        assert torch.allclose(host.fine_scores(image, ours), scores, atol=2e-4, rtol=1e-5)
+        found = host.fine_scores(image, ours)
+        assert torch.allclose(found, scores[:, ours.columns], atol=2e-4, rtol=1e-5)
+        others = torch.ones(scores.shape[1], dtype=torch.bool)
+        others[ours.columns] = False
+        assert bool((scores[:, others] == -torch.inf).all())
 
 
 @pytest.mark.parametrize("snr", [0.02, 0.1, 1.0])

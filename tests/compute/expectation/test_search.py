@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from compute.expectation.fine import candidates
+from compute.expectation.batch import fine_scores, units_of
+from compute.expectation.posterior_many import Kept
 from compute.expectation.search import fine_children, offset_log_prior
 from compute.sampling.orientations import local_grid
 from compute.sampling.rotations import rotation_vectors_to_matrices
@@ -12,10 +13,13 @@ from tests.compute.expectation.scene import (
     NO_TURN,
     SHELLS,
     World,
+    make_block,
     make_search,
     make_world,
     tables_for,
 )
+
+NO_ROTATION = torch.eye(3)[None]
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +59,16 @@ def test_pairs_without_a_significant_parent_are_left_out(world: World) -> None:
     """Rows and columns of two significant poses make four pairs; two of them do not count."""
     search = make_search()
     tables = tables_for(search, world, world.noise_power(1.0))
-    shifts = len(tables.coarse_shifts_A)
-    kept = torch.tensor([3 * shifts + 1, 7 * shifts + 4])
-    base_A = torch.zeros(2, dtype=torch.float64)
-    found = candidates(kept, None, base_A, search, tables)
-    assert found.rows.tolist() == [*range(24, 32), *range(56, 64)]
-    assert found.columns.tolist() == [*range(4, 8), *range(16, 20)]
-    possible = torch.isfinite(found.log_prior).reshape(2, 8, 2, 4)
-    assert bool(possible[0, :, 0].all() and possible[1, :, 1].all())
-    assert not bool(possible[0, :, 1].any() or possible[1, :, 0].any())
-    assert torch.equal(found.rotations, tables.fine_rotations[found.rows])
+    shifts, every = len(tables.coarse_shifts_A), torch.ones(1, dtype=torch.bool)
+    kept = Kept(torch.zeros(2).long(), torch.tensor([3 * shifts + 1, 7 * shifts + 4]), every)
+    units = units_of(kept, 1, len(tables.coarse_rotations), shifts)
+    block = make_block(world.images(NO_ROTATION, torch.zeros(1, 2)), world)
+    pairs, scores = fine_scores(block, units, search, tables)
+    assert pairs.rows.tolist() == [*range(24, 32), *range(56, 64)]
+    possible = torch.isfinite(scores).view(2, 8, shifts, 4)
+    assert bool(possible[0, :, 1].all() and possible[1, :, 4].all())
+    assert int(possible.sum()) == 2 * 8 * 4
+    assert torch.equal(pairs.rotations, tables.fine_rotations[pairs.rows])
 
 
 def test_candidates_of_a_local_search_turn_about_their_centre(world: World) -> None:
@@ -74,8 +78,11 @@ def test_candidates_of_a_local_search_turn_about_their_centre(world: World) -> N
     vectors = np.array([[0.3, 0.2, -1.0], [1.0, 0.0, 0.5]])
     centres = torch.from_numpy(rotation_vectors_to_matrices(vectors)).float()
     shifts, points = len(tables.coarse_shifts_A), len(lattice.coarse)
-    kept = torch.tensor([2 * shifts, (points + 4) * shifts])
-    found = candidates(kept, centres, torch.zeros(2, dtype=torch.float64), search, tables)
+    poses = torch.tensor([2 * shifts, (points + 4) * shifts])
+    kept = Kept(torch.zeros(2).long(), poses, torch.ones(1, dtype=torch.bool))
+    units = units_of(kept, 1, 2 * points, shifts)
+    block = make_block(world.images(NO_ROTATION, torch.zeros(1, 2)), world, centres[None])
+    pairs, _ = fine_scores(block, units, search, tables)
     fine = torch.from_numpy(lattice.fine)
     expected = torch.cat([fine[16:24] @ centres[0], fine[32:40] @ centres[1]])
-    assert torch.allclose(found.rotations, expected, atol=1e-6)
+    assert torch.allclose(pairs.rotations, expected, atol=1e-6)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from compute.expectation import fine, step
 from compute.expectation.fine import ImageResult
+from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.step import Block
 from compute.projection.slices import empty_accumulator
 from compute.sampling.orientations import OrientationGrid, local_grid
 from compute.sampling.rotations import angle_between

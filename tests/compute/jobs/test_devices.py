@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import host_block, step
-from compute.expectation.search import Search
+from compute.expectation import batch, host_block, step
+from compute.expectation.meter import Unmeasured
+from compute.expectation.prepare import Block
+from compute.expectation.search import Search, SharedTables
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
@@ -76,8 +78,8 @@ SEARCHES = {
 }
 
 
-def sums_on(device: torch.device | None, search: Search) -> tuple[Tensor, list[float], set[str]]:
-    """Sums and evidence of three noisy images on a device, and what of the results is elsewhere."""
+def noisy_scene(device: torch.device | None, search: Search) -> tuple[Block, SharedTables, Tensor]:
+    """Three noisy images with the tables of a search on a device, and the pixels that fix the scale."""
     world = make_world()
     power = world.noise_power(0.05)
     turns = torch.eye(3).expand(3, 3, 3).contiguous()
@@ -88,26 +90,40 @@ def sums_on(device: torch.device | None, search: Search) -> tuple[Tensor, list[f
         world, block, power, determined = (
             moved(one, device) for one in (world, block, power, determined)
         )
-    tables = tables_for(search, world, power)
+    return block, tables_for(search, world, power), determined
+
+
+def sums_here(search: Search) -> tuple[Tensor, list[float]]:
+    """Sums and evidence of those images on the CPU."""
+    block, tables, determined = noisy_scene(None, search)
     found = [one for one in step.search_block(block, search, tables, determined) if one]
-    accumulator = empty_accumulator(2, BOX // 2, device or "cpu")
+    accumulator = empty_accumulator(2, BOX // 2)
     shared = step.shared_sums(tables)
     step.accumulate(found, tables, accumulator, shared)
     step.finish(shared, tables, accumulator)
+    return accumulator.sums, [one.log_evidence for one in found]
+
+
+def sums_on(device: torch.device, search: Search) -> tuple[Tensor, list[float], set[str]]:
+    """The same on another device, and what of the results is not there."""
+    block, tables, determined = noisy_scene(device, search)
+    (found,) = batch.search_block(block, search, tables, determined, Unmeasured())
+    accumulator = empty_accumulator(2, BOX // 2, device)
+    batch.put_back(found, tables, accumulator)
     strangers = {
         field.name
-        for one in found
-        for field in dataclasses.fields(one)
-        if isinstance(value := getattr(one, field.name), Tensor) and value.device != power.device
+        for field in dataclasses.fields(found)
+        if isinstance(value := getattr(found, field.name), Tensor)
+        and value.device != determined.device
     }
-    return accumulator.sums.cpu(), [one.log_evidence for one in found], strangers
+    return accumulator.sums.cpu(), found.log_evidence.cpu().tolist(), strangers
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
 def test_a_search_stays_on_its_device(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mixed devices are an error of the stand-in, as they are of a GPU; both score the whole local lattice."""
     monkeypatch.setattr(host_block, "CORE_STEPS", 9.0)
-    here, evidence, _ = sums_on(None, SEARCHES[kind])
+    here, evidence = sums_here(SEARCHES[kind])
     with stand_in() as device:
         there, same, strangers = sums_on(device, SEARCHES[kind])
     assert strangers == set()
@@ -133,7 +149,7 @@ def refined_with_room_for(images: int, tiny: Tiny, folder: Path) -> Run:
     """A refinement on a device that holds so many images at a time."""
     prepared = HalfImages.prepared
 
-    def tight(self: HalfImages, block: np.ndarray, index: int, iteration: int) -> step.Block:
+    def tight(self: HalfImages, block: np.ndarray, index: int, iteration: int) -> Block:
         if len(block) > images:
             raise torch.OutOfMemoryError("no room")
         return prepared(self, block, index, iteration)

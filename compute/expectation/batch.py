@@ -1,0 +1,362 @@
+"""Both passes over many images at once: the expectation step of devices that are not the CPU.
+
+Everything is done for all images of a block together, in a few large operations; what goes on to the second pass is
+kept as a list of pairs of image and orientation. On the CPU, `host` does the same image by image.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from compute.expectation import fine, posterior_many
+from compute.expectation import pairs as pair_kernels
+from compute.expectation.coarse import shared_scores
+from compute.expectation.mean_pose import mean_poses
+from compute.expectation.meter import Meter
+from compute.expectation.pairs import Pairs
+from compute.expectation.posterior_many import Kept
+from compute.expectation.prepare import Block, PreparedImages
+from compute.expectation.search import Search, SharedTables, fine_children, offset_log_prior
+from compute.projection.slices import Accumulator
+from compute.signal.fourier import shell_sums
+
+# So many images are searched at once at most ...
+IMAGES = 256
+# ... if their scores on the coarse grid take no more bytes than this,
+SCORE_BYTES = 256_000_000
+# ... and the images no more than this, ready for scoring and on the way there,
+IMAGE_BYTES = 1_000_000_000
+# at so many bytes for each pixel of the box.
+PREPARED_BYTES = 40
+# The second pass holds the scores of so many poses at a time, or those of one image.
+POSES_AT_ONCE = 16_000_000
+# Mean phases of pairs take at most so many bytes at a time.
+MEAN_BYTES = 256_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What of each image goes on to the second pass: coarse orientations, and which coarse shifts of each.
+
+    They are in the order of the images; counts tells how many each image has.
+    """
+
+    image: Int[Tensor, " unit"]
+    rows: Int[Tensor, " unit"]
+    is_open: Bool[Tensor, "unit translation"]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What some images of a block contribute; `images` is their place in the block.
+
+    Numbers are one per image, as in `fine.ImageResult`. residual_power: of each image over all shells; noise_residual:
+    of all images per shell. pairs and weights: what is to be put back, with the images it is made of.
+    """
+
+    images: slice
+    is_found: Bool[Tensor, " image"]
+    rotation: Float[Tensor, "image 3 3"]
+    offset_A: Float[Tensor, "image 2"]
+    maximum_probability: Float[Tensor, " image"]
+    significant_samples: Int[Tensor, " image"]
+    log_evidence: Float[Tensor, " image"]
+    weight: Float[Tensor, " image"]
+    residual_power: Float[Tensor, " image"]
+    cross: Float[Tensor, " image"]
+    model_power: Float[Tensor, " image"]
+    offset_square_A2: Float[Tensor, " image"]
+    noise_residual: Float[Tensor, " shell"]
+    pairs: Pairs
+    weights: Float[Tensor, "pair translation"]
+    prepared: PreparedImages
+
+
+def images_per_batch(poses: int, box: int) -> int:
+    """How many images of so many coarse poses, and of this box, are searched at once."""
+    return max(1, min(IMAGES, SCORE_BYTES // (4 * poses), IMAGE_BYTES // (PREPARED_BYTES * box**2)))
+
+
+def coarse_scores(
+    block: Block, search: Search, tables: SharedTables
+) -> Float[Tensor, "image orientation translation"]:
+    """Scores of the first pass: on the shared grid, or on the lattice around each image's centres."""
+    if not search.is_local:
+        return shared_scores(block.images, block.base_A, search, tables)
+    images, mates = block.centres.shape[:2]
+    points, n = len(tables.coarse_rotations), tables.coarse_count
+    turned = tables.coarse_rotations[None, None] @ block.centres[:, :, None]
+    count, device = mates * points, turned.device
+    pairs = Pairs(
+        image=torch.arange(images, device=device).repeat_interleave(count),
+        rows=torch.arange(count, device=device).repeat(images),
+        rotations=turned.reshape(-1, 3, 3),
+    )
+    forward = block.images.forward[:, :n]
+    weight = forward * tables.inverse_noise[:n]
+    cross, power = pair_kernels.scores(
+        pairs,
+        block.images.masked[:, :n] * weight,
+        forward * weight,
+        tables.coarse_phase_rows,
+        tables,
+        is_exact=False,
+    )
+    cross, power = cross.view(images, count, -1), power.view(images, count)
+    if search.is_correlation:
+        return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
+    prior = offset_log_prior(tables.coarse_shifts_A, block.base_A, search.offset_sigma_A)
+    per_orientation = tables.coarse_log_prior.repeat(mates) - 0.5 * power
+    return cross.add_(per_orientation[:, :, None]).add_(prior[:, None, :].float())
+
+
+def units_of(kept: Kept, images: int, orientations: int, shifts: int) -> Units:
+    """The coarse orientations that go on, with their shifts, from poses that do.
+
+    orientations, shifts: how many coarse ones each image has.
+    """
+    owner, of = torch.unique_consecutive(
+        kept.image * orientations + kept.pose // shifts, return_inverse=True
+    )
+    is_open = torch.zeros(len(owner), shifts, dtype=torch.bool, device=owner.device)
+    is_open[of, kept.pose % shifts] = True
+    image = owner // orientations
+    counts = torch.bincount(image, minlength=images).tolist()
+    return Units(image, owner % orientations, is_open, counts)
+
+
+def fine_scores(
+    block: Block, units: Units, search: Search, tables: SharedTables
+) -> tuple[Pairs, Float[Tensor, "pair translation"]]:
+    """The children of the units with their scores; -inf where a child's parent did not go on."""
+    children, points, n = search.orientation_children, len(tables.fine_rotations), tables.count
+    rows = fine_children(units.rows, children)
+    image = units.image.repeat_interleave(children)
+    rotations = tables.fine_rotations[rows % points]
+    if search.is_local:
+        rotations = rotations @ block.centres[image, rows // points]
+    pairs = Pairs(image, rows, rotations)
+    forward = block.images.forward[:, :n]
+    weight = forward * tables.inverse_noise[:n]
+    found, power = pair_kernels.scores(
+        pairs,
+        block.images.masked[:, :n] * weight,
+        forward * weight,
+        tables.fine_phase_rows,
+        tables,
+        is_exact=True,
+    )
+    if search.is_correlation:
+        found = found / torch.sqrt(power + 1e-20)[:, None]
+    else:
+        prior = offset_log_prior(tables.fine_shifts_A, block.base_A, search.offset_sigma_A)
+        found += (tables.fine_log_prior[rows % points] - 0.5 * power)[:, None]
+        found += prior.float()[image]
+    blocks = found.view(
+        len(units.rows), children, units.is_open.shape[1], search.translation_children
+    )
+    blocks.masked_fill_(~units.is_open[:, None, :, None], -torch.inf)
+    return pairs, found
+
+
+def best_scores_at(block: Block, search: Search, tables: SharedTables) -> Float[Tensor, " image"]:
+    """The best score of every image at its present rotation over all fine shifts, without the rotation's prior."""
+    images, n = len(block.centres), tables.count
+    numbers = torch.arange(images, device=block.centres.device)
+    forward = block.images.forward[:, :n]
+    weight = forward * tables.inverse_noise[:n]
+    found, power = pair_kernels.scores(
+        Pairs(numbers, torch.zeros_like(numbers), block.centres[:, 0]),
+        block.images.masked[:, :n] * weight,
+        forward * weight,
+        tables.fine_phase_rows,
+        tables,
+        is_exact=True,
+    )
+    if search.is_correlation:
+        return found.amax(1) / torch.sqrt(power + 1e-20)
+    prior = offset_log_prior(tables.fine_shifts_A, block.base_A, search.offset_sigma_A)
+    return (found + prior.float()).amax(1) - 0.5 * power
+
+
+def search_block(
+    block: Block,
+    search: Search,
+    tables: SharedTables,
+    well_determined: Float[Tensor, " pixel"],
+    meter: Meter,
+) -> Iterator[BatchResult]:
+    """Both passes for all images of a block, in order, a few at a time where many poses go on."""
+    with meter.measure("pass 1"):
+        scores = coarse_scores(block, search, tables)
+        images, orientations, shifts = scores.shape
+        meter.count("pass 1 poses", scores.numel())
+        meter.count("pass 1 products", scores.numel() * 2 * tables.coarse_count)
+        if search.is_local:
+            meter.count("pass 1 samples", images * orientations * tables.coarse_count)
+        kept = posterior_many.significant(
+            scores.reshape(images, -1),
+            search.adaptive_fraction,
+            search.maximum_significant,
+            search.is_correlation,
+        )
+        del scores
+        units = units_of(kept, images, orientations, shifts)
+        significant = torch.bincount(kept.image, minlength=images)
+    poses = search.orientation_children * len(tables.fine_shifts_A)
+    first = 0
+    for part in _parts(units.counts, max(1, POSES_AT_ONCE // poses)):
+        last = first + sum(units.counts[part])
+        own = Units(
+            units.image[first:last] - part.start,
+            units.rows[first:last],
+            units.is_open[first:last],
+            units.counts[part],
+        )
+        first = last
+        with meter.measure("pass 2"):
+            pairs = len(own.rows) * search.orientation_children
+            meter.count("pass 2 samples", pairs * tables.count)
+            meter.count("pass 2 poses", pairs * len(tables.fine_shifts_A))
+            meter.count("pass 2 products", pairs * len(tables.fine_shifts_A) * 2 * tables.count)
+            found = _second_pass(
+                block.part(part),
+                part,
+                own,
+                kept.is_found[part],
+                significant[part],
+                search,
+                tables,
+                well_determined,
+            )
+        yield found
+
+
+def put_back(result: BatchResult, tables: SharedTables, accumulator: Accumulator) -> None:
+    """Add the images to the sums, shifted and weighted as the posterior has it."""
+    m, prepared = tables.accumulation_count, result.prepared
+    factor = prepared.backward[:, :m] * tables.insertion_weight[:m]
+    images, weights = prepared.unmasked[:, :m] * factor, prepared.forward[:, :m] * factor
+    shares = result.weights.sum(1)
+    for part in _of_pairs(len(shares), m):
+        some = _some(result.pairs, part)
+        means = _mean_phases(result.weights[part], tables, m)
+        pair_kernels.put_back(some, images, shares[part], means, weights, tables, accumulator)
+
+
+def _second_pass(
+    block: Block,
+    part: slice,
+    units: Units,
+    is_found: Bool[Tensor, " image"],
+    significant: Int[Tensor, " image"],
+    search: Search,
+    tables: SharedTables,
+    well_determined: Float[Tensor, " pixel"],
+) -> BatchResult:
+    """The posterior of some images over the children of their units, and everything that follows from it."""
+    images = len(block.centres)
+    pairs, scores = fine_scores(block, units, search, tables)
+    weighed = posterior_many.weigh(
+        scores, pairs.image, images, search.adaptive_fraction, search.is_correlation
+    )
+    row, column = posterior_many.first_best(scores, weighed.best, pairs.image, images)
+    del scores
+    offsets_A = tables.fine_shifts_A[None] + block.base_A[:, None]
+    row = row.clamp(max=max(0, len(pairs.rows) - 1))
+    rotation, offset_A = block.centres[:, 0].clone(), block.base_A.clone()
+    if len(pairs.rows):
+        best = pairs.rotations[row], offsets_A[torch.arange(images, device=row.device), column]
+        rotation[is_found], offset_A[is_found] = best[0][is_found], best[1][is_found]
+    used = torch.nonzero(weighed.weights.sum(1) > 0)[:, 0]
+    pairs, weights = _some(pairs, used), weighed.weights[used]
+    if search.is_local:
+        reach_rad = math.radians(fine.MEAN_REACH_STEPS * search.orientations.step_deg)
+        rotation, offset_A = mean_poses(
+            pairs.image, pairs.rotations, offsets_A, weights, (rotation, offset_A), reach_rad
+        )
+    per_shift = torch.zeros(images, weights.shape[1], dtype=torch.float64, device=weights.device)
+    per_shift.index_add_(0, pairs.image, weights.double())
+    total = per_shift.sum(1)
+    residual, cross, model_power = _fit(block, pairs, weights, total, tables, well_determined)
+    shells = tables.pixels.model_box // 2 + 1
+    largest = posterior_many.largest(weights.amax(1), pairs.image, images)
+    return BatchResult(
+        images=part,
+        is_found=is_found,
+        rotation=rotation,
+        offset_A=offset_A,
+        maximum_probability=largest.clamp(min=0.0),
+        significant_samples=significant,
+        log_evidence=weighed.best.double() + weighed.log_total,
+        weight=total,
+        residual_power=torch.where(is_found, residual.sum(1), 0.0),
+        cross=cross,
+        model_power=model_power,
+        offset_square_A2=(per_shift * offsets_A.double().square().sum(2)).sum(1),
+        noise_residual=shell_sums(residual[is_found].sum(0), tables.pixels.shell, shells),
+        pairs=pairs,
+        weights=weights,
+        prepared=block.images,
+    )
+
+
+def _fit(
+    block: Block,
+    pairs: Pairs,
+    weights: Float[Tensor, "pair translation"],
+    total: Float[Tensor, " image"],
+    tables: SharedTables,
+    well_determined: Float[Tensor, " pixel"],
+) -> tuple[Float[Tensor, "image pixel"], Float[Tensor, " image"], Float[Tensor, " image"]]:
+    """Weighted |image - model|² per pixel, and the two sums that fix the groups' scale."""
+    n, images = tables.count, len(block.centres)
+    masked, forward = block.images.masked, block.images.forward[:, :n]
+    fit = torch.zeros(images, n, device=masked.device)
+    model = torch.zeros(images, n, device=masked.device)
+    shares = weights.sum(1)
+    for part in _of_pairs(len(shares), n):
+        some, means = _some(pairs, part), _mean_phases(weights[part], tables, n)
+        pair_kernels.model_sums(some, masked[:, :n], shares[part], means, tables, fit, model)
+    residual = masked.abs().square().double() * total[:, None]
+    residual[:, :n] += forward * (forward * model - 2 * fit)
+    chosen = forward * well_determined[:n]
+    cross = (chosen * fit).double().sum(1)
+    return residual, cross, (chosen * forward * model).double().sum(1)
+
+
+def _mean_phases(
+    weights: Float[Tensor, "pair translation"], tables: SharedTables, pixels: int
+) -> Float[Tensor, "pair 2 pixel"]:
+    """Phases of the shifts of each pair, summed by weight."""
+    phases = tables.fine_phase_rows[:, :, :pixels].reshape(weights.shape[1], -1)
+    return (weights @ phases).view(len(weights), 2, pixels)
+
+
+def _some(pairs: Pairs, which: slice | Int[Tensor, " pair"]) -> Pairs:
+    """Some of the pairs."""
+    return Pairs(pairs.image[which], pairs.rows[which], pairs.rotations[which])
+
+
+def _of_pairs(pairs: int, pixels: int) -> Iterator[slice]:
+    """Consecutive ranges of pairs whose mean phases stay within `MEAN_BYTES`."""
+    step = max(1, MEAN_BYTES // (8 * max(1, pixels)))
+    for start in range(0, pairs, step):
+        yield slice(start, min(start + step, pairs))
+
+
+def _parts(counts: list[int], most: int) -> Iterator[slice]:
+    """Consecutive ranges of images with at most so many units in all, or of one image."""
+    start, held = 0, 0
+    for image, count in enumerate(counts):
+        if image > start and held + count > most:
+            yield slice(start, image)
+            start, held = image, 0
+        held += count
+    if start < len(counts):
+        yield slice(start, len(counts))
