@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.bench.cases import Case
 from tests.bench.floor import INSERT_BYTES, SLICE_FLOPS, floor_of
 from tests.bench.machine import Peak
 from tests.bench.speed_runs import our_command, peer_command, phases_of
+from tests.bench.speed_plot import picture, x_of
 from tests.bench.speed_table import table
 
 PEAK = Peak(product_GFLOPs=50.0, copy_GBs=10.0)
@@ -84,3 +86,14 @@ def test_kept_results_are_those_of_the_table() -> None:
     for path in speed.RESULTS.glob("speed_*.json"):
         kept = json.loads(path.read_text())
         assert all(name in table("kept", kept, "") for name in kept)
+
+
+def test_the_picture_shows_each_run_as_long_as_it_took() -> None:
+    runs = {"ours": {"wall_s": 100.0}, "peer": {"wall_s": 1000.0}, "ratio": 10.0}
+    drawn = ElementTree.fromstring(picture({"here & there": {"real": runs}}))
+    bars = [one for one in drawn.iter() if one.tag.endswith("rect") and one.get("x")]
+    ends = [float(one.get("x", "")) + float(one.get("width", "")) for one in bars]
+    assert ends == pytest.approx([x_of(100.0), x_of(1000.0)], abs=0.1)
+    assert x_of(1000.0) - x_of(100.0) == pytest.approx(x_of(100.0) - x_of(10.0))
+    words = " ".join(one.text or "" for one in drawn.iter())
+    assert "10 times faster" in words and "here & there" in words
