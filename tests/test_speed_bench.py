@@ -11,8 +11,8 @@ from tests.bench import speed
 from tests.bench.cases import Case
 from tests.bench.floor import INSERT_BYTES, SLICE_FLOPS, floor_of
 from tests.bench.machine import Peak
-from tests.bench.speed_runs import our_command, peer_command, phases_of
 from tests.bench.speed_plot import picture, x_of
+from tests.bench.speed_runs import our_command, peer_command, phases_of
 from tests.bench.speed_table import table
 
 PEAK = Peak(product_GFLOPs=50.0, copy_GBs=10.0)
