@@ -14,13 +14,12 @@ from torch import Tensor
 
 from compute.expectation import fine, posterior_many
 from compute.expectation import pairs as pair_kernels
-from compute.expectation.coarse import shared_scores
+from compute.expectation.batch_scores import Units, coarse_scores, fine_scores, units_of
 from compute.expectation.mean_pose import mean_poses
 from compute.expectation.meter import Meter
 from compute.expectation.pairs import Pairs
-from compute.expectation.posterior_many import Kept
 from compute.expectation.prepare import Block, PreparedImages
-from compute.expectation.search import Search, SharedTables, fine_children, offset_log_prior
+from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import Accumulator
 from compute.signal.fourier import shell_sums
 
@@ -36,19 +35,6 @@ PREPARED_BYTES = 40
 POSES_AT_ONCE = 16_000_000
 # Mean phases of pairs take at most so many bytes at a time.
 MEAN_BYTES = 256_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """What of each image goes on to the second pass: coarse orientations, and which coarse shifts of each.
-
-    They are in the order of the images; counts tells how many each image has.
-    """
-
-    image: Int[Tensor, " unit"]
-    rows: Int[Tensor, " unit"]
-    is_open: Bool[Tensor, "unit translation"]
-    counts: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,108 +66,6 @@ class BatchResult:
 def images_per_batch(poses: int, box: int) -> int:
     """How many images of so many coarse poses, and of this box, are searched at once."""
     return max(1, min(IMAGES, SCORE_BYTES // (4 * poses), IMAGE_BYTES // (PREPARED_BYTES * box**2)))
-
-
-def coarse_scores(
-    block: Block, search: Search, tables: SharedTables
-) -> Float[Tensor, "image orientation translation"]:
-    """Scores of the first pass: on the shared grid, or on the lattice around each image's centres."""
-    if not search.is_local:
-        return shared_scores(block.images, block.base_A, search, tables)
-    images, mates = block.centres.shape[:2]
-    points, n = len(tables.coarse_rotations), tables.coarse_count
-    turned = tables.coarse_rotations[None, None] @ block.centres[:, :, None]
-    count, device = mates * points, turned.device
-    pairs = Pairs(
-        image=torch.arange(images, device=device).repeat_interleave(count),
-        rows=torch.arange(count, device=device).repeat(images),
-        rotations=turned.reshape(-1, 3, 3),
-    )
-    forward = block.images.forward[:, :n]
-    weight = forward * tables.inverse_noise[:n]
-    cross, power = pair_kernels.scores(
-        pairs,
-        block.images.masked[:, :n] * weight,
-        forward * weight,
-        tables.coarse_phase_rows,
-        tables,
-        is_exact=False,
-    )
-    cross, power = cross.view(images, count, -1), power.view(images, count)
-    if search.is_correlation:
-        return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
-    prior = offset_log_prior(tables.coarse_shifts_A, block.base_A, search.offset_sigma_A)
-    per_orientation = tables.coarse_log_prior.repeat(mates) - 0.5 * power
-    return cross.add_(per_orientation[:, :, None]).add_(prior[:, None, :].float())
-
-
-def units_of(kept: Kept, images: int, orientations: int, shifts: int) -> Units:
-    """The coarse orientations that go on, with their shifts, from poses that do.
-
-    orientations, shifts: how many coarse ones each image has.
-    """
-    owner, of = torch.unique_consecutive(
-        kept.image * orientations + kept.pose // shifts, return_inverse=True
-    )
-    is_open = torch.zeros(len(owner), shifts, dtype=torch.bool, device=owner.device)
-    is_open[of, kept.pose % shifts] = True
-    image = owner // orientations
-    counts = torch.bincount(image, minlength=images).tolist()
-    return Units(image, owner % orientations, is_open, counts)
-
-
-def fine_scores(
-    block: Block, units: Units, search: Search, tables: SharedTables
-) -> tuple[Pairs, Float[Tensor, "pair translation"]]:
-    """The children of the units with their scores; -inf where a child's parent did not go on."""
-    children, points, n = search.orientation_children, len(tables.fine_rotations), tables.count
-    rows = fine_children(units.rows, children)
-    image = units.image.repeat_interleave(children)
-    rotations = tables.fine_rotations[rows % points]
-    if search.is_local:
-        rotations = rotations @ block.centres[image, rows // points]
-    pairs = Pairs(image, rows, rotations)
-    forward = block.images.forward[:, :n]
-    weight = forward * tables.inverse_noise[:n]
-    found, power = pair_kernels.scores(
-        pairs,
-        block.images.masked[:, :n] * weight,
-        forward * weight,
-        tables.fine_phase_rows,
-        tables,
-        is_exact=True,
-    )
-    if search.is_correlation:
-        found = found / torch.sqrt(power + 1e-20)[:, None]
-    else:
-        prior = offset_log_prior(tables.fine_shifts_A, block.base_A, search.offset_sigma_A)
-        found += (tables.fine_log_prior[rows % points] - 0.5 * power)[:, None]
-        found += prior.float()[image]
-    blocks = found.view(
-        len(units.rows), children, units.is_open.shape[1], search.translation_children
-    )
-    blocks.masked_fill_(~units.is_open[:, None, :, None], -torch.inf)
-    return pairs, found
-
-
-def best_scores_at(block: Block, search: Search, tables: SharedTables) -> Float[Tensor, " image"]:
-    """The best score of every image at its present rotation over all fine shifts, without the rotation's prior."""
-    images, n = len(block.centres), tables.count
-    numbers = torch.arange(images, device=block.centres.device)
-    forward = block.images.forward[:, :n]
-    weight = forward * tables.inverse_noise[:n]
-    found, power = pair_kernels.scores(
-        Pairs(numbers, torch.zeros_like(numbers), block.centres[:, 0]),
-        block.images.masked[:, :n] * weight,
-        forward * weight,
-        tables.fine_phase_rows,
-        tables,
-        is_exact=True,
-    )
-    if search.is_correlation:
-        return found.amax(1) / torch.sqrt(power + 1e-20)
-    prior = offset_log_prior(tables.fine_shifts_A, block.base_A, search.offset_sigma_A)
-    return (found + prior.float()).amax(1) - 0.5 * power
 
 
 def search_block(

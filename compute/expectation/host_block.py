@@ -1,7 +1,7 @@
 """A block of images on the CPU with the tables that they share, and the scores of both passes.
 
-The scores are those that `batch.coarse_scores` and `batch.fine_scores` define, made by compiled kernels and matrix
-products.
+The scores are those that `batch_scores.coarse_scores` and `batch_scores.fine_scores` define, made by compiled kernels
+and matrix products.
 """
 
 import math
@@ -150,7 +150,7 @@ class HostBlock:
         return torch.from_numpy(rows), power
 
     def _coarse_scores(self, image: int, points: np.ndarray) -> Tensor:
-        """Scores of an image at some coarse orientations around its centres: see `batch.coarse_scores`."""
+        """Scores of an image at some coarse orientations around its centres: see `batch_scores.coarse_scores`."""
         tables, count = self.tables, len(points)
         rows, power = self._coarse_rows(image, points)
         phases = self._coarse_phases.view(len(self._coarse_phases), -1)

@@ -1,7 +1,6 @@
 """Many images at once against orientations of their own: which kernels of a device do it, and what they share."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import ModuleType
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from compute.expectation import pairs_torch
 from compute.expectation.search import SharedTables
-from compute.projection.slices import Accumulator
+from compute.projection.slices import Accumulator, runs_triton
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,8 @@ class Pairs:
 
 
 def kernels_of(device: torch.device) -> ModuleType:
-    """The kernels of a device: compiled where it is a GPU that Triton knows, else plain torch."""
-    if device.type == "cuda" and find_spec("triton") is not None:
+    """The kernels of a device."""
+    if runs_triton(device):
         from compute.expectation import pairs_triton
 
         return pairs_triton

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from compute.expectation import batch
+from compute.expectation import batch_scores
 from compute.expectation.coarse import shared_scores
 from compute.expectation.host import HostSearch
 from compute.expectation.posterior_many import Kept, first_best, largest
@@ -89,10 +89,10 @@ def _look(
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     if not len(image):
         return Rescan(rotation, offset, is_found)
-    units = batch.units_of(kept, images, orientations, shifts)
-    pairs, fine = batch.fine_scores(block, units, search, tables)
+    units = batch_scores.units_of(kept, images, orientations, shifts)
+    pairs, fine = batch_scores.fine_scores(block, units, search, tables)
     best = largest(fine.amax(1), pairs.image, images)
-    is_switched = best > batch.best_scores_at(block, search, tables) + CLEARLY_BETTER
+    is_switched = best > batch_scores.best_scores_at(block, search, tables) + CLEARLY_BETTER
     row, column = first_best(fine, best, pairs.image, images)
     switched = torch.nonzero(is_switched)[:, 0]
     rotation[switched] = pairs.rotations[row[switched]]

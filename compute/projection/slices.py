@@ -35,9 +35,14 @@ def empty_accumulator(padding: int, radius: int, device: torch.device | str = "c
     return Accumulator(torch.zeros(*grid_shape(padding, radius), 3, device=device), padding, radius)
 
 
+def runs_triton(device: torch.device) -> bool:
+    """Whether kernels in Triton run on a device: else it is left to plain torch."""
+    return device.type == "cuda" and find_spec("triton") is not None
+
+
 def device_kernels(device: torch.device) -> ModuleType:
-    """The kernels of a device that is not the CPU: compiled where it is a GPU that Triton knows, else plain torch."""
-    if device.type == "cuda" and find_spec("triton") is not None:
+    """The kernels of a device that is not the CPU."""
+    if runs_triton(device):
         from compute.projection import kernels_triton
 
         return kernels_triton

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import batch, coarse, kernels_cpu
+from compute.expectation import batch_scores, coarse, kernels_cpu
 from compute.expectation.host import HostSearch
 from compute.expectation.mean_pose import mean_pose
 from compute.expectation.posterior_many import Kept
@@ -60,7 +60,7 @@ def host_of(block: Block, search: Search, tables: SharedTables) -> HostSearch:
 
 
 def whole_lattice(block: Block, image: int, search: Search, tables: SharedTables) -> Tensor:
-    return batch.coarse_scores(block.part(slice(image, image + 1)), search, tables)[0]
+    return batch_scores.coarse_scores(block.part(slice(image, image + 1)), search, tables)[0]
 
 
 @pytest.mark.parametrize("is_correlation", [False, True])
@@ -75,8 +75,8 @@ def test_scores_are_those_of_the_definition(world: World, is_correlation: bool) 
         kept = coarse.going_on(expected.view(-1), search)
         ours = host.candidates(image, kept)
         poses = Kept(torch.zeros_like(kept), kept, torch.ones(1, dtype=torch.bool))
-        units = batch.units_of(poses, 1, *expected.shape)
-        theirs, scores = batch.fine_scores(
+        units = batch_scores.units_of(poses, 1, *expected.shape)
+        theirs, scores = batch_scores.fine_scores(
             block.part(slice(image, image + 1)), units, search, tables
         )
         assert torch.equal(ours.rows, theirs.rows)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from compute.expectation.batch import fine_scores, units_of
+from compute.expectation.batch_scores import fine_scores, units_of
 from compute.expectation.posterior_many import Kept
 from compute.expectation.search import fine_children, offset_log_prior
 from compute.sampling.orientations import local_grid
