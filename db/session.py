@@ -1,9 +1,13 @@
 """The database behind a URL, and sessions for reading and writing: SQLite in a file, or PostgreSQL."""
 
+import random
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,19 +138,36 @@ def _sqlite(url: URL, busy_s: float) -> Engine:
             " put the database on a local disc, or use PostgreSQL"
         )
     engine = create_engine(url, connect_args={"timeout": busy_s})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, busy_s))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
+def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:
     """Set up a new connection. The driver's own handling of transactions is switched off: it begins too late."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor, busy_s)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: Any, busy_s: float) -> None:
+    """Have the file keep its changes in a log beside it, which it does from then on.
+
+    Where several programs make a file at the same time, SQLite refuses all but one of them at once, without the wait
+    that it grants to other statements.
+    """
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.01, 0.05))
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """Databases are opened from a URL; readers see one moment, writers have turns, and bad places are refused."""
 
+import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -195,3 +196,30 @@ def test_sqlite_on_a_network_file_system_is_refused(
     with pytest.raises(InputError, match=r"network file system \(nfs4\).*use PostgreSQL"):
         open_database(str(tmp_path / "x.db"))
     assert open_database("postgresql://host/lab").engine.dialect.name == "postgresql"
+
+
+def test_a_file_that_another_program_makes_at_the_same_time_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "halfmap.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE made (what TEXT)")
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.4, lambda: other.execute("COMMIT"))
+    release.start()
+    database = open_database(f"sqlite:///{path}", busy_s=20)
+    with database.reading() as session:
+        assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    database.close()
+    release.join()
+    other.close()
+
+
+def test_a_file_that_stays_locked_is_told_when_the_wait_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "halfmap.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE made (what TEXT)")
+    other.execute("BEGIN IMMEDIATE")
+    database = open_database(f"sqlite:///{path}", busy_s=0.2)
+    with pytest.raises(OperationalError, match="locked"), database.reading() as session:
+        session.execute(text("SELECT 1"))
+    database.close()
+    other.close()
