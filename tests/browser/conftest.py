@@ -28,9 +28,9 @@ from compute.files.progress import read_progress
 from tests.data import particle_set
 
 WEBGL = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
-WAIT_MS = 60_000
+WAIT_MS = 150_000
 
-RUN_MS = 240_000
+RUN_MS = 600_000
 """On two cores that the browser needs as well."""
 
 
@@ -89,7 +89,7 @@ def serving(folder: Path, *more: str) -> Iterator[Served]:
         yield Served(link.partition("/login")[0], link, folder)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         if process.stdout is not None:
             process.stdout.close()
         errors.close()
@@ -256,7 +256,7 @@ def particles(served: Served) -> Path:
 def run(chromium, served: Served, particles: Path) -> Iterator[Run]:  # type: ignore[no-untyped-def]
     """One refinement, started through the form by a visitor and watched until it has converged."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     if served.state is None:
         first = context.new_page()
         first.goto(served.link)

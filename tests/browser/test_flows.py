@@ -164,7 +164,6 @@ def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_
         ready(page)
         expect(page.get_by_role("heading", name="Begin here")).to_be_visible()
         page.get_by_role("button", name="Try the demo").click()
-        page.get_by_role("link", name="Watch its refinement").click()
         page.wait_for_url(re.compile("/job"))
         ready(page)
         expect(page.get_by_role("heading", level=1)).to_contain_text("Demo refinement")

@@ -19,7 +19,7 @@ SEARCHED = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
 NODE_CORES = 4
 NODE_MEMORY_MB = 8000
-WAIT_S = 60.0
+WAIT_S = 200.0
 
 
 def missing() -> str:
@@ -119,7 +119,7 @@ class SlurmService:
         """End all jobs, then the daemons."""
         self.ask("scancel", "--user", str(os.geteuid()))
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not self.ask("squeue", "--noheader").stdout.strip(), "jobs end", 15)
+            wait_until(lambda: not self.ask("squeue", "--noheader").stdout.strip(), "jobs end", 60)
         for step in self._steps():
             for process in (*step.children(recursive=True), step):
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -61,7 +61,7 @@ class Lab:
     def job_folder(self, job_id: int) -> Path:
         return self.folder / self.job(job_id).folder
 
-    def until(self, is_so: Callable[[], bool], what: str, limit_s: float = 180) -> None:
+    def until(self, is_so: Callable[[], bool], what: str, limit_s: float = 500) -> None:
         """Rounds of the supervisor until something is so."""
 
         def looked() -> bool:
@@ -128,4 +128,4 @@ def _end_all(lab: Lab) -> None:
         processes.wait_gone(str(attempt.environment[LAUNCH_ID]), 20)
     for care in lab.supervisor.caretaker.cares.values():
         if care.child is not None:
-            care.child.wait(timeout=60)
+            care.child.wait(timeout=200)

@@ -82,7 +82,7 @@ def test_from_a_project_to_a_finished_refinement(shell: Shell, tmp_path: Path) -
         log = shell.run("log", "-f", "beta:1")
     finally:
         supervisor.terminate()
-        assert supervisor.wait(timeout=30) == 0
+        assert supervisor.wait(timeout=120) == 0
     assert "Refinement" in log
     status = shell.asked("status", "1")
     assert (status["state"], status["ending"]) == ("finished", "completed")

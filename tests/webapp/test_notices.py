@@ -77,7 +77,7 @@ def mail_server() -> Iterator[tuple[int, list[str]]]:
     thread = threading.Thread(target=serve)
     thread.start()
     yield listener.getsockname()[1], lines
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     listener.close()
 
 

@@ -46,8 +46,8 @@ def test_a_launch_begins_once(small_set: SmallSet, tmp_path: Path) -> None:
         lambda: keeper.read_record(one.folder, one.launch_id) is not None, "the launch began"
     )
     second = orders.start_here(Profile(), one)
-    assert second.wait(timeout=120) == keeper.ALREADY_STARTED
-    assert first.wait(timeout=120) == 0
+    assert second.wait(timeout=300) == keeper.ALREADY_STARTED
+    assert first.wait(timeout=300) == 0
     record = keeper.read_record(one.folder, one.launch_id)
     assert record is not None
     assert (record.pid, record.is_of_this_boot) == (first.pid, True)
@@ -61,7 +61,7 @@ def test_stop_after_this_iteration_keeps_it(small_set: SmallSet, tmp_path: Path)
     job = orders.start_here(Profile(), one)
     wait_until(lambda: has_iterated(one.folder), "an iteration")
     (one.folder / ABORT_REQUEST).touch()
-    assert job.wait(timeout=120) == 128 + signal.SIGTERM
+    assert job.wait(timeout=300) == 128 + signal.SIGTERM
     events = read_progress(one.folder / "progress.jsonl")
     end = events[-1]
     assert isinstance(end, End)
@@ -79,7 +79,7 @@ def test_a_stopped_keeper_stops_the_job(small_set: SmallSet, tmp_path: Path) -> 
     wait_until(lambda: has_iterated(one.folder), "an iteration")
     assert sum(process.is_rank for process in processes.of(one.launch_id)) == 3
     job.send_signal(signal.SIGTERM)
-    assert job.wait(timeout=120) != 0
+    assert job.wait(timeout=300) != 0
     assert end_of(one.folder).reason == "stopped"
     assert processes.wait_gone(one.launch_id, 10)
 
@@ -92,6 +92,6 @@ def test_a_profile_of_open_mpi_refines(small_set: SmallSet, tmp_path: Path) -> N
         environment={"MPI4PY_MPIABI": "openmpi"},
     )
     one = order(small_set, tmp_path / "p", maximum_iterations=2)
-    assert orders.start_here(profile, one).wait(timeout=120) == 0
+    assert orders.start_here(profile, one).wait(timeout=300) == 0
     assert end_of(one.folder).reason == "iteration limit"
     assert (one.folder / "run_class001.mrc").is_file()

@@ -56,7 +56,7 @@ def test_a_refinement_of_three_processes_ends_well_and_one_is_cancelled(lab: Lab
         reasons.add(lab.job(second).reason)
         return lab.job(first).state in ("finished", "failed")
 
-    lab.until(has_ended, "the first has ended", 240)
+    lab.until(has_ended, "the first has ended")
     job = lab.job(first)
     assert (job.state, job.ending) == ("finished", "completed"), job.reason
     assert lab.iterations(first) == [1, 2, 3, 4, 5]
@@ -97,10 +97,10 @@ def test_a_lost_node_is_told_and_its_job_is_not_started_again(
             os.kill(process.pid, signal.SIGSTOP)
     try:
         told = f"node not answering: {node.host}"
-        lab.until(lambda: lab.job(job_id).reason == told, "the loss is told", 90)
+        lab.until(lambda: lab.job(job_id).reason == told, "the loss is told", 240)
         assert lab.job(job_id).state == "running"
         given_up = f"Slurm has lost the node {node.host}, but the job may still run."
-        lab.until(lambda: lab.job(job_id).reason == given_up, "Slurm gives the job up", 90)
+        lab.until(lambda: lab.job(job_id).reason == given_up, "Slurm gives the job up", 240)
         assert processes.of(launch_id(lab, job_id))
         processes.end(launch_id(lab, job_id), 9)
         lab.until_ended(job_id)

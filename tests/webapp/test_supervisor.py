@@ -136,7 +136,7 @@ def test_jobs_wait_for_cores_and_for_their_parents(
         busy.append({one for one in (first, second, third) if lab.job(one).state in at_work})
         return all(lab.job(one).state == "finished" for one in (first, second, third))
 
-    lab.until(looked, "all have finished", 240)
+    lab.until(looked, "all have finished")
     assert max(len(one) for one in busy) == 1
     assert lab.job(third).started_at > lab.job(first).ended_at
 
@@ -208,10 +208,10 @@ def test_a_frozen_process_is_named_until_it_wakes(lab: Lab) -> None:
     until_all_work(lab, job_id)
     worker = max(ranks(lab, job_id))
     os.kill(worker, signal.SIGSTOP)
-    lab.until(lambda: f"Process {worker} is frozen" in lab.job(job_id).reason, "it is told", 30)
+    lab.until(lambda: f"Process {worker} is frozen" in lab.job(job_id).reason, "it is told")
     assert lab.job(job_id).state == "running"
     os.kill(worker, signal.SIGCONT)
-    lab.until(lambda: lab.job(job_id).reason == "", "the sentence goes", 30)
+    lab.until(lambda: lab.job(job_id).reason == "", "the sentence goes")
     os.kill(worker, signal.SIGSTOP)
     stop(lab, job_id, at_once=True)
     lab.until_ended(job_id)
@@ -352,7 +352,7 @@ def test_a_clock_that_jumps_costs_the_office_and_no_job(
         with pytest.raises(OfficeLost), lab.supervisor.office.acting():
             raise AssertionError("stored by one who has lost the office")
         assert not lab.supervisor.cycle()
-        wait_until(lambda: other.cycle() and lab.job(job_id).state == "finished", "the end", 120)
+        wait_until(lambda: other.cycle() and lab.job(job_id).state == "finished", "the end", 400)
         assert len(lab.attempts(job_id)) == 1
         assert lab.iterations(job_id) == [1, 2]
         other.leave()

@@ -74,10 +74,10 @@ def kill_at_random_moments(lab: Lab, kills: int, is_over: Callable[[], bool], se
         supervisor.wait()
     supervisor = start(lab, "supervisor")
     try:
-        wait_until(is_over, "all jobs have ended", 400)
+        wait_until(is_over, "all jobs have ended", 900)
     finally:
         supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait(timeout=60)
+        supervisor.wait(timeout=200)
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
@@ -117,4 +117,4 @@ def test_a_killed_submitter_leaves_a_whole_job_or_none(lab: Lab, kills: int) -> 
     numbers = sorted(job.number for job in found)
     assert numbers == list(range(1, len(found) + 1))
     last = start(lab, "submit", "refine", *SUBMIT)
-    assert last.wait(timeout=120) == 0
+    assert last.wait(timeout=300) == 0

@@ -5,12 +5,13 @@ import html
 import panel as pn
 
 from compute.files.errors import InputError
+from webapp.components.go import Go
 from webapp.demo_jobs import REFINE, SIMULATE
 from webapp.store import Store
 
 
 class DemoStarter(pn.viewable.Viewer):
-    """One button; afterwards a link to the running refinement."""
+    """One button, which leads to the running refinement."""
 
     def __init__(self, store: Store, **params: object) -> None:
         super().__init__(**params)
@@ -22,7 +23,8 @@ class DemoStarter(pn.viewable.Viewer):
             "a few minutes, nothing to fill in.</p>",
             sizing_mode="stretch_width",
         )
-        self._panel = pn.Column(self._button, self._words, sizing_mode="stretch_width")
+        self._go = Go()
+        self._panel = pn.Column(self._button, self._words, self._go, sizing_mode="stretch_width")
 
     def _start(self) -> None:
         self._button.disabled = True
@@ -32,10 +34,10 @@ class DemoStarter(pn.viewable.Viewer):
             self._button.disabled = False
             self._words.object = f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
             return
-        self._words.object = (
-            f'<p class="notice good">The demo is in the queue. '
-            f'<a href="job?id={job.id}">Watch its refinement</a></p>'
-        )
+        address = f"job?id={job.id}"
+        link = f'<a href="{address}">its refinement</a>'
+        self._words.object = f'<p class="notice good">The demo is in the queue: {link}</p>'
+        self._go.address = address
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel

@@ -63,8 +63,8 @@ class HomePage(pn.viewable.Viewer):
 
     def _show(self, answer: tuple[Home, str]) -> None:
         found, machine = answer
-        is_new_here = not (found.recent or found.running)
-        self._first.visible = is_new_here or not found.recent
+        if not found.recent:
+            self._first.visible = True  # it stays until the page is left: it is being used
         text = machine + home_html(found)
         if text != self._content.object:
             self._content.object = text

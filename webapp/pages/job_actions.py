@@ -14,7 +14,10 @@ from webapp.views import can_continue, can_stop
 
 
 class Actions(pn.viewable.Viewer):
-    """Buttons, those that make sense in the job's present state."""
+    """Buttons, those that make sense in the job's present state.
+
+    The buttons are made once: one that is pressed in the moment in which the state changes still does what it says.
+    """
 
     def __init__(self, store: Store, changed: Callable[[], None], **params: object) -> None:
         super().__init__(**params)
@@ -22,8 +25,17 @@ class Actions(pn.viewable.Viewer):
         self._shown: Shown | None = None
         self._signature: tuple = ()
         self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._stop_button = _button("Stop …", self._ask_to_stop, "danger")
+        self._continue_button = _button("Continue", self._continue, "primary")
         self._buttons = pn.FlexBox()
-        self._confirm = pn.Row(visible=False)
+        self._confirm = pn.Row(
+            _button(
+                "Stop after this iteration (keeps everything)", lambda: self._stop(at_once=False)
+            ),
+            _button("Stop now", lambda: self._stop(at_once=True), "danger"),
+            _button("Go on", lambda: setattr(self._confirm, "visible", False)),
+            visible=False,
+        )
         self._panel = pn.Column(
             self._buttons, self._confirm, self._problem, sizing_mode="stretch_width"
         )
@@ -36,18 +48,17 @@ class Actions(pn.viewable.Viewer):
         row = shown.row
         is_inner = row is not None and not row.is_final
         after = row.iteration if continues and row is not None and is_inner else None
-        signature = (shown.view.job.state, stops, continues, after)
+        signature = (shown.view.job.state, stops, after)
         if signature == self._signature:
             return
         self._signature = signature
         self._confirm.visible = self._confirm.visible and stops
         buttons: list[object] = []
         if stops:
-            buttons.append(self._button("Stop …", self._ask_to_stop, "danger"))
-        if continues and after is not None:
-            buttons.append(
-                self._button(f"Continue after iteration {after}", self._continue, "primary")
-            )
+            buttons.append(self._stop_button)
+        if after is not None:
+            self._continue_button.label = f"Continue after iteration {after}"
+            buttons.append(self._continue_button)
         if shown.view.can_edit:
             buttons.append(_link("Clone", "new", {"from": shown.view.job.id}))
         buttons += [
@@ -56,22 +67,7 @@ class Actions(pn.viewable.Viewer):
         ]
         self._buttons[:] = buttons
 
-    def _button(
-        self, text: str, action: Callable[[], None], kind: str = "default"
-    ) -> pn.widgets.Button:
-        button = pn.widgets.Button(label=text, color=kind)
-        button.on_click(lambda _: action())
-        return button
-
     def _ask_to_stop(self) -> None:
-        self._confirm[:] = [
-            self._button(
-                "Stop after this iteration (keeps everything)",
-                lambda: self._stop(at_once=False),
-            ),
-            self._button("Stop now", lambda: self._stop(at_once=True), "danger"),
-            self._button("Go on", lambda: setattr(self._confirm, "visible", False)),
-        ]
         self._confirm.visible = True
 
     def _stop(self, at_once: bool) -> None:
@@ -101,6 +97,12 @@ class Actions(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel
+
+
+def _button(text: str, action: Callable[[], None], kind: str = "default") -> pn.widgets.Button:
+    button = pn.widgets.Button(label=text, color=kind)
+    button.on_click(lambda _: action())
+    return button
 
 
 def _link(text: str, page: str, query: dict[str, object]) -> pn.pane.HTML:

@@ -196,7 +196,7 @@ def test_a_stopped_job_goes_on_as_if_nothing_had_been(
 ) -> None:
     folder = copy_inputs(tiny[0], tmp_path / "job")
     process, job_id = start_ranks(folder, short_options(tiny[1]), 3)
-    assert wait_until(lambda: len(iterations_in(folder)) >= 2, process, 120.0)
+    assert wait_until(lambda: len(iterations_in(folder)) >= 2, process, 400.0)
     assert len(processes_of(job_id)) >= 4
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) != 0

@@ -88,7 +88,7 @@ def start(folder: Path, tiny: Tiny) -> tuple[subprocess.Popen, str]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert wait_until(lambda: is_searching(folder), process, 120.0)
+    assert wait_until(lambda: is_searching(folder), process, 400.0)
     return process, job_id
 
 

@@ -42,7 +42,7 @@ class Lab:
 
     def client(self, **options: object) -> httpx.Client:
         """A browser without scripts, and without anybody in it."""
-        return httpx.Client(base_url=self.base, timeout=30, trust_env=False, **options)
+        return httpx.Client(base_url=self.base, timeout=120, trust_env=False, **options)
 
     @contextlib.contextmanager
     def signed_in(self, name: str) -> Iterator[httpx.Client]:
@@ -155,6 +155,6 @@ def serving(lab: Lab, *more: str, settings: str = "", port: int = 0) -> Iterator
             yield lab
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=120)
             if process.stdout is not None:
                 process.stdout.close()

@@ -26,7 +26,7 @@ class Site:
     def client(self) -> httpx.Client:
         """A browser without scripts that trusts the certificate."""
         trusted = ssl.create_default_context(cafile=str(self.certificate))
-        return httpx.Client(base_url=self.url, verify=trusted, trust_env=False, timeout=30)
+        return httpx.Client(base_url=self.url, verify=trusted, trust_env=False, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_websockets_pass_for_our_own_pages(site: Site, own: bool, status: str) -
     ]
     trusted = ssl.create_default_context(cafile=str(site.certificate))
     with (
-        socket.create_connection(("127.0.0.1", parts.port or 0), timeout=30) as plain,
+        socket.create_connection(("127.0.0.1", parts.port or 0), timeout=120) as plain,
         trusted.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         connection.sendall("\r\n".join(lines).encode())

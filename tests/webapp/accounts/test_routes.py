@@ -88,7 +88,7 @@ def shake_hands(lab: Lab, address: str, origin: str, cookie: str = "") -> str:
         *([f"Origin: {origin}"] if origin else []),
         *([f"Cookie: halfmap={cookie}"] if cookie else []),
     ]
-    with socket.create_connection((name, int(port)), timeout=30) as connection:
+    with socket.create_connection((name, int(port)), timeout=120) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection.recv(4096).decode("latin-1").splitlines()[0]
 

@@ -17,7 +17,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 TOKEN = re.compile(r'"token":"([^"]+)"')
 LARGEST = 100 * 1024 * 1024
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass(slots=True)
