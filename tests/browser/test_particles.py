@@ -1,6 +1,7 @@
 """Particles, masks and classes in the browser: cells are those of the files, rows show their images."""
 
 import json
+import re
 
 import mrcfile
 import numpy as np
@@ -9,7 +10,7 @@ import starfile
 from playwright.sync_api import Page, expect
 
 from compute.files.optics import find_file
-from tests.browser.conftest import Run, holds, ready, source
+from tests.browser.conftest import Run, fill, holds, ready, source
 from tests.browser.results import Results
 
 pytestmark = pytest.mark.browser
@@ -66,6 +67,30 @@ def test_particles_are_sorted_paged_and_looked_at(page: Page, run: Run) -> None:
     expected = np.clip((picture - low) / (high - low) * 255, 0, 255)[::-1]
     assert np.allclose(np.array(pixels).reshape(expected.shape), expected, atol=1.0)
     expect(page.get_by_role("img", name="phases flipped, to 20 Å")).to_be_visible()
+
+
+def test_particles_are_narrowed_down_to_a_range_of_values(page: Page, run: Run) -> None:
+    page.goto(f"{run.address}&tab=particles")
+    ready(page)
+    rows = page.get_by_role("table", name="particles", exact=True).locator("tbody tr")
+    expect(rows).to_have_count(50)
+    data = starfile.read(run.folder / "run_data.star", always_dict=True)["particles"]
+    pmax = data["rlnMaxValueProbDistribution"].to_numpy(float)
+    assert sum(holds(page, "pmax", "top")) == len(pmax)
+    page.get_by_label("Only where").select_option("Pmax")
+    median = float(np.median(pmax))
+    fill(page, "and at most", f"{median:.6f}")
+    expected = np.flatnonzero(pmax <= float(f"{median:.6f}"))
+    expect(rows).to_have_count(min(50, len(expected)))
+    expect(rows.first.locator("td[data-key=row]")).to_have_text(str(expected[0] + 1))
+    link = page.get_by_role("link", name="Keep only these")
+    expect(link).to_have_attribute("href", re.compile("type=select.*rlnMaxValueProbDistribution"))
+    page.get_by_text("with images").click()
+    tiles = page.locator(".tiles-box button")
+    expect(tiles).to_have_count(min(50, len(expected)))
+    tiles.nth(1).click()
+    expect(page.get_by_role("heading", name=f"Row {expected[1] + 1}")).to_be_visible()
+    expect(rows.nth(1)).to_have_class(re.compile("chosen"))
 
 
 def test_a_mask_shows_its_figures(page: Page, results: Results) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from bokeh.models import (
     ColumnDataSource,
     CustomAction,
@@ -89,9 +90,22 @@ class Plot:
     words: list[str] = field(default_factory=list)
 
     def draw(self, data: Data) -> None:
-        """Draw other data; names that are not given keep theirs."""
+        """Draw other data; names that are not given keep theirs, and nothing is sent of what is as it was."""
         for name, columns in data.items():
-            self.sources[name].data = {key: list(values) for key, values in columns.items()}
+            source = self.sources[name]
+            if not is_same(source.data, columns):
+                source.data = {key: list(values) for key, values in columns.items()}
+
+
+def is_same(old: Any, new: Any) -> bool:
+    """Whether two columns, or sets of columns, hold the same; what is not a number equals itself here."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(is_same(old[key], new[key]) for key in old)
+    if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
+        return np.array_equal(old, new)
+    if isinstance(old, str) or not isinstance(old, Sequence) or not isinstance(new, Sequence):
+        return bool(old == new or (old != old and new != new))
+    return len(old) == len(new) and all(map(is_same, old, new))
 
 
 def sources(data: Data) -> dict[str, ColumnDataSource]:

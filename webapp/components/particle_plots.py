@@ -1,11 +1,12 @@
 """What an iteration says of single particles: histograms, and the list of those far from the others."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bokeh.models import BoxAnnotation, Span
 from jaxtyping import Float64, Int64
 
 from compute.files.labels import star_label
@@ -41,7 +42,11 @@ def read_figures(data_file: Path, model_file: Path | None) -> ParticleFigures:
 
     Raises InputError for files that are no such tables.
     """
-    columns = read_star(data_file)["particles"].columns
+    return figures_of(read_star(data_file)["particles"].columns, model_file)
+
+
+def figures_of(columns: Mapping[str, Any], model_file: Path | None) -> ParticleFigures:
+    """The same, where the columns of the data file have been read."""
     count = len(next(iter(columns.values())))
 
     def numbers(name: str) -> np.ndarray:
@@ -88,11 +93,31 @@ def _bars(values: np.ndarray, name: str) -> dict[str, Sequence[float]]:
     }
 
 
-def histogram_plots(data: Data, look: Look, height: int = 210) -> Plot:
+@dataclass
+class HistogramPlots(Plot):
+    """The histograms, by their figures' names: the range that is chosen in one of them, the place of one particle."""
+
+    ranges: dict[str, BoxAnnotation] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+
+    def shade(self, key: str, low: float | None, high: float | None) -> None:
+        """Shade a range in one histogram and in no other; without a bound the shade goes on to the end."""
+        for name, box in self.ranges.items():
+            is_chosen = name == key and not (low is None and high is None)
+            box.update(left=low, right=high, visible=is_chosen)
+
+    def mark(self, values: Mapping[str, float | None]) -> None:
+        """Mark one particle's values; none where there is none."""
+        for name, place in self.places.items():
+            value = values.get(name)
+            place.update(location=value or 0.0, visible=value is not None)
+
+
+def histogram_plots(data: Data, look: Look, height: int = 210) -> HistogramPlots:
     """One figure for each histogram."""
     made = sources(data)
     colours = (look.blue, look.green, look.purple, look.orange)
-    figures = []
+    plots = HistogramPlots([], made)
     for (name, label), colour in zip(FIGURES.items(), colours, strict=True):
         counted = "groups" if name == "scale" else "particles"
         plot = new_figure(look, name, label, counted, height)
@@ -108,8 +133,16 @@ def histogram_plots(data: Data, look: Look, height: int = 210) -> Plot:
         )
         plot.y_range.start = 0
         hover(plot, [bars], [("from", "@left"), ("to", "@right"), (counted, "@top")])
-        figures.append(plot)
-    return Plot(figures, made)
+        plots.ranges[name] = BoxAnnotation(
+            fill_color=look.vermilion, fill_alpha=0.18, line_color=look.vermilion, visible=False
+        )
+        plots.places[name] = Span(
+            location=0, dimension="height", line_color=look.ink, line_dash="dashed", visible=False
+        )
+        plot.add_layout(plots.ranges[name])
+        plot.add_layout(plots.places[name])
+        plots.figures.append(plot)
+    return plots
 
 
 def outliers(figures: ParticleFigures) -> list[dict[str, Any]]:

@@ -41,6 +41,38 @@ _PLAIN = {
     "samples": "nr_of_significant_samples",
 }
 _WHOLE = frozenset({"row", "half", "class", "samples"})
+NARROWING = ("pmax", "log_likelihood", "norm", "scale", "samples", "defocus", "tilt")
+"""The columns by whose values particles can be narrowed down, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Particles whose value in a column lies between two values, both included; None is no bound."""
+
+    key: str
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Which values lie inside; what is not a number does not."""
+        inside = np.isfinite(values)
+        if self.low is not None:
+            inside &= values >= self.low
+        if self.high is not None:
+            inside &= values <= self.high
+        return inside
+
+    def condition(self) -> str:
+        """The same as a selection is asked for it; empty where no column of the file says it, or without a bound."""
+        name = _PLAIN.get(self.key)
+        if name is None or (self.low is None and self.high is None):
+            return ""
+        column = star_label(name)
+        if self.low is None:
+            return f"{column} <= {self.high:.6g}"
+        if self.high is None:
+            return f"{column} >= {self.low:.6g}"
+        return f"{column} in {self.low:.6g}..{self.high:.6g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +83,17 @@ class ParticleRows:
     columns: Mapping[str, np.ndarray]
     distance: np.ndarray
 
-    def chosen(self, which: str, order: str, is_down: bool) -> np.ndarray:
+    def chosen(
+        self, which: str, order: str, is_down: bool, within: Range | None = None
+    ) -> np.ndarray:
         """Places in the file of those that are wanted, in order; unknown values come last, ties stay in order."""
         found = np.arange(len(self.particles))
         if which == FAR_ONES:
             found = np.flatnonzero(self.distance > FAR)
         elif which.startswith("half "):
             found = np.flatnonzero(self.columns["half"] == int(which.removeprefix("half ")))
+        if within is not None and within.key in self.columns:
+            found = found[within.holds(self.columns[within.key][found])]
         if order == "image":
             names = self.particles.table.columns[star_label("image_name")][found].astype(str)
             ranks = np.unique(names, return_inverse=True)[1].astype(np.float64)

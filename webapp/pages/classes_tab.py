@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import panel as pn
 
+from webapp.components.pictures import png
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.local_resolution_tab import TOO_EARLY
-from webapp.pages.particle_browser import png
 from webapp.pages.shown import Shown
 
 CLASS_COLUMNS: list[dict[str, Any]] = [

@@ -1,11 +1,14 @@
 """The tab with the particles of a refinement: histograms, those far from the others, and a table with images."""
 
+from pathlib import Path
+
 import panel as pn
 
 from compute.files.errors import InputError
 from webapp.components import particle_plots
 from webapp.components.look import Look
 from webapp.components.particle_rows import ParticleRows, read_rows
+from webapp.components.sharpen_words import in_project
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
@@ -30,12 +33,22 @@ class ParticleTab:
             can_choose=True,
             sizing_mode="stretch_width",
         )
-        self._browser = ParticleBrowser(background, store.previews, shown.file_name("particles"))
+        self._browser = ParticleBrowser(
+            background,
+            store.previews,
+            shown.file_name("particles"),
+            narrowed=self._plots.shade,
+            looked_at=self._plots.mark,
+        )
         self._table.param.watch(self._picked, "chosen")
         self._note = pn.pane.HTML("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
             self._note,
-            card("Particles", *grid(self._plots.figures), sub="of the chosen iteration"),
+            card(
+                "Particles",
+                *grid(self._plots.figures),
+                sub="of the chosen iteration",
+            ),
             card("Far from the others", self._table, sub="click a row to see it below"),
             card(
                 "All particles",
@@ -53,10 +66,19 @@ class ParticleTab:
 
         def read() -> tuple:
             try:
-                return particle_plots.read_figures(*files), read_rows(*files), ""
+                rows = read_rows(*files)
+                return particle_plots.figures_of(rows.particles.table.columns, files[1]), rows, ""
             except InputError as error:
                 return None, None, str(error)
 
+        project = shown.view.project
+        self._browser.selects_from(
+            {
+                "project": project.id,
+                "type": "select",
+                "tables": in_project(str(files[0]), Path(project.folder)),
+            }
+        )
         self._background.run("particles", read, lambda found: self._arrived(*found))
 
     def _arrived(

@@ -82,6 +82,18 @@ def test_every_particle_is_in_a_bar() -> None:
     assert len(histogram_plots(data, DARK).figures) == 4
 
 
+def test_a_range_is_shaded_and_a_particle_is_marked() -> None:
+    plots = histogram_plots(histogram_data(figures(np.linspace(0.5, 1.0, 50))), DARK)
+    plots.shade("norm", 0.7, None)
+    assert [name for name, box in plots.ranges.items() if box.visible] == ["norm"]
+    assert plots.ranges["norm"].left == 0.7
+    plots.shade("", None, None)
+    assert not any(box.visible for box in plots.ranges.values())
+    plots.mark({"pmax": 0.5, "norm": None})
+    assert [name for name, place in plots.places.items() if place.visible] == ["pmax"]
+    assert plots.places["pmax"].location == 0.5
+
+
 def test_particles_far_from_the_others_come_farthest_first() -> None:
     norm = np.random.default_rng(0).normal(0.75, 0.01, 200)
     norm[[17, 60]] = [1.5, 0.3]

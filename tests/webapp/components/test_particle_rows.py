@@ -8,12 +8,14 @@ import pytest
 from compute.files.labels import star_label
 from compute.files.star import read_star, write_star
 from compute.files.table import Table
+from compute.params.condition import parse_conditions
 from tests.data import particle_set
 from webapp.components.particle_rows import (
     EVERYBODY,
     FAR_ONES,
     PAGE_ROWS,
     ParticleRows,
+    Range,
     pages,
     read_rows,
 )
@@ -58,6 +60,31 @@ def test_particles_are_narrowed_down(rows: ParticleRows) -> None:
     assert rows.chosen(FAR_ONES, "", False).tolist() == [17]
     half = rows.chosen("half 2", "log_likelihood", False)
     assert half[0] == 17 and set(rows.columns["half"][half]) == {2}
+
+
+def test_particles_are_narrowed_down_to_a_range_of_values(rows: ParticleRows) -> None:
+    pmax = rows.columns["pmax"]
+    within = Range("pmax", 0.25, 0.75)
+    found = rows.chosen(EVERYBODY, "pmax", False, within)
+    assert set(found) == set(np.flatnonzero((pmax >= 0.25) & (pmax <= 0.75)))
+    assert np.all(np.diff(pmax[found]) >= 0)
+    assert rows.chosen(EVERYBODY, "", False, Range("log_likelihood", high=500.0)).tolist() == [17]
+    both = rows.chosen("half 1", "", False, Range("log_likelihood", high=500.0))
+    assert both.size == 0
+
+
+def test_a_range_is_the_condition_of_a_selection() -> None:
+    for range_, text in (
+        (Range("norm", 0.5, 1.25), "rlnNormCorrection in 0.5..1.25"),
+        (Range("pmax", low=0.1), "rlnMaxValueProbDistribution >= 0.1"),
+        (Range("log_likelihood", high=-1e5), "rlnLogLikeliContribution <= -100000"),
+    ):
+        assert range_.condition() == text
+        assert [str(one) for one in parse_conditions(text)] == [text]
+    assert (
+        Range("scale", 0.9, 1.1).condition() == ""
+    )  # of a group: the particles' file does not say it
+    assert Range("pmax").condition() == ""
 
 
 def test_a_line_has_what_the_file_says(rows: ParticleRows) -> None:
