@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import bokeh.settings
 import panel as pn
-import param
 from bokeh.server.server import Server
 from panel.io.server import get_server
 from tornado.web import RequestHandler
@@ -89,13 +88,13 @@ class App:
         page = ProjectPage(
             self.store, self._background(), look_of_visitor(), _number("id"), tab=_word("tab")
         )
-        _keep_in_address(page, {"tab": "tab"})
         return framed(
             page,
             page.project.name,
             "/projects",
             [("Projects", "/projects"), (page.project.name, "")],
             place=f"project {page.project.id}",
+            kept={"tab": "tab"},
         )
 
     def _job(self) -> pn.Template:
@@ -107,7 +106,6 @@ class App:
             iteration=_number("it", 0),
             tab=_word("tab"),
         )
-        _keep_in_address(page, {"iteration": "it", "tab": "tab"})
         view = page.view
         crumbs = [
             ("Projects", "/projects"),
@@ -115,7 +113,8 @@ class App:
             (f"Job {view.job.number}", ""),
         ]
         place = f"project {view.project.id} job {view.job.id}"
-        return framed(page, view.title, "/projects", crumbs, place)
+        kept = {"iteration": "it", "tab": "tab"}
+        return framed(page, view.title, "/projects", crumbs, place, kept)
 
     def _new(self) -> pn.Template:
         page = forms.FormPage(self.store, self._background(), look_of_visitor(), _query())
@@ -129,11 +128,10 @@ class App:
             _number("project"),
             numbers_in(_word("jobs")),
         )
-        _keep_in_address(page, {"jobs": "jobs"})
         project = (page.project.name, f"/project?id={page.project.id}")
         crumbs = [("Projects", "/projects"), project, ("Compare", "")]
         title, place = f"Compare jobs of {page.project.name}", f"project {page.project.id}"
-        return framed(page, title, "/projects", crumbs, place)
+        return framed(page, title, "/projects", crumbs, place, {"jobs": "jobs"})
 
     def _queue(self) -> pn.Template:
         return framed(
@@ -225,9 +223,3 @@ def _number(name: str, default: int | None = None) -> int:
     if not is_number(text):
         raise InputError(f"the address needs a number for '{name}', not '{text[:40]}'")
     return int(text)
-
-
-def _keep_in_address(page: param.Parameterized, names: Mapping[str, str]) -> None:
-    """Keep what a page shows in its address, so that a link opens just that."""
-    if pn.state.location is not None:
-        pn.state.location.sync(page, dict(names))

@@ -4,7 +4,7 @@ import html
 import logging
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import panel as pn
 from bokeh.document import Document
@@ -17,6 +17,7 @@ from compute.files.errors import InputError
 from webapp.components.look import DARK, LIGHT, Look
 from webapp.components.sheet import APP_SHEET
 from webapp.components.top_bar import BELL, SCRIPTS, SEARCH
+from webapp.pages.address import Address, address_of_page
 from webapp.pages.visitor import visit_if_any
 
 log = logging.getLogger("halfmap.web")
@@ -81,6 +82,8 @@ class Page(pn.Template):
     notebook view after each part: of the time until a job's page was there, a third.
     """
 
+    address: Address | None = None
+
     def __repr__(self) -> str:
         return type(self).__name__
 
@@ -93,7 +96,7 @@ class Page(pn.Template):
         """The document with everything on it."""
         document = init_doc(doc)
         with document.models.freeze():
-            return super().server_doc(document, title, location)
+            return super().server_doc(document, title, self.address or location)
 
 
 def use_sheet() -> None:
@@ -115,9 +118,16 @@ def framed(
     address: str = "",
     crumbs: Sequence[Crumb] = (),
     place: str = "",
+    kept: Mapping[str, str] | None = None,
 ) -> pn.Template:
-    """A whole page around its content; `place` is what it is about: `project 3` or `project 3 job 12`."""
+    """A whole page around its content; `place` is what it is about: `project 3` or `project 3 job 12`.
+
+    `kept` are the parameters of the content that stand in the page's address, each with its name there.
+    """
     template = Page(TEMPLATE, design=Native, location=True)
+    template.address = address_of_page()
+    if template.address is not None and kept:
+        template.address.sync(content, dict(kept))
     template.add_panel("content", pn.panel(content, sizing_mode="stretch_width"))
     if pn.state.notifications is not None:
         template.add_panel("notifications", pn.state.notifications)

@@ -141,6 +141,19 @@ def test_what_is_no_number_is_said_to_be_none(lab: Lab, table: list[Route]) -> N
     assert "Traceback" not in (lab.folder / "serve.err").read_text()
 
 
+@pytest.mark.parametrize("words", ["x=²&it=²&tab=a?b", "it=[1&tab=²&x=٣#y?z"])
+def test_pages_open_whatever_else_their_address_says(lab: Lab, words: str) -> None:
+    with lab.signed_in("ana") as client:
+        cookie = client.cookies["halfmap"]
+    values = {"project": lab.project, "job": lab.job, "script": "title"}
+    for address, query in PAGES.items():
+        asked = query.format(**values)
+        more = f"{asked}&{words}" if asked else f"?{words}"
+        asked = quote(address + more, safe="/?&=#[]")
+        text = document_of(lab.base, cookie, asked)
+        assert "could not be made" not in text, asked
+
+
 def test_no_page_shows_what_is_of_another_project(lab: Lab) -> None:
     """Neither to members of another project, nor to a member of none; to an admin it does."""
     beta, secret = (
