@@ -76,13 +76,14 @@ def search_block(
     meter: Meter,
 ) -> Iterator[BatchResult]:
     """Both passes for all images of a block, in order, a few at a time where many poses go on."""
-    with meter.measure("pass 1"):
+    first_pass = search.first_pass
+    with meter.measure(first_pass):
         scores = coarse_scores(block, search, tables)
         images, orientations, shifts = scores.shape
-        meter.count("pass 1 poses", scores.numel())
-        meter.count("pass 1 products", scores.numel() * 2 * tables.coarse_count)
+        meter.count(f"{first_pass} poses", scores.numel())
+        meter.count(f"{first_pass} products", scores.numel() * 2 * tables.coarse_count)
         if search.is_local:
-            meter.count("pass 1 samples", images * orientations * tables.coarse_count)
+            meter.count(f"{first_pass} samples", images * orientations * tables.coarse_count)
         kept = posterior_many.significant(
             scores.reshape(images, -1),
             search.adaptive_fraction,

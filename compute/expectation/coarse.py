@@ -22,7 +22,7 @@ def shared_scores(
     the image's CTF; in a correlation search the correlation coefficient times the norm of X. The first term is one
     real matrix product for all images, shifts and orientations, the second another without shifts.
     """
-    if tables.coarse_slices is None:
+    if tables.coarse_slices is None or tables.coarse_powers is None:
         raise ValueError("a local search has no shared grid")
     n = tables.coarse_count
     weight = tables.inverse_noise[:n]
@@ -33,7 +33,7 @@ def shared_scores(
     rows = grid.reshape(len(grid), -1)
     with rounded_products(rows.device):
         cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
-    power = (forward.square() * weight) @ grid.square().sum(1).T
+    power = (forward.square() * weight) @ tables.coarse_powers.T
     if search.is_correlation:
         return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
     prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A)

@@ -59,7 +59,7 @@ class HostSearch(HostBlock):
             self._coarse_prior[image].numpy(),
             self.search.adaptive_fraction,
         )
-        self._count("pass 1", scored, scored * len(phases), self.tables.coarse_count)
+        self._count(self.search.first_pass, scored, scored * len(phases), self.tables.coarse_count)
         return kept
 
     # ---- posterior
@@ -204,14 +204,14 @@ def search_images(
     meter: Meter,
 ) -> Iterator[ImageResult | None]:
     """Results of the images one by one; None for an image without a finite score."""
-    with meter.measure("pass 1"):
+    with meter.measure(search.first_pass):
         host = HostSearch(images, centres, base_A, search, tables, determined)
         shared = None if search.is_local else shared_scores(images, base_A, search, tables)
         if shared is not None:
             host.work["pass 1 products"] += shared.numel() * 2 * tables.coarse_count
             host.work["pass 1 poses"] += shared.numel()
     for image in range(len(centres)):
-        with meter.measure("pass 1"):
+        with meter.measure(search.first_pass):
             if shared is None:
                 kept = host.local_search(image)
             else:

@@ -155,6 +155,7 @@ class HostBlock:
         rows, power = self._coarse_rows(image, points)
         phases = self._coarse_phases.view(len(self._coarse_phases), -1)
         cross = rows.view(count, -1) @ phases.T
+        self._count(self.search.first_pass, count, cross.numel(), tables.coarse_count)
         if self.search.is_correlation:
             return cross.div_(torch.from_numpy(np.sqrt(power + 1e-20))[:, None])
         prior = tables.coarse_log_prior.numpy()[points % len(tables.coarse_log_prior)]

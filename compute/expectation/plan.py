@@ -117,7 +117,7 @@ def search_bytes(setting: Setting, stage: Stage) -> float:
     inserted = pixels_within(stage.accumulation_size)
     shifts = stage.translations * stage.translation_children
     phases = COMPLEX * (stage.translations * coarse + 2 * shifts * inserted)
-    slices = 2 * REAL * stage.orientations * coarse
+    slices = 3 * REAL * stage.orientations * coarse
     images = step.block_size(
         stage.is_local, stage.orientations * stage.translations, 16, int(inserted)
     )

@@ -42,6 +42,11 @@ class Search:
         return isinstance(self.orientations, LocalGrid)
 
     @property
+    def first_pass(self) -> str:
+        """What the first pass is called where its time is measured: one grid for all images is other work than many."""
+        return "pass 1, local" if self.is_local else "pass 1"
+
+    @property
     def orientation_children(self) -> int:
         """Fine orientations per coarse one."""
         return 8 if self.oversample else 1
@@ -56,8 +61,9 @@ class Search:
 class SharedTables:
     """Tables of one optics group and one half for an iteration.
 
-    Coarse slices are those of a grid common to all images, None in a local search. Pixels are prefixes of one list:
-    coarse_count, count, accumulation_count long. Phase rows are real and imaginary parts of the conjugated phases.
+    Coarse slices, and their squares, are those of a grid common to all images, None in a local search. Pixels are
+    prefixes of one list: coarse_count, count, accumulation_count long. Phase rows are real and imaginary parts of the
+    conjugated phases.
 
     On the CPU only: fine slices of a common grid that is small enough to keep, which are made when first needed,
     is_sliced tells which have been; neighbours are those of a local lattice's points.
@@ -80,6 +86,7 @@ class SharedTables:
     coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"]
     fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"]
     coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
+    coarse_powers: Float[Tensor, "coarse_orientation coarse_pixel"] | None = None
     fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None = None
     is_sliced: Bool[Tensor, " fine_orientation"] | None = None
     neighbours: Int[Tensor, "coarse_orientation 6"] | None = None
@@ -121,7 +128,8 @@ def shared_tables(
     fine_shifts = torch.from_numpy(shifts.fine).to(device) if search.oversample else coarse_shifts
     score_weight, insertion_weight = _inverse_noise(noise_power, pixels, search)
     coarse_rotations = torch.from_numpy(grid.coarse).to(device)
-    fine_rotations, coarse_slices, fine_slices, is_sliced = coarse_rotations, None, None, None
+    fine_rotations, fine_slices, is_sliced = coarse_rotations, None, None
+    coarse_slices, coarse_powers = None, None
     is_host = device.type == "cpu"
     coarse_prior, fine_prior = _log_priors(grid, search.oversample)
     if search.oversample:
@@ -129,6 +137,7 @@ def shared_tables(
     if not search.is_local:
         xy = (pixels.model_x[:coarse_count], pixels.model_y[:coarse_count])
         coarse_slices = slices(projector, coarse_rotations, *xy)
+        coarse_powers = coarse_slices.square().sum(1)
         if is_host and _fine_table_fits(search, count, accumulation_count):
             fine_slices = torch.empty(len(fine_rotations), 2, count)
             is_sliced = torch.zeros(len(fine_rotations), dtype=torch.bool)
@@ -150,6 +159,7 @@ def shared_tables(
         coarse_log_prior=coarse_prior.to(device),
         fine_log_prior=fine_prior.to(device),
         coarse_slices=coarse_slices,
+        coarse_powers=coarse_powers,
         fine_slices=fine_slices,
         is_sliced=is_sliced,
         coarse_phase_rows=_conjugated_rows(coarse_phases),

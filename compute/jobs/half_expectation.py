@@ -81,7 +81,7 @@ class Expectation:
         """Both passes over images of one optics group, and their sums."""
         images, search = self._images, self._search
         pixels = images.imagings[index].pixels
-        with images.stopwatch.measure("pass 1"):
+        with images.stopwatch.measure(search.first_pass):
             tables = shared_tables(search, self._projector, pixels, images.noise(index))
         determined = self._well_determined(pixels.shell)
         normaliser = images.log_normaliser(index)

@@ -9,7 +9,7 @@ SLICE_FLOPS, SLICE_BYTES = 56, 80
 value written."""
 INSERT_FLOPS, INSERT_BYTES = 76, 204
 """An inserted point: place and weights (24), eight neighbours of three numbers (52); all are read and written."""
-COUNTED = ("pass 1", "pass 2", "insertion")
+COUNTED = ("pass 1", "pass 1, local", "pass 2", "insertion")
 
 
 @dataclass(frozen=True)
