@@ -1,6 +1,7 @@
 """The web process's way to the preview worker: starts it, asks it, and starts it anew when it fails."""
 
 import contextlib
+import math
 import os
 import select
 import subprocess
@@ -18,8 +19,8 @@ import numpy as np
 from compute.files.frames import PROTOCOL, Frame, FrameError, frame_bytes, read_frame
 from compute.params.preview import PreviewRequest
 
-START_S = 60.0
-"""How long the worker may take to load its libraries."""
+START_S = 180.0
+"""How long the worker may take to load its libraries and rehearse: long, on a slow disk that others use as well."""
 
 
 class PreviewError(RuntimeError):
@@ -48,6 +49,8 @@ class PreviewClient:
         self._worker: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._number = 0
+        self._is_starting = False
+        self._greeted = -math.inf
         self.starts = 0
 
     @property
@@ -55,11 +58,17 @@ class PreviewClient:
         """The worker's process number; None while there is none."""
         return None if self._worker is None else self._worker.pid
 
+    @property
+    def has_worker(self) -> bool:
+        """Whether a worker has greeted, so that an answer need not wait for its start."""
+        return self._worker is not None and not self._is_starting
+
     def ask(self, request: PreviewRequest, timeout_s: float = 20.0) -> Answer:
-        """The answer to a request. PreviewError where there is none, or none in time (waiting for a turn counts)."""
-        deadline = time.monotonic() + timeout_s
-        if not self._turn.acquire(timeout=timeout_s):
-            raise PreviewError(f"the preview is busy: no answer within {timeout_s:g} s")
+        """The answer to a request. PreviewError where there is none, or none in time.
+
+        Waiting for a turn counts, waiting for a worker to start does not.
+        """
+        deadline = self._take_turn(timeout_s)
         try:
             for is_last in (False, True):
                 try:
@@ -90,12 +99,29 @@ class PreviewClient:
     ) -> None:
         self.close()
 
+    def _take_turn(self, timeout_s: float) -> float:
+        """Wait for one's turn; until when the answer must be there. PreviewError where others take too long."""
+        asked = time.monotonic()
+
+        def deadline() -> float:
+            now = time.monotonic()
+            return timeout_s + (now if self._is_starting else max(asked, self._greeted))
+
+        while not self._turn.acquire(timeout=max(0.0, deadline() - time.monotonic())):
+            if deadline() <= time.monotonic():
+                raise PreviewError(f"the preview is busy: no answer within {timeout_s:g} s")
+        return deadline()
+
     def _asked(self, request: PreviewRequest, deadline: float, timeout_s: float) -> Answer:
         """Ask a running worker; starting one does not count against the deadline."""
         if self._worker is None or self._worker.poll() is not None:
             self._stop()
             began = time.monotonic()
-            self._start()
+            self._is_starting = True
+            try:
+                self._start()
+            finally:
+                self._is_starting, self._greeted = False, time.monotonic()
             deadline += time.monotonic() - began
         worker = self._worker
         assert worker is not None and worker.stdin is not None

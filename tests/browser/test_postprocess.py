@@ -1,6 +1,7 @@
 """Post-processing in the browser: curves are those of the files, settings are previewed and run."""
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import mrcfile
@@ -60,6 +61,24 @@ def test_the_map_is_that_of_the_file(page: Page, made: Result) -> None:
     ready(page)
     volume = mrcfile.read(made.folder / "postprocess.mrc")
     assert np.array_equal(greys_of(page), greys(volume[BOX // 2], grey_scale(volume)))
+
+
+def test_a_preview_that_failed_is_tried_again(page: Page, made: Result, results: Results) -> None:
+    half = Path(results.project.folder) / "run_half2.mrc"
+    away = half.rename(half.with_suffix(".away"))
+    try:
+        page.goto(f"{made.address}&tab=sharpen")
+        ready(page)
+        expect(page.get_by_role("alert")).to_contain_text("run_half2.mrc does not exist")
+        again = page.get_by_role("button", name="Try again")
+        again.click()
+        expect(page.get_by_role("alert")).to_contain_text("run_half2.mrc does not exist")
+    finally:
+        away.rename(half)
+    again.click()
+    assert len(holds(page, "corrected", "y")) == BOX // 2 + 1
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(again).to_be_hidden()
 
 
 def test_settings_are_previewed_and_run(page: Page, made: Result) -> None:

@@ -296,6 +296,35 @@ def test_who_waits_too_long_for_a_turn_is_told(client: PreviewClient, folder: Pa
     assert client.pid == pid
 
 
+def test_a_worker_that_starts_slowly_keeps_nobody_from_an_answer(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    code = (
+        f"open({str(gate)!r}).read()\nimport sys\n"
+        "from compute.__main__ import main\nsys.exit(main(['preview']))"
+    )
+    request = HistogramRequest(map=str(tmp_path / "absent.mrc"))
+    heard: list[str] = []
+
+    def ask(timeout_s: float) -> None:
+        try:
+            client.ask(request, timeout_s)
+        except PreviewError as error:
+            heard.append(str(error))
+
+    with PreviewClient(command=[sys.executable, "-c", code]) as client:
+        callers = [threading.Thread(target=ask, args=(1.0,)) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        callers[1].join(1.2)
+        assert all(caller.is_alive() for caller in callers) and not client.has_worker
+        gate.write_text("go")
+        for caller in callers:
+            caller.join()
+        assert client.has_worker and client.starts == 1
+    assert len(heard) == 2 and all("does not exist" in words for words in heard), heard
+
+
 def test_the_worker_ends_with_its_input() -> None:
     client = PreviewClient()
     with pytest.raises(PreviewError, match="does not exist"):

@@ -30,6 +30,8 @@ from webapp.store import Store
 TOO_EARLY = (
     "Post-processing works on the two half-maps that the last iteration of a refinement writes."
 )
+STARTING = "The preview program is starting; the first answer takes some seconds."
+MEASURING = "The half-maps are read and their FSC is measured."
 MASK = "mask"
 
 
@@ -44,6 +46,8 @@ class SharpenTab:
         self._is_ready = self._is_waiting = False
         self._drawn_for: tuple = ()
         self._words = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._again = pn.widgets.Button(label="Try again", visible=False)
+        self._again.on_click(lambda _: self._changed())
         self._commands = pn.pane.HTML("", sizing_mode="stretch_width")
         self._form = pn.pane.HTML("", margin=(5, 5))
         self._go = Go()
@@ -106,7 +110,7 @@ class SharpenTab:
         self._fsc_place = pn.Column(sizing_mode="stretch_width")
         self._guinier_place = pn.Column(sizing_mode="stretch_width")
         return columns(
-            card("What these settings give", self._words),
+            card("What these settings give", self._words, self._again),
             row(
                 pn.Column(
                     card("Settings", self._controls.panel),
@@ -162,13 +166,23 @@ class SharpenTab:
             except (PreviewError, InputError) as error:
                 return None, str(error)
 
-        self._words.loading = True
+        self._say_it_is_on_the_way()
         self._background.run("sharpen", read, lambda found: self._arrived(key, *found))
+
+    def _say_it_is_on_the_way(self) -> None:
+        """Leave what is known in its place, and say why nothing is there yet."""
+        self._words.loading = True
+        self._again.visible = False
+        if not self._store.previews.has_worker:
+            self._words.object = f"<p class='notice' role='status'>{STARTING}</p>"
+        elif self._known is None:
+            self._words.object = f"<p class='notice' role='status'>{MEASURING}</p>"
 
     def _arrived(self, key: tuple[str, float], found: tuple | None, problem: str) -> None:
         self._words.loading = False
         if found is None:
             self._words.object = f'<p class="notice bad" role="alert">{html.escape(problem)}.</p>'
+            self._again.visible = True
             self._run.disabled = True
         else:
             levels, settings, made = found
