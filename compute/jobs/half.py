@@ -42,6 +42,7 @@ class Half:
     def __init__(self, seat: Seat, team: HalfTeam, device: torch.device, threads: int) -> None:
         self.half = seat.half
         self._seat, self._team, self._device = seat, team, device
+        self._host = socket.gethostname()
         self._workers = Workers(threads, device)
         self._scratch: Scratch | None = None
         self._stopwatch = Stopwatch()
@@ -53,25 +54,18 @@ class Half:
 
     # ---- start
 
+    def _place(self) -> dict[str, Any]:
+        """This worker's process."""
+        return {"host": self._host, "pid": os.getpid(), "threads": self._workers.threads}
+
     def describe(self) -> dict[str, Any]:
         """Where this worker runs, and with what."""
-        return {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "device": str(self._device),
-            "threads": self._workers.threads,
-        }
+        return self._place() | {"device": str(self._device)}
 
     def memory(self) -> dict[str, Any]:
         """What this worker's process holds now, where, and for how many threads; with its device's memory."""
         give_back()
-        return {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "resident_GB": resident_GB(),
-            "threads": self._workers.threads,
-            **devices.memory_of(self._device),
-        }
+        return self._place() | {"resident_GB": resident_GB()} | devices.memory_of(self._device)
 
     def copy_to_scratch(
         self, particles: ParticleSet, folder: str, seats: list[tuple[int, int]]
@@ -111,10 +105,11 @@ class Half:
 
         scratch: folder with copies of the stacks, on each machine that has one.
         """
-        if scratch and socket.gethostname() in scratch:
-            particles = copied(particles, Path(scratch[socket.gethostname()]))
+        if scratch and self._host in scratch:
+            particles = copied(particles, Path(scratch[self._host]))
         self._params, self._box, self._pixel_size_A = params, box, pixel_size_A
         self._group = parse_symmetry(params.symmetry)
+        self._is_handed_out = is_handed_out(params, self._seat.members)
         share = (self._seat.member, self._seat.members)
         place = (self._device, self._stopwatch)
         self._images = HalfImages(
@@ -218,11 +213,6 @@ class Half:
         expectation.run(blocks, self._workers, self._team.report)
         return only(results, np.concatenate([mine[:0], *taken]))
 
-    @property
-    def _is_handed_out(self) -> bool:
-        """Whether this worker's images are not known before the leader hands them out."""
-        return is_handed_out(self._params, self._seat.members)
-
     def _blocks(self, size: int, taken: list[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
         """Optics group and positions of a few images at a time: the own ones, or as long as the leader has any.
 
@@ -293,7 +283,7 @@ class Half:
     def measured(self) -> dict[str, Any]:
         """Where this worker's time went since the last time: see `Stopwatch.take`."""
         place = {"role": f"half {self._seat.half}", "member": self._seat.member}
-        return place | {"host": socket.gethostname()} | self._stopwatch.take()
+        return place | {"host": self._host} | self._stopwatch.take()
 
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""
