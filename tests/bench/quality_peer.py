@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.quality import SIMULATED, judge, simulated
+from tests.bench.quality import SIMULATED, judge, simulated, with_its_hand
 
 RESULTS = Path(__file__).parent / "results" / "quality_relion.json"
 LAUNCH = "mpirun --allow-run-as-root --oversubscribe --mca mpi_yield_when_idle 1 -n 3".split()
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> None:
             case, output = simulated(name, seed, folder), folder / f"relion_{name}_seed{seed}"
             command = command_of(case, seed, output)
             figures = refine(command, output)
-            figures = {**judge(case, output), **figures}
+            figures = {**judge(with_its_hand(case, output), output), **figures}
             figures = {key: round(value, 4) for key, value in figures.items()}
             line = " ".join(Path(word).name if "/" in word else word for word in command)
             kept.setdefault(name, {})[str(seed)] = {
