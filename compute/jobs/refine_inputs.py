@@ -10,6 +10,7 @@ import torch
 from compute.files.errors import InputError
 from compute.files.particle_checks import check_particles
 from compute.files.particles import ParticleSet, read_particles
+from compute.jobs.hand_check import hand_remark
 from compute.jobs.map_input import PIXEL_TOLERANCE_A, read_cube
 from compute.jobs.symmetry_check import symmetry_remark
 from compute.params.refine import RefineParams
@@ -100,6 +101,7 @@ def _read_references(
             )
         if not maps:
             remarks += symmetry_remark(volume, pixel_size_A, params.symmetry)
+            remarks += hand_remark(volume, pixel_size_A, params.initial_lowpass_A)
         if params.initial_lowpass_A > 0:
             volume = lowpass(volume, pixel_size_A, params.initial_lowpass_A)
         maps.append(volume.numpy())

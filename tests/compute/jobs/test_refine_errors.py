@@ -310,7 +310,8 @@ def test_e19_a_header_without_a_pixel_size_counts_as_that_of_the_particles(
 
 def test_e24_a_map_without_the_symmetry_is_noticed(bench: Bench) -> None:
     volume = phantom_map(box=BOX, symmetry="D2").numpy()
-    assert inputs_of(bench, reference=bench.map(volume, PIXEL_A), symmetry="D2").remarks == ()
+    good = inputs_of(bench, reference=bench.map(volume, PIXEL_A), symmetry="D2")
+    assert not any("mates" in said for said in good.remarks)
     for wrong, name in ((volume, "O"), (np.roll(volume, 3, axis=0), "D2")):
         path = bench.map(wrong, PIXEL_A)
         remark(inputs_of(bench, reference=path, symmetry=name), f"its own {name} mates")
