@@ -1,7 +1,10 @@
-// The values of a figure as a table, to be read, copied and saved: made from what the browser has drawn, on demand.
+// Every figure has a name and a button to all that it offers: its values as a table, to be read, copied and saved as CSV, and
+// itself as PNG and SVG. All of it is made from what the browser has drawn, on demand.
 window.halfmapFigures = (() => {
   const HIDDEN = new Set(['align', 'shift', 'alpha', 'color', 'label_y', 'y0', 'y1'])
   const PICTURES = /^Image/
+  // More is not drawn as a table, but copied and saved.
+  const MOST_ROWS = 1000, MOST_COLUMNS = 60
 
   const plain = (data) => (data instanceof Map ? Object.fromEntries(data) : data)
   const isText = (value) => typeof value === 'string'
@@ -48,6 +51,24 @@ window.halfmapFigures = (() => {
     return [...found.values()]
   }
 
+  // A picture's values: a row for each of its lines, from the bottom up as it is drawn.
+  const hex = (value) => `#${[value, value >> 8, value >> 16].map((one) => (one & 255).toString(16).padStart(2, '0')).join('')}`
+  function pictures(figure) {
+    const made = []
+    for (const renderer of figure.renderers) {
+      if (!renderer.data_source || !PICTURES.test(renderer.glyph.type) || !renderer.visible) continue
+      const image = Array.from(plain(renderer.data_source.data).image || [])[0]
+      if (!image) continue
+      const [height, width] = image.shape || [image.length, image[0].length]
+      const shown = renderer.glyph.type === 'ImageRGBA' ? hex : (value) => value
+      const at = (y, x) => shown(image.shape ? image[y * width + x] : image[y][x])
+      const columns = [Array.from({ length: height }, (_, y) => y)]
+      for (let x = 0; x < width; x += 1) columns.push(Array.from({ length: height }, (_, y) => at(y, x)))
+      made.push({ name: renderer.data_source.name || figure.name, heads: ['row', ...columns.slice(1).map((_, x) => x)], columns })
+    }
+    return made
+  }
+
   // Tables: sources over the same x stand side by side.
   function tables(figure) {
     const x = axisLabel(figure, 'below'), y = axisLabel(figure, 'left')
@@ -67,7 +88,7 @@ window.halfmapFigures = (() => {
         table.columns.push(columns[column])
       }
     }
-    return [...made.values()].filter((table) => table.columns.length)
+    return [...pictures(figure), ...[...made.values()].filter((table) => table.columns.length)]
   }
 
   const cell = (value) => (value === null || value === undefined || Number.isNaN(value) ? '' : String(value))
@@ -88,10 +109,10 @@ window.halfmapFigures = (() => {
     return made
   }
 
-  function save(name, text) {
+  function save(name, blob) {
     const link = document.createElement('a')
-    link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }))
-    link.download = `${name}.csv`
+    link.href = URL.createObjectURL(blob)
+    link.download = name
     link.click()
     URL.revokeObjectURL(link.href)
   }
@@ -100,22 +121,53 @@ window.halfmapFigures = (() => {
     const element = document.createElement('table')
     element.setAttribute('aria-label', table.name)
     const head = element.createTHead().insertRow()
-    for (const text of table.heads) {
+    for (const text of table.heads.slice(0, MOST_COLUMNS)) {
       const th = document.createElement('th')
       th.scope = 'col'
       th.textContent = text
       head.append(th)
     }
     const body = element.createTBody()
-    for (const values of lines(table)) {
+    for (const values of lines(table).slice(0, MOST_ROWS)) {
       const row = body.insertRow()
-      for (const value of values) {
+      for (const value of values.slice(0, MOST_COLUMNS)) {
         const number = Number(value)
         row.insertCell().textContent = value === '' || Number.isNaN(number) ? value : String(Number(number.toPrecision(6)))
       }
     }
     return element
   }
+
+  // What a saved picture or table is called: the figure's own name, behind that of the page where it does not say the job.
+  function fileName(figure) {
+    const name = figure.name || 'figure'
+    const page = /job\d/.test(name) ? '' : `${document.title.replace(/ · Halfmap$/, '')}_`
+    return `${page}${name}`.replace(/[^\p{L}\p{N}.-]+/gu, '_')
+  }
+
+  const views = () => (window.Bokeh?.index ? [...Bokeh.index.query((view) => view.model.type === 'Figure')] : [])
+  const picture = (figure, kind) => views().find((view) => view.model === figure).export(kind).to_blob()
+  const csv = (figure) => new Blob([asText(tables(figure), ',')], { type: 'text/csv' })
+
+  function named(view) {
+    const figure = view.model
+    const name = (figure.name || 'figure').replaceAll('_', ' ')
+    const y = axisLabel(figure, 'left'), x = axisLabel(figure, 'below')
+    view.el.setAttribute('role', 'figure')
+    view.el.setAttribute('aria-label', [name, y && x ? `${y} by ${x}` : ''].filter(Boolean).join(': '))
+    if (view.shadow_el.querySelector('.halfmap-offers')) return
+    const offers = button('⋯', () => open(figure))
+    offers.className = 'halfmap-offers'
+    offers.title = 'Values, CSV, PNG, SVG'
+    offers.setAttribute('aria-label', `Values and pictures of ${name}`)
+    offers.style.cssText = 'position:absolute;left:1px;bottom:1px;width:26px;height:24px;padding:0;z-index:2;cursor:pointer;'
+      + 'border:1px solid transparent;border-radius:6px;background:transparent;color:var(--faint);font:inherit'
+    view.shadow_el.append(offers)
+    const ring = document.createElement('style')
+    ring.textContent = '.bk-events:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }'
+    view.canvas_view.shadow_el.append(ring)
+  }
+  setInterval(() => { if (!document.hidden) views().forEach(named) }, 500)
 
   function open(figure) {
     const all = tables(figure)
@@ -133,11 +185,14 @@ window.halfmapFigures = (() => {
         await navigator.clipboard.writeText(asText(all, '\t'))
         made.textContent = 'Copied'
       }),
-      button('Save as CSV', () => save(name, asText(all, ','))),
+      button('Save as CSV', () => save(`${fileName(figure)}.csv`, csv(figure))),
+      button('Save as PNG', async () => save(`${fileName(figure)}.png`, await picture(figure, 'png'))),
+      button('Save as SVG', async () => save(`${fileName(figure)}.svg`, await picture(figure, 'svg'))),
       button('Close', () => dialog.close()),
     )
     const scroll = document.createElement('div')
     scroll.className = 'table-scroll'
+    scroll.tabIndex = 0
     if (all.length) scroll.append(...all.map(drawn))
     else scroll.textContent = 'This figure has no values to list.'
     dialog.append(tools, scroll)
@@ -146,5 +201,5 @@ window.halfmapFigures = (() => {
     dialog.showModal()
   }
 
-  return { open, tables }
+  return { open, tables, views, picture, csv, fileName }
 })()

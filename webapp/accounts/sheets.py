@@ -105,7 +105,7 @@ NOTE = """{% extends "frame" %}
 ACCOUNT = """{% extends "frame" %}
 {% block title %}Account{% endblock %}
 {% block body %}
-<section class="sheet">
+<section class="sheet" tabindex="0">
 <h1>{{ user.name }}</h1>
 <p class="faint">{{ user.full_name }}{% if user.is_admin %} · admin{% endif %}
 {% if groups %} · groups: {{ groups | join(", ") }}{% endif %}</p>
@@ -113,12 +113,12 @@ ACCOUNT = """{% extends "frame" %}
 <button>Sign out</button></form>
 </section>
 {% if new_token %}
-<section class="sheet"><h2>New token</h2>
+<section class="sheet" tabindex="0" aria-label="New token"><h2>New token</h2>
 <p>Copy it now, it is not shown again. It may do what you may.</p>
 <p><code class="secret" id="new-token">{{ new_token }}</code></p>
 </section>
 {% endif %}
-<section class="sheet"><h2>Password</h2>
+<section class="sheet" tabindex="0" aria-label="Password"><h2>Password</h2>
 <form method="post" action="account">{{ xsrf }}<input type="hidden" name="action" value="password">
 <input type="hidden" name="username" value="{{ user.name }}" autocomplete="username">
 {% if has_password %}<label>The present one <input name="present" type="password" autocomplete="current-password"
@@ -130,10 +130,10 @@ ACCOUNT = """{% extends "frame" %}
 <span class="faint">Other browsers are signed out.</span>
 </form>
 </section>
-{% if oidc %}<section class="sheet"><h2>Account elsewhere</h2>
+{% if oidc %}<section class="sheet" tabindex="0" aria-label="Account elsewhere"><h2>Account elsewhere</h2>
 <p><a class="as-button" href="oidc">Link {{ oidc }}</a>
 <span class="faint">Afterwards it signs you in here, too.</span></p></section>{% endif %}
-<section class="sheet"><h2>Where you are signed in</h2>
+<section class="sheet" tabindex="0" aria-label="Where you are signed in"><h2>Where you are signed in</h2>
 <table><thead><tr><th>Last used</th><th>Since</th><th>From</th><th>Browser</th><th></th></tr></thead><tbody>
 {% for one in sessions %}<tr><td>{{ one.seen_at | moment }}</td><td>{{ one.created_at | moment }}</td>
 <td>{{ one.address }}</td><td>{{ one.browser }}</td><td>
@@ -142,7 +142,7 @@ ACCOUNT = """{% extends "frame" %}
 <input type="hidden" name="id" value="{{ one.id }}"><button>End</button></form>{% endif %}</td></tr>
 {% endfor %}</tbody></table>
 </section>
-<section class="sheet"><h2>Tokens for programs</h2>
+<section class="sheet" tabindex="0" aria-label="Tokens for programs"><h2>Tokens for programs</h2>
 <p class="faint">For the command line and notebooks on other machines: <code>halfmap jobs --server {{ address }}
 --token …</code>; the interface is described <a href="api-guide">here</a>.</p>
 {% if tokens %}<table><thead><tr><th>Name</th><th>Made</th><th>Last used</th><th>Ends</th><th></th></tr></thead><tbody>
@@ -165,11 +165,11 @@ ADMIN = """{% extends "frame" %}
 {% block body %}
 <h1>Admin</h1>
 {% if link %}
-<section class="sheet"><h2>{{ link.title }}</h2>
+<section class="sheet" tabindex="0"><h2>{{ link.title }}</h2>
 <p>Send this link; it is good once, until {{ link.expires_at | moment }}, and is not shown again.</p>
 <p><code class="secret" id="new-link">{{ link.url }}</code></p></section>
 {% endif %}
-<section class="sheet"><h2>Users</h2>
+<section class="sheet" tabindex="0" aria-label="Users"><h2>Users</h2>
 <table><thead><tr><th>Name</th><th>Full name</th><th>Admin</th><th>State</th><th>Last seen</th><th></th></tr></thead>
 <tbody>{% for one in users %}<tr><td>{{ one.user.name }}</td><td>{{ one.user.full_name }}</td>
 <td>{{ "yes" if one.user.is_admin }}</td><td>{{ "open" if one.user.is_active else "closed" }}</td>
@@ -178,7 +178,7 @@ ADMIN = """{% extends "frame" %}
 <input type="hidden" name="action" value="{{ action }}"><input type="hidden" name="id" value="{{ one.user.id }}">
 <button>{{ text }}</button></form>{% endfor %}</td></tr>{% endfor %}</tbody></table>
 </section>
-<section class="sheet"><h2>Invitations</h2>
+<section class="sheet" tabindex="0" aria-label="Invitations"><h2>Invitations</h2>
 {% if invitations %}<table><thead><tr><th>For</th><th>By</th><th>Until</th><th></th></tr></thead><tbody>
 {% for one in invitations %}<tr><td>{{ one.words }}</td><td>{{ one.by }}</td><td>{{ one.expires_at | moment }}</td><td>
 <form method="post" action="admin">{{ xsrf }}<input type="hidden" name="action" value="withdraw">
@@ -191,7 +191,7 @@ ADMIN = """{% extends "frame" %}
 <label class="check"><input type="checkbox" name="is_admin" value="1"> admin</label>
 <button class="primary">Invite</button></form>
 </section>
-<section class="sheet"><h2>Lab groups</h2>
+<section class="sheet" tabindex="0" aria-label="Lab groups"><h2>Lab groups</h2>
 {% for one in groups %}<h3>{{ one.group.name }}</h3>
 <p>{% for user in one.members %}<form method="post" action="admin" class="inline">{{ xsrf }}
 <input type="hidden" name="action" value="leave_group"><input type="hidden" name="id" value="{{ one.group.id }}">
@@ -206,17 +206,17 @@ ADMIN = """{% extends "frame" %}
 <form method="post" action="admin" class="row">{{ xsrf }}<input type="hidden" name="action" value="make_group">
 <label>New group <input name="name" required maxlength="100"></label><button>Make</button></form>
 </section>
-<section class="sheet"><h2>Banner</h2>
+<section class="sheet" tabindex="0" aria-label="Banner"><h2>Banner</h2>
 <form method="post" action="admin">{{ xsrf }}<input type="hidden" name="action" value="banner">
 <label>Above every page, empty for none <input name="text" value="{{ banner }}" maxlength="500"></label>
 <button>Put it up</button></form>
 </section>
-<section class="sheet"><h2>Data folders</h2>
+<section class="sheet" tabindex="0" aria-label="Data folders"><h2>Data folders</h2>
 <table><thead><tr><th>Folder</th><th>State</th></tr></thead><tbody>{% for one in roots %}
 <tr><td><code>{{ one.path }}</code></td><td>{{ one.words }}</td></tr>{% endfor %}</tbody></table>
 <p class="faint">They are set in {{ settings_file }} (<code>data_roots</code>).</p>
 </section>
-<section class="sheet"><h2>What happened</h2>
+<section class="sheet" tabindex="0" aria-label="What happened"><h2>What happened</h2>
 <table><thead><tr><th>When</th><th>Who</th><th>What</th><th>Subject</th></tr></thead><tbody>
 {% for one in audit %}<tr><td>{{ one.time | moment }}</td><td>{{ one.who }}</td><td>{{ one.action }}</td>
 <td>{{ one.subject }}</td></tr>{% endfor %}</tbody></table>
@@ -228,7 +228,7 @@ GUIDE = """{% extends "frame" %}
 {% block title %}Interface for programs{% endblock %}
 {% block body %}
 <h1>Interface for programs</h1>
-<section class="sheet"><p>JSON at <code>{{ address }}/api/v1</code>, described for tools by
+<section class="sheet" tabindex="0"><p>JSON at <code>{{ address }}/api/v1</code>, described for tools by
 <a href="api/v1/openapi.json">openapi.json</a>. Every request shows a token, made on your <a href="account">account</a>
 page or with <code>halfmap token make</code>; it may do what you may.</p>
 <p>From another machine: <code>halfmap jobs --server {{ address }} --token …</code>, or in a notebook
@@ -236,7 +236,7 @@ page or with <code>halfmap token make</code>; it may do what you may.</p>
 <p>What goes wrong comes as <code>{"error": "one sentence"}</code>:
 {% for status, words in problems.items() %}<b>{{ status }}</b> {{ words }}{{ "; " if not loop.last }}{% endfor %}.</p>
 </section>
-{% for one in endpoints %}<section class="sheet"><h2><code>{{ one.method }} {{ one.path }}</code></h2>
+{% for one in endpoints %}<section class="sheet" tabindex="0"><h2><code>{{ one.method }} {{ one.path }}</code></h2>
 <p>{{ one.summary }}</p>
 {% if one.takes %}<table><thead><tr><th>Name</th><th>Where</th><th>What</th><th></th></tr></thead><tbody>
 {% for value in one.takes %}<tr><td><code>{{ value.name }}</code></td><td>{{ value.where }}</td>

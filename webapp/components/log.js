@@ -18,6 +18,7 @@ export function render({ model, el }) {
   bar.append(level, search, count, link)
   const lines = document.createElement('pre')
   lines.tabIndex = 0
+  lines.setAttribute('role', 'region')
   lines.setAttribute('aria-label', 'Log')
   box.append(bar, lines)
   el.append(box)

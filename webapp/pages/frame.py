@@ -44,6 +44,7 @@ TEMPLATE = (
 """
     + SCRIPTS
     + """
+  <script src="assets/access.js" defer></script>
   {{ bokeh_css if bokeh_css }}
   {{ bokeh_js if bokeh_js }}
   <script src="assets/drawing.js"></script>

@@ -23,6 +23,7 @@ class ProjectsPage(pn.viewable.Viewer):
             label="Folder (absolute; made where it is missing)",
             placeholder=f"{store.settings.projects}/…",
             width=420,
+            styles={"max-width": "calc(100% - 20px)"},
         )
         self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
         make = pn.widgets.Button(label="Create or open", color="primary", align="end")

@@ -1,0 +1,79 @@
+// What Bokeh's controls leave out for people who use the keyboard or listen to pages: names of sliders and of the buttons of
+// number fields, roles and keys of tabs, and nothing to be reached on the tabs that are not shown.
+(() => {
+  const ENDS = [', from', ', to']
+
+  function label(element, text) {
+    if (element.getAttribute('aria-label') !== text) element.setAttribute('aria-label', text)
+  }
+
+  const textIn = (view) => view.shadow_el?.querySelector('.bk-clearfix')?.textContent.trim()
+    || (view.child_views || []).map(textIn).find(Boolean) || ''
+
+  // Where a slider has a field to type into, their name stands beside both.
+  function titleOf(view) {
+    const own = view.model.title || view.model.name
+    return own || (view.parent && textIn(view.parent).replace(/:$/, '')) || 'value'
+  }
+
+  function slider(view) {
+    const handles = view.shadow_el.querySelectorAll('.noUi-handle')
+    handles.forEach((handle, n) => label(handle, titleOf(view) + (handles.length > 1 ? ENDS[n] : '')))
+  }
+
+  // The arrow keys do what the buttons do, which need not be stepped through.
+  function spinner(view) {
+    const title = titleOf(view)
+    const field = view.shadow_el.querySelector('input')
+    if (field && !view.model.title) label(field, title)
+    view.shadow_el.querySelectorAll('.bk-spin-btn').forEach((button) => {
+      label(button, `${title}: ${button.matches('.bk-spin-btn-up') ? 'more' : 'less'}`)
+      button.tabIndex = -1
+    })
+  }
+
+  function keys(event) {
+    const tabs = [...event.currentTarget.querySelectorAll('.bk-tab')]
+    const at = tabs.indexOf(event.target)
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (at < 0 || (step === undefined && event.key !== 'Enter' && event.key !== ' ')) return
+    event.preventDefault()
+    const next = tabs[(at + (step || 0) + tabs.length) % tabs.length]
+    next.click()
+    next.focus()
+  }
+
+  function tabs(view) {
+    const header = view.shadow_el.querySelector('.bk-header')
+    if (!header) return
+    // The keyboard comes to the tabs before what is on them; they lie where the style sheet puts them.
+    const first = [...view.shadow_el.children].find((one) => one.tagName === 'DIV')
+    if (first !== header) first.before(header)
+    const list = header.querySelector('.bk-headers-wrapper') || header
+    if (list.getAttribute('role') !== 'tablist') {
+      list.setAttribute('role', 'tablist')
+      list.addEventListener('keydown', keys)
+      new MutationObserver(() => tabs(view)).observe(list, { childList: true })
+    }
+    header.querySelectorAll('.bk-tab').forEach((tab, n) => {
+      const isActive = n === view.model.active
+      tab.setAttribute('role', 'tab')
+      tab.setAttribute('aria-selected', String(isActive))
+      tab.tabIndex = isActive ? 0 : -1
+    })
+    view.child_views.forEach((child, n) => { child.el.inert = n !== view.model.active })
+  }
+
+  // Chosen words are no options of a list box, though the library that draws them says that they are selected.
+  function choice(view) {
+    view.shadow_el.querySelectorAll('.choices__list--multiple [aria-selected]').forEach((one) => one.removeAttribute('aria-selected'))
+  }
+
+  const KINDS = [[/Slider$/, slider], [/Tabs$/, tabs], [/Spinner$/, spinner], [/MultiChoice$/, choice]]
+  setInterval(() => {
+    if (document.hidden || !window.Bokeh?.index) return
+    for (const view of Bokeh.index.query((one) => one.shadow_el && KINDS.some(([kind]) => kind.test(one.model.type)))) {
+      KINDS.find(([kind]) => kind.test(view.model.type))[1](view)
+    }
+  }, 400)
+})()
