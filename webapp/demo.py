@@ -10,11 +10,12 @@ from pathlib import Path
 
 from compute.files.events import End
 from compute.files.progress import read_progress
-from webapp.demo_jobs import DIAMETER_A, REFINE, SIMULATE
+from webapp.demo_jobs import REFINE, SIMULATE
 from webapp.launch import local
 
 FOLDER = Path("demo")
 SET, ROOT, RESULT = FOLDER / "particles" / "set", FOLDER / "refine" / "run", FOLDER / "result"
+ENVELOPE = f"{ROOT}_envelope.mrc"
 WELCOME = """\
 This simulates particle images whose true map is known, refines them from a blurred map, and holds the result
 against the truth. On two cores it takes some minutes; Ctrl-C stops it. Files go to {folder}/.
@@ -55,10 +56,7 @@ def main(words: Sequence[str]) -> int:
         status = _job("refine", {**REFINE, **files, "output": str(ROOT)}, ROOT.parent, share)
     if not status:
         print("\n3. Comparing with the truth …", flush=True)
-        half = f"{ROOT}_half{{}}_class001_unfil.mrc"
-        status = _compare("truth", f"{ROOT}_class001.mrc", f"{SET}_truth.mrc") or _compare(
-            "halves", half.format(1), half.format(2)
-        )
+        status = _compare(f"{ROOT}_class001.mrc", f"{SET}_truth.mrc")
     if not status:
         print(_result(time.monotonic() - began_s))
     return status
@@ -72,54 +70,45 @@ def _job(name: str, params: dict[str, object], folder: Path, share: local.Share)
     return local.run(local.command(job_file, share.ranks), variables)
 
 
-def _compare(name: str, first: str, second: str) -> int:
-    params: dict[str, object] = {
-        "map": first,
-        "truth": second,
-        "output": str(RESULT / f"{name}.json"),
-        "mask_radius_A": DIAMETER_A / 2,
-    }
-    return _job("compare", params, RESULT / name, local.Share(1, local.cores()))
+def _compare(map_: str, truth: str) -> int:
+    """Hold the map against the truth inside the envelope in which the refinement judged it."""
+    output = str(RESULT / "truth.json")
+    params: dict[str, object] = {"map": map_, "truth": truth, "output": output, "mask": ENVELOPE}
+    return _job("compare", params, RESULT / "truth", local.Share(1, local.cores()))
 
 
 def _result(seconds: float) -> str:
     """What a finished demo has shown, as lines for the terminal."""
-    truth = json.loads((RESULT / "truth.json").read_text())["crossings"]["0.5"]
-    halves = json.loads((RESULT / "halves.json").read_text())["crossings"]["0.143"]
-    reported_A = next(
+    truth = json.loads((RESULT / "truth.json").read_text())
+    claimed_A = next(
         event.resolution_A
         for event in reversed(read_progress(ROOT.parent / "progress.jsonl"))
-        if isinstance(event, End)
+        if isinstance(event, End) and event.resolution_A
     )
-    return verdict(truth, halves, reported_A, seconds)
+    extent_A = truth["shell_resolution_A"][1]
+    return verdict(truth["crossings"]["0.5"], claimed_A, extent_A, seconds)
 
 
-def verdict(
-    truth: dict[str, float], halves: dict[str, float], reported_A: float | None, seconds: float
-) -> str:
+def verdict(truth: dict[str, float], claimed_A: float, extent_A: float, seconds: float) -> str:
     """The resolution that the half-maps claim beside the one that the truth confirms, and where to go from here.
 
-    truth, halves: shell and resolution_A of the last shell above FSC 0.5 and 0.143. reported_A: what the log says.
+    truth: shell and resolution_A of the last shell above FSC 0.5. claimed_A: what the log says. extent_A: of the box.
     """
-    apart = round(abs(truth["shell"] - halves["shell"]))
+    claimed = round(extent_A / claimed_A)
+    apart = abs(truth["shell"] - claimed)
     if apart <= 1:
         judged = "They agree within one shell, as they should."
-    elif truth["shell"] > halves["shell"]:
-        judged = f"The map is better than its halves claim, by {apart} shells."
+    elif truth["shell"] > claimed:
+        judged = f"The map is better than its halves claim, by {apart:g} shells."
     else:
         judged = (
-            f"The halves claim {apart} shells more than the truth confirms, which should not be."
+            f"The halves claim {apart:g} shells more than the truth confirms, which should not be."
         )
-    said = (
-        ""
-        if reported_A is None
-        else f" Inside its own envelope, as in the log: {reported_A:.2f} Å."
-    )
     return (
-        f"\nResolution inside the particle (a sphere of {DIAMETER_A:g} Å):\n"
-        f"   claimed by the half-maps (FSC 0.143): {halves['resolution_A']:.2f} Å, shell {halves['shell']:g}\n"
+        f"\nResolution inside the molecule's envelope ({ENVELOPE}):\n"
+        f"   claimed by the half-maps (FSC 0.143): {claimed_A:.2f} Å, shell {claimed}\n"
         f"   confirmed by the truth (FSC 0.5):     {truth['resolution_A']:.2f} Å, shell {truth['shell']:g}\n"
-        f"   {judged}{said}\n\n"
+        f"   {judged}\n\n"
         f"The final map:    {ROOT}_class001.mrc (open it with any map viewer, beside {SET}_truth.mrc)\n"
         f"The whole story:  grep Auto {ROOT.parent}/run.out\n"
         f"Your own data:    {os.path.relpath(Path(sys.executable).with_name('halfmap'))} refine --help\n"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from jaxtyping import Complex, Float64
+from jaxtyping import Complex, Float, Float64
 from torch import Tensor
 
 from compute.files.atomic import write_whole
@@ -22,11 +22,16 @@ PIXEL_SIZE_TOLERANCE = 1e-3
 def run(params: CompareParams) -> None:
     """Write the FSC of two maps and where it crosses 0.5 and 0.143 as JSON, and print the figures.
 
-    Raises InputError when the maps differ in box or pixel size.
+    Raises InputError when the maps, or their mask, differ in box or pixel size.
     """
     first, second = read_map(Path(params.map)), read_map(Path(params.truth))
-    _check_alike(params, first, second)
-    curve = masked_fsc(first, second, params.mask_radius_A, params.mask_edge_px)
+    _check_alike((params.map, params.truth), (first, second))
+    if params.mask:
+        mask = read_map(Path(params.mask))
+        _check_alike((params.map, params.mask), (first, mask))
+        curve = fsc_inside(first, second, torch.from_numpy(mask.volume))
+    else:
+        curve = masked_fsc(first, second, params.mask_radius_A, params.mask_edge_px)
     extent_A = first.volume.shape[0] * first.pixel_size_A
     crossings = {
         name: {
@@ -38,6 +43,7 @@ def run(params: CompareParams) -> None:
     result = {
         "map": params.map,
         "truth": params.truth,
+        "mask": params.mask,
         "mask_radius_A": params.mask_radius_A,
         "shell_resolution_A": [None, *(extent_A / shell for shell in range(1, len(curve)))],
         "fsc": curve.tolist(),
@@ -58,23 +64,31 @@ def masked_fsc(
     """The FSC of two maps inside a soft sphere, or of the whole maps where its radius is 0."""
     box = first.volume.shape[0]
     mask = sphere(box, radius_A / first.pixel_size_A, edge_px) if radius_A > 0 else torch.ones(())
+    return fsc_inside(first, second, mask)
+
+
+def fsc_inside(
+    first: MapFile, second: MapFile, mask: Float[Tensor, "..."]
+) -> Float64[Tensor, "shell"]:
+    """The FSC of two maps times a mask, up to Nyquist."""
 
     def transform(given: MapFile) -> Complex[Tensor, "z y xhalf"]:
         return torch.fft.rfftn(torch.from_numpy(given.volume) * mask)
 
-    return fsc(transform(first), transform(second), box // 2 + 1)
+    return fsc(transform(first), transform(second), first.volume.shape[0] // 2 + 1)
 
 
-def _check_alike(params: CompareParams, first: MapFile, second: MapFile) -> None:
-    boxes = first.volume.shape[0], second.volume.shape[0]
+def _check_alike(names: tuple[str, str], maps: tuple[MapFile, MapFile]) -> None:
+    """Raises InputError for maps of different boxes or pixel sizes."""
+    boxes = [one.volume.shape[0] for one in maps]
     if boxes[0] != boxes[1]:
         raise InputError(
-            f"{params.map} has a box of {boxes[0]} and {params.truth} one of {boxes[1]}: "
+            f"{names[0]} has a box of {boxes[0]} and {names[1]} one of {boxes[1]}: "
             "only maps of one box can be compared"
         )
-    sizes = first.pixel_size_A, second.pixel_size_A
+    sizes = [one.pixel_size_A for one in maps]
     if abs(sizes[0] / sizes[1] - 1) > PIXEL_SIZE_TOLERANCE:
         raise InputError(
-            f"{params.map} has pixels of {sizes[0]:.4f} Å and {params.truth} of {sizes[1]:.4f} Å: "
+            f"{names[0]} has pixels of {sizes[0]:.4f} Å and {names[1]} of {sizes[1]:.4f} Å: "
             "only maps of one pixel size can be compared"
         )

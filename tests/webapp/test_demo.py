@@ -4,14 +4,11 @@ import pytest
 
 from webapp.demo import verdict
 
-
-def crossing(shell: int) -> dict[str, float]:
-    """The last shell above a threshold, in the demo's box."""
-    return {"shell": shell, "resolution_A": 226.56 / shell}
+EXTENT_A = 226.56
 
 
 @pytest.mark.parametrize(
-    ("truth", "halves", "judged"),
+    ("truth", "claimed", "judged"),
     [
         (23, 23, "They agree within one shell"),
         (22, 23, "They agree within one shell"),
@@ -20,13 +17,9 @@ def crossing(shell: int) -> dict[str, float]:
         (20, 23, "claim 3 shells more than the truth confirms"),
     ],
 )
-def test_claim_and_truth_are_weighed_by_shells(truth: int, halves: int, judged: str) -> None:
-    text = verdict(crossing(truth), crossing(halves), 10.3, 100.0)
+def test_claim_and_truth_are_weighed_by_shells(truth: int, claimed: int, judged: str) -> None:
+    found = {"shell": truth, "resolution_A": EXTENT_A / truth}
+    text = verdict(found, EXTENT_A / claimed, EXTENT_A, 100.0)
     assert judged in text
-    assert f"{226.56 / halves:.2f} Å, shell {halves}" in text
-    assert f"{226.56 / truth:.2f} Å, shell {truth}" in text
-    assert "in the log: 10.30 Å" in text
-
-
-def test_a_resolution_that_the_log_does_not_say_is_left_out() -> None:
-    assert "in the log" not in verdict(crossing(23), crossing(23), None, 100.0)
+    assert f"{EXTENT_A / claimed:.2f} Å, shell {claimed}" in text
+    assert f"{EXTENT_A / truth:.2f} Å, shell {truth}" in text

@@ -20,7 +20,9 @@ def volume(seed: int, box: int = BOX) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(box, box, box)).astype(np.float32)
 
 
-def compare(folder: Path, first: np.ndarray, second: np.ndarray, radius_A: float = 0.0) -> dict:
+def compare(
+    folder: Path, first: np.ndarray, second: np.ndarray, radius_A: float = 0.0, mask: str = ""
+) -> dict:
     """The result for two maps of the same pixel size, through files."""
     write_map(folder / "a.mrc", first, PIXEL_A)
     write_map(folder / "b.mrc", second, PIXEL_A)
@@ -29,6 +31,7 @@ def compare(folder: Path, first: np.ndarray, second: np.ndarray, radius_A: float
         truth=str(folder / "b.mrc"),
         output=str(folder / "out" / "fsc.json"),
         mask_radius_A=radius_A,
+        mask=mask,
     )
     run(params)
     return json.loads((folder / "out" / "fsc.json").read_text())
@@ -62,6 +65,21 @@ def test_the_sphere_hides_what_differs_outside(tmp_path: Path) -> None:
     inside = compare(tmp_path, first, second, radius_A=10.0)
     assert whole["mean_fsc"] < 0.9
     assert inside["mean_fsc"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_mask_hides_what_differs_outside(tmp_path: Path) -> None:
+    first, second = volume(1), volume(1)
+    second[:6] = volume(2)[:6]
+    mask = np.ones((BOX, BOX, BOX), np.float32)
+    mask[:6] = 0.0
+    write_map(tmp_path / "mask.mrc", mask, PIXEL_A)
+    inside = compare(tmp_path, first, second, mask=str(tmp_path / "mask.mrc"))
+    assert inside["mean_fsc"] == pytest.approx(1.0, abs=1e-5)
+    write_map(tmp_path / "mask.mrc", mask[:16, :16, :16], PIXEL_A)
+    with pytest.raises(InputError, match=r"box of 32 and .*mask\.mrc one of 16"):
+        compare(tmp_path, first, second, mask=str(tmp_path / "mask.mrc"))
+    with pytest.raises(ValueError, match="use one of both"):
+        compare(tmp_path, first, second, radius_A=10.0, mask="mask.mrc")
 
 
 def test_maps_that_cannot_be_compared(tmp_path: Path) -> None:
