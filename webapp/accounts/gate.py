@@ -59,6 +59,8 @@ class Gate(Matcher):
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"this server does not know itself as {request.host}: name it in 'origins' of the settings",
             )
+        if path.startswith(OPEN_FOLDER) and request.method in SAFE and not is_socket(request):
+            return None
         try:
             visit = self._visit(request, path)
         except SQLAlchemyError:
@@ -68,7 +70,7 @@ class Gate(Matcher):
         is_act = request.method not in SAFE or is_socket(request)
         if is_act and not is_program and not self._is_ours(request):
             return Verdict(HTTPStatus.FORBIDDEN, "the request comes from another site")
-        if visit is not None or path in OPEN or path.startswith(OPEN_FOLDER):
+        if visit is not None or path in OPEN:
             return None
         return self._turned_away(request, path)
 

@@ -18,6 +18,7 @@ from webapp.finding import news_everywhere
 from webapp.pages.background import Background
 from webapp.pages.demo_start import DemoStarter
 from webapp.pages.frame import card
+from webapp.pages.moments import every
 from webapp.store import Store
 
 POLL_MS = 2000
@@ -42,9 +43,8 @@ class HomePage(pn.viewable.Viewer):
         )
         self._show(self._read())
         self._show_news(news_everywhere(store))
-        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
-            pn.state.add_periodic_callback(self._look_for_news, period=NEWS_MS)
+        every(POLL_MS, self._poll)
+        every(NEWS_MS, self._look_for_news)
 
     def _look_for_news(self) -> None:
         self._background.run("news", lambda: news_everywhere(self._store), self._show_news)

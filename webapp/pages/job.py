@@ -12,7 +12,7 @@ from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
-from webapp.pages.moments import after_sending, is_served
+from webapp.pages.moments import after_sending, every
 from webapp.pages.shown import Shown
 from webapp.pages.talk_tab import marks_line
 from webapp.records import JobRecords
@@ -94,8 +94,7 @@ class JobPage(pn.viewable.Viewer):
     def _wire(self) -> None:
         self._slider.param.watch(self._slid, "value")
         self._tab_bar.param.watch(lambda _: self._tab_changed(), "active")
-        if is_served():
-            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+        every(POLL_MS, self._poll)
 
     def _poll(self) -> None:
         """Look whether the job has anything new; one look at a time."""

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import panel as pn
 
+SCRIPTS_MS = 150
+"""In this time a browser of this machine asks for the scripts of a page."""
+
 
 def is_served() -> bool:
     """Whether a browser waits for the page that is being made."""
@@ -11,9 +14,12 @@ def is_served() -> bool:
 
 
 def after_sending(work: Callable[[], None]) -> None:
-    """Do the work once the frame of the page is on its way: the browser reads its scripts meanwhile."""
+    """Do the work once the frame of the page is on its way and the browser has had time to ask for its scripts.
+
+    Work holds the server up. Before the scripts are sent the browser waits for it; after that it reads them meanwhile.
+    """
     if is_served():
-        pn.state.curdoc.add_next_tick_callback(work)
+        pn.state.curdoc.add_timeout_callback(work, SCRIPTS_MS)
     else:
         work()
 
@@ -24,3 +30,17 @@ def after_drawing(work: Callable[[], None]) -> None:
         pn.state.onload(work)
     else:
         work()
+
+
+def every(milliseconds: int, work: Callable[[], None]) -> None:
+    """Do the work again and again while a browser is connected: a page that nobody looks at costs nothing."""
+    if not is_served():
+        return
+    context = pn.state.curdoc.session_context
+
+    def look() -> None:
+        session = context.session
+        if session is not None and session.connection_count:
+            work()
+
+    pn.state.add_periodic_callback(look, period=milliseconds)

@@ -24,6 +24,7 @@ from webapp.marking import is_project_starred
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.members import MembersTab, activity_card
+from webapp.pages.moments import every
 from webapp.store import Store
 
 POLL_MS = 2000
@@ -98,9 +99,8 @@ class ProjectPage(pn.viewable.Viewer):
         self._tabs.param.watch(self._switched, "active")
         self._show(self._read())
         self._show_news(since_last_visit(store, project_id))
-        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
-            pn.state.add_periodic_callback(self._look_for_news, period=NEWS_MS)
+        every(POLL_MS, self._poll)
+        every(NEWS_MS, self._look_for_news)
 
     def _layout(self) -> pn.Tabs:
         save = pn.widgets.Button(label="Save notes", color="primary")

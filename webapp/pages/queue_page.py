@@ -13,6 +13,7 @@ from webapp.components.headline import duration
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
+from webapp.pages.moments import every
 from webapp.store import Store
 from webapp.views import QueueView
 
@@ -52,8 +53,7 @@ class QueuePage(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._show(store.queue())
-        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.add_periodic_callback(self._poll, period=POLL_MS)
+        every(POLL_MS, self._poll)
 
     def _poll(self) -> None:
         if not self._background.is_busy("queue"):

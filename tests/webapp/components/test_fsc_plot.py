@@ -73,7 +73,7 @@ def test_of_many_earlier_curves_the_last_are_kept_and_the_newest_is_strongest() 
 def test_the_figure_shows_other_data_without_being_made_again(look) -> None:  # type: ignore[no-untyped-def]
     plot = fsc_plot(fsc_data({"unmasked": curve(10)}, [], LIMITS), LIMITS, look)
     plot.draw(fsc_data({"unmasked": curve(30)}, [curve(10)], LIMITS))
-    assert plot.sources["unmasked"].data["y"] == curve(30)
+    assert list(plot.sources["unmasked"].data["y"]) == curve(30)
     assert len(plot.sources["ghosts"].data["xs"]) == 1
     assert plot.figures[0].x_range.end >= 1 / LIMITS.nyquist_A
     assert not any(math.isnan(x) for x in plot.sources["crossings"].data["x"])

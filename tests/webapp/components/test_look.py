@@ -1,0 +1,43 @@
+"""What is sent of a plot: numbers in one piece, and nothing of what is as it was."""
+
+import math
+
+import numpy as np
+import pytest
+
+from webapp.components.look import Plot, is_same, sent, sources
+
+
+def test_numbers_are_sent_in_one_piece_and_nothing_else_is_changed() -> None:
+    column = sent([1.5, float("nan")])
+    assert isinstance(column, np.ndarray) and column.dtype == np.float64
+    lines = sent([[1.0, 2.0], (3.0,)])
+    assert isinstance(lines, list) and [line.tolist() for line in lines] == [[1.0, 2.0], [3.0]]
+    for kept in ([], [1, 2], ["a"], [None, 1.0], [True]):
+        assert sent(kept) == kept and type(sent(kept)) is list
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (np.array([1.0, math.nan]), [1.0, math.nan], True),
+        (np.array([1.0, 2.0]), [1.0, 2.5], False),
+        (np.array([1.0]), [1.0, 1.0], False),
+        ([np.array([1.0, math.nan])], [[1.0, math.nan]], True),
+        (["a", None], ["a", None], True),
+        ({"x": np.array([1.0])}, {"x": [1.0]}, True),
+        ({"x": np.array([1.0])}, {"y": [1.0]}, False),
+    ],
+)
+def test_what_is_as_it_was_is_known(old: object, new: object, same: bool) -> None:
+    assert is_same(old, new) is same
+
+
+def test_only_changed_columns_are_replaced() -> None:
+    data = {"curve": {"x": [0.0, 1.0], "y": [1.0, math.nan]}}
+    plot = Plot([], sources(data))
+    held = plot.sources["curve"].data
+    plot.draw({"curve": {"x": [0.0, 1.0], "y": [1.0, math.nan]}})
+    assert plot.sources["curve"].data is held
+    plot.draw({"curve": {"x": [0.0, 1.0], "y": [1.0, 0.5]}})
+    assert plot.sources["curve"].data["y"].tolist() == [1.0, 0.5]
