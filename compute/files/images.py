@@ -70,6 +70,11 @@ class ImageSource:
         if preload:
             self._preload(np.arange(len(particles)) if rows is None else np.asarray(rows))
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether images were read at once, so that any order of them is as fast."""
+        return bool(self._memory)
+
     def read(self, indices: Integer[np.ndarray, "image"]) -> Float32[np.ndarray, "image y x"]:
         """The images in these rows of the particle set, in this order; all must have one box.
 

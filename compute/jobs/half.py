@@ -220,7 +220,8 @@ class Half:
         """
         if not self._is_handed_out:
             taken.append(self._images.own)
-            yield from self._images.blocks(self._images.own, size)
+            own = self._images.side_by_side(self._images.own)
+            yield from self._images.blocks(own, size)
             return
         while (part := self._team.take()) is not None:
             index, positions = part

@@ -15,6 +15,7 @@ from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.stopwatch import Stopwatch
 from compute.params.refine import RefineParams
+from compute.sampling.healpix import order_of_views
 from compute.sampling.symmetry import SymmetryGroup, mates, parse_symmetry
 from compute.signal.noise import coloured_noise
 from compute.signal.random import generator
@@ -99,6 +100,16 @@ class HalfImages:
             group = chosen[optics == index]
             for start in range(0, len(group), size):
                 yield int(index), group[start : start + size]
+
+    def side_by_side(self, chosen: np.ndarray) -> np.ndarray:
+        """The same positions in an order in which those of similar viewing directions follow one another.
+
+        Their slices lie in the same part of a volume, most of which is then found in the processor's cache. Images that
+        come from files are read in their own order.
+        """
+        if not self.source.is_in_memory:
+            return chosen
+        return chosen[order_of_views(self.parameters.rotation[chosen])]
 
     def read(self, block: np.ndarray) -> Tensor:
         """The images of a block on the worker's device."""

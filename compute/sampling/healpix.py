@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import healpix
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 
 MAXIMUM_ORDER = 10
 """2^10 subdivisions: 0.06 degrees, finer than any refinement can tell apart."""
@@ -18,6 +18,9 @@ SUBDIVISION = 3
 
 SUBDIVISION_ORDER = 6
 """Order at which that is fine enough (1 degree): fewer levels, but at least one, for fine grids."""
+
+VIEW_ORDER = 4
+"""Order of the pixels (3.7 degrees) by which views are sorted."""
 
 REFERENCE = (0.78, 0.31, 0.54)
 """A direction on no symmetry axis: the fundamental domain holds what is nearest to it."""
@@ -70,6 +73,16 @@ def nearest_direction(
     """Return the index of the pixel that each vector lies in."""
     x, y, z = np.moveaxis(vectors, -1, 0)
     return np.asarray(healpix.vec2pix(2**order, x, y, z, nest=True), dtype=np.int64)
+
+
+def order_of_views(rotations: Float32[np.ndarray, "view 3 3"]) -> Int64[np.ndarray, "view"]:
+    """An order of rotations (map to image) in which similar planes follow one another, along the nested pixels.
+
+    A view from behind has the same plane.
+    """
+    direction = rotations[:, 2].astype(np.float64)
+    direction *= np.copysign(1.0, direction[:, :1])
+    return np.argsort(nearest_direction(VIEW_ORDER, direction), kind="stable")
 
 
 def children(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from compute.sampling.healpix import (
     children,
@@ -9,6 +10,7 @@ from compute.sampling.healpix import (
     direction_count,
     direction_vectors,
     nearest_direction,
+    order_of_views,
     step_deg,
     unique_directions,
 )
@@ -110,3 +112,27 @@ def test_few_directions_are_kept_beyond_the_asymmetric_unit(name: str):
     unique = unique_directions(4, group.operators)
     share = direction_count(4) / group.order
     assert share <= len(unique.pixels) < 1.3 * share
+
+
+def test_views_of_similar_planes_follow_one_another() -> None:
+    views = Rotation.random(600, random_state=4).as_matrix().astype(np.float32)
+    order = order_of_views(views)
+    assert sorted(order) == list(range(600))
+
+    def turned_deg(sequence: np.ndarray) -> float:
+        """The mean angle between the planes of one view and the next."""
+        normal = views[sequence, 2].astype(np.float64)
+        return float(
+            np.degrees(np.arccos(np.abs((normal[1:] * normal[:-1]).sum(1)).clip(0, 1))).mean()
+        )
+
+    assert turned_deg(order) < 10 < 50 < turned_deg(np.arange(600))
+
+
+def test_a_view_and_the_one_from_behind_are_neighbours() -> None:
+    view = Rotation.random(random_state=5).as_matrix().astype(np.float32)
+    behind = np.diag([1.0, -1.0, -1.0]).astype(np.float32) @ view
+    others = Rotation.random(50, random_state=6).as_matrix().astype(np.float32)
+    order = order_of_views(np.concatenate([view[None], others, behind[None]]))
+    places = np.flatnonzero((order == 0) | (order == 51))
+    assert places[1] - places[0] == 1
