@@ -37,8 +37,8 @@ class JobView:
     @property
     def title(self) -> str:
         """What people call the job."""
-        words = self.job.title or self.job.alias or ""
-        return f"Job {self.job.number}" + (f" · {words}" if words else "")
+        words = self.job.title or self.job.alias or self.job.type.replace("_", " ")
+        return f"Job {self.job.number} · {words}"
 
     @property
     def can_edit(self) -> bool:

@@ -97,7 +97,7 @@ def curves_plot(data: Data, look: Look, name: str, height: int = 360) -> Plot:
             ("largest", "@maximum{0.000}"),
         ],
     )
-    dress_legend(plot, look, "top_right")
+    dress_legend(plot, look, "bottom_left")
     return Plot([plot], made)
 
 

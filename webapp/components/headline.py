@@ -95,7 +95,8 @@ def sentence(job: Job, records: JobRecords, now: datetime | None = None) -> str:
     if job.state == State.WAITING:
         return f"Waiting: {job.reason or 'the next free place is its own'}."
     if job.state == State.FAILED:
-        return job.reason or (records.end.message if records.end else "") or "The job failed."
+        why = job.reason or (records.end.message if records.end else "") or "The job failed."
+        return why[:1].upper() + why[1:]
     if job.state == State.FINISHED:
         return _finished(job, records)
     if job.state == State.STOPPING:
@@ -211,6 +212,12 @@ def hero_html(job: Job, title: str, author: str, records: JobRecords, row: Itera
     )
 
 
+def _processes(count: int, devices: list[str]) -> str:
+    """How many processes, and on what."""
+    where = ", ".join("CPU" if device == "cpu" else device for device in devices)
+    return f"{count} {'process' if count == 1 else 'processes'} on {where}"
+
+
 def _facts(job: Job, author: str, records: JobRecords, row: Iteration | None) -> list[str]:
     """What is said in small letters below the sentence."""
     start, end = records.start, records.end
@@ -222,7 +229,7 @@ def _facts(job: Job, author: str, records: JobRecords, row: Iteration | None) ->
         facts.append(start.symmetry or "")
         ranks = len(start.ranks)
         devices = sorted({rank.device for rank in start.ranks})
-        facts.append(f"{ranks} processes on {', '.join(devices)}" if ranks else "")
+        facts.append(_processes(ranks, devices) if ranks else "")
         facts.append(f"started {start.time.astimezone():%d %b %H:%M}")
     facts.append(f"by {author}" if author else "")
     if end is not None and end.seconds:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bokeh.models import Range1d, Span
+from bokeh.models import PrintfTickFormatter, Range1d, Span
 from bokeh.plotting import figure
 
 from compute.files.events import Iteration
@@ -93,7 +93,8 @@ def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300)
         x_range=Range1d(0.5, max(worst, 8) + 0.7),
     )
     plot.y_range.flipped = True
-    plot.yaxis.ticker = [2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50]
+    plot.yaxis.ticker = [2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 60]
+    plot.yaxis.formatter = PrintfTickFormatter(format="%g")
     plot.yaxis[0].minor_tick_line_color = None
     nyquist = Span(location=nyquist_A, dimension="width", line_color=look.faint, line_dash="dashed")
     plot.add_layout(nyquist)
@@ -178,7 +179,7 @@ def _accuracy(
         fill_color=look.purple,
         fill_alpha=0.55,
         line_color=None,
-        legend_label="change since the last",
+        legend_label="change",
     )
     accuracy = plot.line(
         "iteration",
@@ -216,6 +217,7 @@ def _accuracy(
             ("change", f"@change_{unit}{{0.00}}"),
         ],
     )
+    plot.yaxis.formatter = PrintfTickFormatter(format="%g")
     dress_legend(plot, look, "top_right")
     plot.legend.orientation = "horizontal"
     plot.legend.ncols = 2
@@ -224,7 +226,7 @@ def _accuracy(
     return plot
 
 
-def convergence_strip(data: Data, look: Look, height: int = 150) -> Plot:
+def convergence_strip(data: Data, look: Look, height: int = 178) -> Plot:
     """Small multiples: certainty of the poses, gain of log-likelihood, seconds, stalls."""
     made = sources(data)
     figures = []

@@ -34,6 +34,7 @@ class HomePage(pn.viewable.Viewer):
         self._content = pn.pane.HTML("", sizing_mode="stretch_width")
         self._since = pn.pane.HTML("", sizing_mode="stretch_width")
         self._demo = DemoStarter(store)
+        self._load = Load()
         self._first = pn.Column(visible=False, sizing_mode="stretch_width")
         self._first[:] = [
             card("Begin here", pn.pane.HTML(_FIRST_STEPS, sizing_mode="stretch_width"), self._demo)
@@ -59,7 +60,7 @@ class HomePage(pn.viewable.Viewer):
             self._background.run("home", self._read, self._show)
 
     def _read(self) -> tuple[Home, str]:
-        return self._store.home(), machine_html(self._store.settings.projects)
+        return self._store.home(), machine_html(self._store.settings.projects, self._load.busy())
 
     def _show(self, answer: tuple[Home, str]) -> None:
         found, machine = answer
@@ -84,14 +85,29 @@ map (MRC).</p></a>
 """
 
 
-def machine_html(folder: Path) -> str:
+class Load:
+    """How busy the cores of this machine were since it was last asked, whichever thread asks."""
+
+    def __init__(self) -> None:
+        self._before = psutil.cpu_times()
+
+    def busy(self) -> float | None:
+        """A share from 0 to 1; None where no time has gone by."""
+        before, now = self._before, psutil.cpu_times()
+        self._before = now
+        total = sum(now) - sum(before)
+        idle = now.idle + getattr(now, "iowait", 0.0) - before.idle - getattr(before, "iowait", 0.0)
+        return min(1.0, max(0.0, 1.0 - idle / total)) if total > 0 else None
+
+
+def machine_html(folder: Path, busy: float | None) -> str:
     """What this machine has and how busy it is, with the ways to begin."""
     memory = psutil.virtual_memory()
     place = next(one for one in (folder, *folder.parents) if one.exists())
     free_GB = shutil.disk_usage(place).free / 1e9
-    busy = psutil.cpu_percent() / 100
+    cores = psutil.cpu_count()
     meters = (
-        ("Cores", f"{busy:.0%} of {psutil.cpu_count()}", busy),
+        ("Cores", f"{cores}" if busy is None else f"{busy:.0%} of {cores}", busy),
         ("Memory", f"{memory.used / 1e9:.0f} of {memory.total / 1e9:.0f} GB", memory.percent / 100),
         ("Disk", f"{free_GB:.0f} GB free", None),
     )

@@ -33,6 +33,8 @@ TOO_EARLY = (
 STARTING = "The preview program is starting; the first answer takes some seconds."
 MEASURING = "The half-maps are read and their FSC is measured."
 MASK = "mask"
+FIGURE_PX = 300
+"""So that nothing moves when the figures come."""
 
 
 class SharpenTab:
@@ -107,8 +109,8 @@ class SharpenTab:
         return found
 
     def _layout(self) -> pn.viewable.Viewable:
-        self._fsc_place = pn.Column(sizing_mode="stretch_width")
-        self._guinier_place = pn.Column(sizing_mode="stretch_width")
+        place = {"sizing_mode": "stretch_width", "min_height": FIGURE_PX}
+        self._fsc_place, self._guinier_place = pn.Column(**place), pn.Column(**place)
         return columns(
             card("What these settings give", self._words, self._again),
             row(

@@ -135,3 +135,12 @@ def test_the_mask_is_named_and_the_figure_without_it_stands_beside() -> None:
     found = headline(running(row := iteration(2, **masked)), row)
     assert "inside the molecule's envelope" in found.meaning
     assert found.working.endswith("without mask 4.50 Å")
+
+
+def test_small_words_are_right() -> None:
+    ranks = start().ranks
+    for count, words in ((1, "1 process on "), (len(ranks), f"{len(ranks)} processes on ")):
+        records = extended(JobRecords(), [start(ranks=ranks[:count])], 1)
+        assert words in hero_html(job(State.RUNNING), "Job 7", "ana", records, None)
+    failed = job(State.FAILED, reason="no voxel reaches the threshold")
+    assert sentence(failed, JobRecords()) == "No voxel reaches the threshold"
