@@ -43,6 +43,7 @@ class Job(Base):
             postgresql_where=text("NOT is_exported"),
         ),
         Index("ix_jobs_queue", "state", "priority", "submitted_at"),
+        Index("ix_jobs_ends", "state", "ended_at"),
         NEVER_REUSED,
     )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from db.models.jobs import Job
 from db.models.people import User
@@ -129,6 +129,7 @@ def projects(
 def home(session: Session, user_id: int, *, projects_shown: int = 8) -> Home:
     """What the home page shows to a user."""
     alive = (Job.deleted_at.is_(None), Project.deleted_at.is_(None))
+    is_seen = visible(session, user_id)
     running = job_query().where(*alive, Job.state.in_(ACTIVE)).order_by(Job.id)
     waiting = job_query().where(*alive, Job.state == State.WAITING)
     waiting = waiting.order_by(Job.priority.desc(), Job.submitted_at, Job.id).limit(50)
@@ -136,19 +137,24 @@ def home(session: Session, user_id: int, *, projects_shown: int = 8) -> Home:
         *alive,
         Job.state == State.FAILED,
         Job.ended_at > now(session) - ATTENTION_FOR,
-        visible(session, user_id),
+        is_seen,
     )
     failed = failed.order_by(Job.ended_at.desc()).limit(10)
     own_stars = select(JobStar.job_id).where(JobStar.user_id == user_id)
-    starred = job_query().where(*alive, Job.id.in_(own_stars), visible(session, user_id))
+    starred = job_query().where(*alive, Job.id.in_(own_stars), is_seen)
     starred = starred.order_by(Job.id.desc()).limit(STARRED_SHOWN)
-    recent = [Project.deleted_at.is_(None), visible(session, user_id)]
+    queries = (running, waiting, failed, starred)
+    found = job_lines_of(session, queries, user_id)
+    ids = {line.project.id for line in (*found[0], *found[1])}
+    seen = set(session.scalars(select(Project.id).where(Project.id.in_(ids), is_seen)))
     return Home(
-        running=_masked(session, job_lines(session, running, user_id), user_id),
-        waiting=_masked(session, job_lines(session, waiting, user_id), user_id),
-        attention=job_lines(session, failed, user_id),
-        starred=job_lines(session, starred, user_id),
-        recent=project_lines(session, user_id, recent, projects_shown),
+        running=[line if line.project.id in seen else masked(line) for line in found[0]],
+        waiting=[line if line.project.id in seen else masked(line) for line in found[1]],
+        attention=found[2],
+        starred=found[3],
+        recent=project_lines(
+            session, user_id, [Project.deleted_at.is_(None), is_seen], projects_shown
+        ),
     )
 
 
@@ -164,8 +170,10 @@ def running_count(session: Session) -> int:
 
 
 def job_query() -> Jobs:
+    """Jobs with what their lines show; their parameters, which no list shows, are left where they are."""
     return (
         select(Job, Project, User, Progress)
+        .options(defer(Job.parameters, raiseload=True))
         .join(Project, Job.project_id == Project.id)
         .outerjoin(User, Job.created_by == User.id)
         .outerjoin(Progress, Progress.job_id == Job.id)
@@ -173,32 +181,35 @@ def job_query() -> Jobs:
 
 
 def job_lines(session: Session, query: Jobs, user_id: int | None) -> list[JobLine]:
-    found = session.execute(query).all()
-    ids = [job.id for job, _, _, _ in found]
+    """The lines of one list of jobs."""
+    return job_lines_of(session, [query], user_id)[0]
+
+
+def job_lines_of(
+    session: Session, queries: Sequence[Jobs], user_id: int | None
+) -> list[list[JobLine]]:
+    """The lines of several lists; tags and stars of all are read together."""
+    lists = [session.execute(query).all() for query in queries]
+    ids = list({job.id for found in lists for job, _, _, _ in found})
     tags = marks.tags_of_jobs(session, ids)
     starred: set[int] = set()
     if user_id is not None:
         stars = select(JobStar.job_id).where(JobStar.user_id == user_id, JobStar.job_id.in_(ids))
         starred = set(session.scalars(stars))
     return [
-        JobLine(
-            job=job,
-            project=project,
-            author=user.name if user else "",
-            progress=progress,
-            tags=tags.get(job.id, []),
-            is_starred=job.id in starred,
-        )
-        for job, project, user, progress in found
+        [
+            JobLine(
+                job=job,
+                project=project,
+                author=user.name if user else "",
+                progress=progress,
+                tags=tags.get(job.id, []),
+                is_starred=job.id in starred,
+            )
+            for job, project, user, progress in found
+        ]
+        for found in lists
     ]
-
-
-def _masked(session: Session, lines: list[JobLine], user_id: int) -> list[JobLine]:
-    """The lines, those of other people's projects without what the jobs are about."""
-    ids = {line.project.id for line in lines}
-    query = select(Project.id).where(Project.id.in_(ids), visible(session, user_id))
-    seen = set(session.scalars(query))
-    return [line if line.project.id in seen else masked(line) for line in lines]
 
 
 def masked(line: JobLine) -> JobLine:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Table, text
+from sqlalchemy import Table, insert, select, text
 from sqlalchemy.orm import Session
 
 from compute.files import events
@@ -160,7 +160,8 @@ def fill(database: Database, projects: int, jobs: int, rounds: int) -> None:
         put(session, Job.__table__, (job_row(number, jobs) for number in numbers))
         put(session, Attempt.__table__, (attempt(number) for number in numbers))
         put(session, Progress.__table__, (beat(number) for number in numbers))
-        put(session, IterationRow.__table__, iteration_rows(projects * jobs, rounds))
+        put(session, IterationRow.__table__, iteration_rows(rounds))
+        copy_iterations(session, rounds)
         lasts = (number * rounds for number in numbers)
         put(session, IterationCurves.__table__, (curves(last) for last in lasts))
     if not database.is_sqlite:
@@ -278,7 +279,19 @@ def beat(number: int) -> dict[str, Any]:
     return whole(Progress.__table__, job_id=number, offset=10_000, heartbeat_at=NOW)
 
 
-def iteration_rows(jobs: int, rounds: int) -> Iterator[dict[str, Any]]:
+def copy_iterations(session: Session, rounds: int) -> None:
+    """Give every job the iterations that the first one has."""
+    rows = IterationRow.__table__
+    ids = {"id": rows.c.id + rounds * (Job.id - 1), "job_id": Job.id, "attempt_id": Job.id}
+    chosen = [ids.get(column.name, column) for column in rows.columns]
+    of_all = rows.join(Job.__table__, Job.id > 1)
+    query = select(*chosen).select_from(of_all).where(rows.c.job_id == 1)
+    query = query.order_by(Job.id, rows.c.iteration)
+    session.execute(insert(IterationRow).from_select([c.name for c in rows.columns], query))
+
+
+def iteration_rows(rounds: int) -> Iterator[dict[str, Any]]:
+    """Those of the first job."""
     event = events.Iteration(
         time=NOW,
         iteration=1,
@@ -296,29 +309,23 @@ def iteration_rows(jobs: int, rounds: int) -> Iterator[dict[str, Any]]:
         extent_A=226.6,
     )
     figures = event.model_dump(exclude={"kind", *CURVES})
-    for number in range(jobs * rounds):
-        job = 1 + number // rounds
-        yield {
-            **figures,
-            "id": number + 1,
-            "job_id": job,
-            "attempt_id": job,
-            "is_superseded": False,
-            "iteration": 1 + number % rounds,
-        }
+    for number in range(1, rounds + 1):
+        row = {**figures, "id": number, "job_id": 1, "attempt_id": 1, "iteration": number}
+        yield whole(IterationRow.__table__, **row)
 
 
 def curves(iteration_id: int) -> dict[str, Any]:
-    return {
-        "iteration_id": iteration_id,
-        "fsc": SHELLS,
-        "ssnr": SHELLS,
-        "noise_power": [{"half": 1, "optics_group": "opticsGroup1", "power": SHELLS}],
-        "orientability": SHELLS,
-        "orientations": None,
-        "orientation_files": [],
-        "files": [],
-    }
+    return whole(
+        IterationCurves.__table__,
+        iteration_id=iteration_id,
+        fsc=SHELLS,
+        fsc_unmasked=SHELLS,
+        ssnr=SHELLS,
+        noise_power=[{"half": 1, "optics_group": "opticsGroup1", "power": SHELLS}],
+        orientability=SHELLS,
+        orientation_files=[],
+        files=[],
+    )
 
 
 if __name__ == "__main__":
