@@ -42,24 +42,49 @@ def programs() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """The URL, up to the name of a database, of a server that runs while the block does."""
+    with cluster() as found:
+        yield found.url
+
+
+class Cluster:
+    """A server that can be stopped and started again; `url` goes up to the name of a database."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self.url = f"postgresql://halfmap@/?host={folder}&dbname="
+        self._words = [binaries / "postgres", "-D", folder / "data", "-k", folder, *SETTINGS]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self._process = _started(self._words)
+        _wait_until_it_answers(self._process, self.url)
+
+    def stop(self, number: int = signal.SIGQUIT) -> None:
+        """End the server: at once with SIGQUIT, after its clients have been sent away with SIGINT."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=60)
+            self._process = None
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A server of its own that runs when the block begins, and is gone after it."""
     binaries = programs()
     assert binaries is not None, MISSING
     folder = Path(tempfile.mkdtemp(prefix="halfmap-postgres-"))
-    url = f"postgresql://halfmap@/?host={folder}&dbname="
     try:
         if os.geteuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
             os.chown(folder, account.pw_uid, account.pw_gid)
-        data = folder / "data"
-        make = [binaries / "initdb", "-D", data, "-U", "halfmap", "-A", "trust", "-N"]
+        make = [binaries / "initdb", "-D", folder / "data", "-U", "halfmap", "-A", "trust", "-N"]
         _as_account([*make, "-E", "UTF8", "--locale=C"])
-        process = _started([binaries / "postgres", "-D", data, "-k", folder, *SETTINGS])
+        made = Cluster(binaries, folder)
         try:
-            _wait_until_it_answers(process, url)
-            yield url
+            made.start()
+            yield made
         finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait(timeout=60)
+            made.stop()
     finally:
         shutil.rmtree(folder)
 

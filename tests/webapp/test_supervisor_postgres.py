@@ -1,13 +1,17 @@
-"""The supervisor on PostgreSQL: a chain of real jobs, one that is stopped, and only one supervisor at a time."""
+"""The supervisor on PostgreSQL: a chain of real jobs, one that is stopped, and a server that restarts."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
 from tests.db import postgres
 from tests.db.conftest import new_schema
+from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
 from tests.webapp.supervising import Lab, laboratory
 from webapp import actions
@@ -46,3 +50,35 @@ def test_jobs_follow_each_other_and_stop_when_asked(lab: Lab) -> None:
     assert (lab.job(second).state, lab.job(second).ending) == ("finished", "stopped by user")
     assert read_exit_marker(lab.job_folder(second)) == "aborted"
     assert [one.end_reason for one in lab.attempts(first)] == ["iteration limit"]
+
+
+def test_a_server_that_restarts_costs_a_job_nothing(small_set: SmallSet, tmp_path: Path) -> None:
+    """The server goes away twice, once while the job ends: the supervisor asks until it is back."""
+    if postgres.programs() is None:
+        pytest.skip(postgres.MISSING)
+    with (
+        postgres.cluster() as server,
+        laboratory(small_set, tmp_path, new_schema(server.url)) as lab,
+    ):
+        job_id = lab.submit(maximum_iterations=3, mpi=1)
+        records = lab.job_folder(job_id) / "progress.jsonl"
+        is_over = threading.Event()
+        supervisor = threading.Thread(target=lab.supervisor.run, args=(is_over,))
+        supervisor.start()
+        try:
+            wait_until(lambda: lab.job(job_id).state == "running", "the job runs")
+            server.stop(signal.SIGINT)
+            server.start()
+            wait_until(lambda: lab.iterations(job_id) != [], "an iteration is told")
+            server.stop()
+            wait_until(
+                lambda: any(event.kind == "end" for event in read_progress(records)),
+                "the job has ended",
+            )
+            server.start()
+            wait_until(lambda: lab.job(job_id).state in ("finished", "failed"), "its end is told")
+        finally:
+            is_over.set()
+            supervisor.join()
+        assert (lab.job(job_id).state, lab.iterations(job_id)) == ("finished", [1, 2, 3])
+        assert [one.exit_status for one in lab.attempts(job_id)] == [0]
