@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -217,6 +218,39 @@ def test_a_frozen_process_is_named_until_it_wakes(lab: Lab) -> None:
     lab.until_ended(job_id)
     assert lab.job(job_id).ending == "stopped by user"
     assert processes.of(launch_id(lab, job_id)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way_out", ["it is woken", "it is stopped and continued"])
+def test_a_process_frozen_for_three_minutes_costs_nothing_but_time(
+    lab: Lab, undisturbed: tuple[Lab, int], way_out: str
+) -> None:
+    """All the while the job runs and says what holds it; then it ends as one that nobody has disturbed."""
+    job_id = lab.submit()
+    lab.until_iterated(job_id)
+    worker = max(ranks(lab, job_id))
+    os.kill(worker, signal.SIGSTOP)
+    told = f"Process {worker} is frozen (SIGSTOP): the job waits; wake with kill -CONT {worker}."
+    lab.until(lambda: lab.job(job_id).reason == told, "it is told", limit_s=30)
+    seen: set[tuple[str, str]] = set()
+    end_s = time.monotonic() + 180.0
+
+    def is_over() -> bool:
+        seen.add((lab.job(job_id).state, lab.job(job_id).reason))
+        return time.monotonic() > end_s
+
+    lab.until(is_over, "three minutes have passed", limit_s=240)
+    assert seen == {("running", told)}
+    if way_out == "it is woken":
+        os.kill(worker, signal.SIGCONT)
+    else:
+        stop(lab, job_id, at_once=True)
+        lab.until_ended(job_id)
+        assert lab.job(job_id).ending == "stopped by user"
+        assert processes.of(launch_id(lab, job_id)) == []
+        continue_job(lab, job_id)
+    lab.until_ended(job_id)
+    check_like(undisturbed, lab, job_id)
 
 
 def test_a_silent_job_and_one_of_before_a_restart_are_told(lab: Lab) -> None:
