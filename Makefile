@@ -22,6 +22,7 @@ test: setup
 	@bash .ci/tests $(BIN)/pytest
 
 test-all: setup
+	@bash .ci/system slurmdbd mariadb-server-core mariadb-client-core
 	mkdir -p tests/bench/results
 	$(BIN)/pytest -m slow --timeout=9000 --durations=0 | tee tests/bench/results/test-all.txt
 

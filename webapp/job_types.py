@@ -79,7 +79,7 @@ def needs_of(job_type: str, values: Mapping[str, Any], profile: Profile) -> Need
     """
     here = profile.kind == "local"
     present = local.gpus_present() if here and values.get("gpu") == "" else 0
-    gpus = local.gpus_asked(values.get("gpu"), present or 1)
+    gpus = local.gpus_asked(values.get("gpu"), present or profile.gpus)
     share = share_of(job_type, values, profile, gpus)
     cores = max(1, share.ranks - 1) * share.threads
     if here:

@@ -19,6 +19,8 @@ SEARCHED = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
 NODE_CORES = 4
 NODE_MEMORY_MB = 8000
+NODE_GPUS = 2
+"""Of the node's description only: Slurm hands out their numbers, nothing is behind them."""
 WAIT_S = 200.0
 
 
@@ -57,6 +59,7 @@ class SlurmService:
         self.folder = folder
         self.host = socket.gethostname().split(".")[0]
         self.conf = folder / "slurm.conf"
+        self.settings = self._standard_settings()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -73,10 +76,19 @@ class SlurmService:
             "CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nCgroupAutomount=no\n"
             "ConstrainRAMSpace=yes\nConstrainCores=no\nConstrainDevices=no\n"
         )
+        devices = [self.folder / f"gpu{number}" for number in range(NODE_GPUS)]
+        for device in devices:
+            device.touch()
+        lines = (f"Name=gpu File={device}\n" for device in devices)
+        (self.folder / "gres.conf").write_text("".join(lines))
         self._start_munge()
+        self.start_before_controller()
         self._spawn("slurmctld", "-D", "-c", "-i")
         wait_until(lambda: self.ask("scontrol", "ping").returncode == 0, "slurmctld answers")
         self.start_node()
+
+    def start_before_controller(self) -> None:
+        """What must run before Slurm's controller; nothing."""
 
     def start_node(self) -> None:
         """Start the node, or bring it back, and wait until it takes jobs."""
@@ -170,8 +182,16 @@ class SlurmService:
         return process.environ().get("SLURM_CONF") == str(self.conf)
 
     def _configuration(self) -> str:
+        text = "".join(f"{name}={value}\n" for name, value in self.settings.items())
+        node = (
+            f"NodeAddr=127.0.0.1 CPUs={NODE_CORES} RealMemory={NODE_MEMORY_MB} Gres=gpu:{NODE_GPUS}"
+        )
+        partition = "Nodes=ALL Default=YES MaxTime=INFINITE State=UP"
+        return f"{text}NodeName={self.host} {node} State=UNKNOWN\nPartitionName=short {partition}\n"
+
+    def _standard_settings(self) -> dict[str, object]:
         has_cgroups = MEMORY_CGROUP.is_dir()
-        lines = {
+        lines: dict[str, object] = {
             "ClusterName": "halfmap",
             "SlurmctldHost": f"{self.host}(127.0.0.1)",
             "SlurmUser": "root",
@@ -202,22 +222,20 @@ class SlurmService:
             "MinJobAge": 300,
             "InactiveLimit": 0,
             "DefMemPerCPU": 1000,
+            "GresTypes": "gpu",
         }
         if not has_cgroups:
             lines["JobAcctGatherParams"] = "OverMemoryKill"
-        text = "".join(f"{name}={value}\n" for name, value in lines.items())
-        node = f"NodeAddr=127.0.0.1 CPUs={NODE_CORES} RealMemory={NODE_MEMORY_MB} State=UNKNOWN"
-        partition = "Nodes=ALL Default=YES MaxTime=INFINITE State=UP"
-        return f"{text}NodeName={self.host} {node}\nPartitionName=short {partition}\n"
+        return lines
 
 
 @contextlib.contextmanager
-def running_slurm() -> Iterator[SlurmService]:
+def running_slurm(kind: type[SlurmService] = SlurmService) -> Iterator[SlurmService]:
     """A Slurm that takes jobs, gone with its folder at the end."""
     with tempfile.TemporaryDirectory(prefix="slurm", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        service = SlurmService(folder)
+        service = kind(folder)
         try:
             service.start()
             yield service

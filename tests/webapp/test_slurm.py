@@ -1,5 +1,6 @@
 """Refinements at a real Slurm: to the end, cancelled, killed by their memory limit, and on a node that goes away."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -8,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from db.errors import Refused
+from tests.services import accounting
+from tests.services import slurm as slurm_service
+from tests.services.accounting import AccountedSlurm
 from tests.services.slurm import SlurmService, wait_until
 from tests.webapp.conftest import SmallSet
 from tests.webapp.supervising import Lab, laboratory
 from webapp import actions
-from webapp.launch import orders, processes
+from webapp.launch import orders, processes, slurm_text
 from webapp.launch.local import Share
 from webapp.launch.profiles import Profile
 from webapp.launch.slurm import Slurm, SlurmUnavailable
@@ -21,6 +25,7 @@ from webapp.launch.starting import LAUNCH_ID
 PROFILES = {
     "cluster": {"kind": "slurm", "partition": "short"},
     "narrow": {"kind": "slurm", "partition": "short", "memory_GB": 0.3},
+    "graphics": {"kind": "slurm", "partition": "short", "options": ["--hold"]},
 }
 
 
@@ -135,6 +140,62 @@ def test_a_job_is_submitted_once(
     slurm.cancel(number)
     wait_until(lambda: slurm.job(number).stage == "stopped", "it is cancelled")  # type: ignore[union-attr]
     slurm.cancel(number)
+
+
+def test_gpus_are_asked_of_slurm_and_too_many_are_refused(
+    lab: Lab, slurm_of_one_node: SlurmService
+) -> None:
+    """The node has two. Processes see those that they are given as 0 and 1, whichever they are."""
+    two = lab.submit(profile="graphics", gpu="2,3")
+    three = lab.submit(profile="cluster", gpu="0,1,2")
+    lab.until(
+        lambda: any(one.slurm_id is not None for one in lab.attempts(two)),
+        "the job is submitted",
+    )
+    number = lab.attempts(two)[-1].slurm_id
+    shown = slurm_of_one_node.ask("scontrol", "--oneliner", "show", "job", str(number)).stdout
+    assert slurm_text.read_fields(shown)["TresPerNode"] == "gres:gpu:2"
+    written = json.loads((lab.job_folder(two) / "job.json").read_text())
+    assert written["params"]["gpu"] == "0,1"
+    lab.until_ended(three)
+    assert lab.job(three).state == "failed"
+    assert "Requested node configuration is not available" in lab.job(three).reason
+    with lab.database.writing() as session:
+        actions.stop(session, two, who=None, at_once=True)
+    lab.until_ended(two)
+    assert lab.job(two).ending == "stopped by user"
+
+
+@pytest.mark.slow
+def test_the_accounting_tells_the_end_of_a_job_that_slurm_has_forgotten(
+    small_set: SmallSet, tmp_path: Path
+) -> None:
+    """A job is killed at its memory limit while nobody supervises; Slurm forgets it within seconds."""
+    if reason := slurm_service.missing() or accounting.missing():
+        pytest.skip(reason)
+    with slurm_service.running_slurm(AccountedSlurm) as service:
+        slurm = client(service)
+        options = {"slurm": slurm}
+        with laboratory(small_set, tmp_path, profiles=PROFILES, options=options) as lab:
+            job_id = lab.submit(profile="narrow")
+            lab.until(
+                lambda: any(one.slurm_id is not None for one in lab.attempts(job_id)),
+                "the job is submitted",
+            )
+            number = int(lab.attempts(job_id)[-1].slurm_id or 0)
+            wait_until(
+                lambda: service.ask("scontrol", "show", "job", str(number)).returncode != 0,
+                "Slurm has forgotten the job",
+            )
+            wait_until(lambda: slurm.job(number) is not None, "the accounting knows its end")
+            found = slurm.accounted(number)
+            assert found is not None and (found.state, found.stage) == ("OUT_OF_MEMORY", "failed")
+            assert found.nodes == service.host
+            assert found.memory_GB is not None and 0.1 < found.memory_GB < 2.0
+            assert slurm.accounted(number + 1) is None
+            lab.until_ended(job_id)
+            assert lab.job(job_id).state == "failed"
+            assert "needed more memory than Slurm had given it (it held" in lab.job(job_id).reason
 
 
 def test_a_slurm_that_is_away_is_told_apart_from_a_job_that_is(tmp_path: Path) -> None:

@@ -40,6 +40,31 @@ def test_directives_without_a_value_are_left_out() -> None:
     ]
 
 
+def test_gpus_are_counted_by_node_and_altogether() -> None:
+    template = (
+        "#!/bin/bash\n#SBATCH --gres=XXXgpusXXX\n#SBATCH --gpus-per-node=XXXgpuspernodeXXX\n"
+        "#SBATCH --gpus=XXXgpucountXXX\n"
+    )
+    wide = cluster(cores_per_node=8, gpu_resource="gpu:a100")
+    made = text.script(wide, Demand(5, 3, 4), [], [], template).splitlines()
+    assert made[1:] == [
+        "#SBATCH --gres=gpu:a100:2",
+        "#SBATCH --gpus-per-node=2",
+        "#SBATCH --gpus=4",
+    ]
+    assert text.script(wide, Demand(5, 3), [], [], template).splitlines()[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "nodes", "given"),
+    [("2,3", 1, "0,1"), ("5:5:7", 1, "0:0:1"), ("", 1, ""), ("10,9", 1, "1,0"), ("0,1", 2, "")],
+)
+def test_gpus_have_the_numbers_that_processes_at_slurm_see(
+    asked: str, nodes: int, given: str
+) -> None:
+    assert text.gpus_given(asked, nodes) == given
+
+
 def test_a_template_of_relion_is_understood() -> None:
     template = (
         "#!/bin/bash\n#SBATCH -p XXXqueueXXX\n#SBATCH -n XXXcoresXXX -N XXXnodesXXX\n"
@@ -122,6 +147,13 @@ def test_the_accounting_is_read() -> None:
     assert (job.state, job.stage, job.exit_signal, job.nodes) == ("CANCELLED", "stopped", 15, "n1")
     assert job.memory_GB == pytest.approx(2.147, abs=0.001)
     assert text.read_accounting(printed, 6) is None
+    killed = "1|FAILED|0:9||n1\n1.batch|CANCELLED|0:9|4784K|n1\n1.0|OUT_OF_MEMORY|0:125|301M|n1\n"
+    job = text.read_accounting(killed, 1)
+    assert job is not None
+    assert (job.state, job.exit_signal, job.is_over) == ("FAILED", 9, True)
+    assert job.memory_GB == pytest.approx(0.3156, abs=0.001)
+    lost = text.read_accounting("2|RUNNING|0:0||n1\n", 2)
+    assert lost is not None and not lost.is_over
     assert text.read_bytes("1.5G") == 1.5 * 2**30
     assert text.read_bytes("nothing") == 0.0
 

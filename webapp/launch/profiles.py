@@ -48,6 +48,8 @@ class Profile(BaseModel):
     """Cores of a node (RELION's minimum dedicated cores): a job asks for as many nodes as hold its cores."""
     cores: int = Field(4, ge=1)
     """Cores that a job is spread over at Slurm unless it names processes and threads."""
+    gpus: int = Field(1, ge=1)
+    """GPUs that a job gets at Slurm whose --gpu is given without numbers."""
     gpu_resource: str = "gpu"
     """The name of GPUs in Slurm's --gres."""
     options: list[str] = []

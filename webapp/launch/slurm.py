@@ -93,13 +93,17 @@ class Slurm:
         )
 
     def job(self, number: int) -> SlurmJob | None:
-        """What Slurm, or else its accounting, knows of a job; None where both have forgotten it."""
+        """What Slurm, or else its accounting, knows of a job; None where both have forgotten it.
+
+        A job that only the accounting still calls waiting or running is none: its end was never told there.
+        """
         try:
             return read_shown_job(self._ask("scontrol", "--oneliner", "show", "job", str(number)))
         except SlurmUnavailable:
             raise
         except LaunchError:
-            return self.accounted(number)
+            found = self.accounted(number)
+            return found if found is not None and found.is_over else None
 
     def accounted(self, number: int) -> SlurmJob | None:
         """What the accounting knows of a job; None without accounting."""

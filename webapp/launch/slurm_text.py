@@ -96,6 +96,11 @@ class SlurmJob:
         """What the state means for a job of ours."""
         return STAGES.get(self.state, "running")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether Slurm has ended the job."""
+        return self.stage not in ("waiting", "running")
+
 
 def nodes_of(profile: Profile, cores: int) -> int:
     """The nodes that a job of so many cores asks for."""
@@ -130,7 +135,7 @@ def script(
         "account": profile.account,
         "time": profile.time_limit,
         "memory": f"{math.ceil(profile.memory_GB * 1000)}M" if profile.memory_GB else "",
-        "gpus": f"{profile.gpu_resource}:{demand.gpus}" if demand.gpus else "",
+        **_gpu_values(profile, demand.gpus, nodes_of(profile, cores)),
         **names,
         **profile.variables,
     }
@@ -143,6 +148,30 @@ def script(
     if not text.startswith("#!"):
         raise LaunchError("the submission template must start with #!, such as #!/bin/bash")
     return text
+
+
+def _gpu_values(profile: Profile, gpus: int, nodes: int) -> dict[str, str]:
+    """The GPUs of a job: of a node for --gres and --gpus-per-node, of all nodes for --gpus."""
+    if not gpus:
+        return {"gpus": "", "gpuspernode": "", "gpucount": ""}
+    of_a_node = math.ceil(gpus / nodes)
+    return {
+        "gpus": f"{profile.gpu_resource}:{of_a_node}",
+        "gpuspernode": str(of_a_node),
+        "gpucount": str(of_a_node * nodes),
+    }
+
+
+def gpus_given(gpu: str, nodes: int) -> str:
+    """A `--gpu` text in the numbers that processes at Slurm see: those of the GPUs that they were given, from 0 on.
+
+    On several nodes it is empty, so that each node's processes share out what they have.
+    """
+    if nodes > 1:
+        return ""
+    numbers = re.findall(r"[0-9]+", gpu)
+    places = {number: str(place) for place, number in enumerate(sorted(set(numbers), key=int))}
+    return re.sub(r"[0-9]+", lambda found: places[found[0]], gpu)
 
 
 def file_pattern(path: str) -> str:

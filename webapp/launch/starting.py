@@ -16,6 +16,7 @@ from db.models.jobs import Attempt, Job
 from webapp.job_types import REFINE, share_of
 from webapp.launch.orders import Order
 from webapp.launch.profiles import Profile
+from webapp.launch.slurm_text import gpus_given, nodes_of
 
 LAUNCH_ID = "launch_id"
 RECORDED = ("halfmap", "torch", "numpy", "numba", "mpi4py", "mpich")
@@ -31,6 +32,9 @@ def order_of(
     if gpus:
         values["gpu"] = ",".join(str(number) for number in gpus)
     share = share_of(job.type, values, profile, job.gpus)
+    if profile.kind == "slurm" and job.gpus:
+        nodes = nodes_of(profile, share.ranks * share.threads)
+        values["gpu"] = gpus_given(str(values.get("gpu") or ""), nodes)
     if job.type == REFINE:
         values |= {"mpi": share.ranks, "threads": share.threads}
         after = attempt.continued_after_iteration
