@@ -62,6 +62,7 @@ def main() -> int:
     result = {
         "machine": {"cpu_count": psutil.cpu_count(), "python": platform.python_version()},
         "load_average": list(psutil.getloadavg()),
+        "niceness": psutil.Process().nice(),
         "projects": sizes[0],
         "jobs": sizes[0] * sizes[1],
         "iterations": sizes[0] * sizes[1] * sizes[2],
