@@ -7,7 +7,7 @@ import mrcfile
 import numpy as np
 import pytest
 import starfile
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from compute.files.optics import find_file
 from tests.browser.conftest import Run, fill, holds, ready, source
@@ -69,6 +69,18 @@ def test_particles_are_sorted_paged_and_looked_at(page: Page, run: Run) -> None:
     expect(page.get_by_role("img", name="phases flipped, to 20 Å")).to_be_visible()
 
 
+def draw_range(page: Page, figure: Locator, start: float, end: float) -> None:
+    """Drag the mouse over a figure, from one part of its width to another."""
+    figure.scroll_into_view_if_needed()
+    box = figure.bounding_box()
+    assert box is not None
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], height, steps=6)
+    page.mouse.up()
+
+
 def test_particles_are_narrowed_down_to_a_range_of_values(page: Page, run: Run) -> None:
     page.goto(f"{run.address}&tab=particles")
     ready(page)
@@ -85,6 +97,19 @@ def test_particles_are_narrowed_down_to_a_range_of_values(page: Page, run: Run) 
     expect(rows.first.locator("td[data-key=row]")).to_have_text(str(expected[0] + 1))
     link = page.get_by_role("link", name="Keep only these")
     expect(link).to_have_attribute("href", re.compile("type=select.*rlnMaxValueProbDistribution"))
+    drawn = page.locator(".bk-Figure").nth(1)
+    norm = data["rlnNormCorrection"].to_numpy(float)
+    assert sum(holds(page, "norm", "top")) == len(norm)
+    draw_range(page, drawn, 0.35, 0.65)
+    expect(page.get_by_label("Only where")).to_have_value("Norm")
+    low, high = (
+        float(page.get_by_role("textbox", name=name).input_value())
+        for name in ("is at least", "and at most")
+    )
+    expected = np.flatnonzero((norm >= low) & (norm <= high))
+    assert 0 < len(expected) < len(norm)
+    expect(rows).to_have_count(min(50, len(expected)))
+    expect(rows.first.locator("td[data-key=row]")).to_have_text(str(expected[0] + 1))
     page.get_by_text("with images").click()
     tiles = page.locator(".tiles-box button")
     expect(tiles).to_have_count(min(50, len(expected)))

@@ -1,12 +1,16 @@
 """What an iteration says of single particles: histograms, and the list of those far from the others."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bokeh.models import BoxAnnotation, Span
+from bokeh.events import SelectionGeometry
+from bokeh.models import BoxAnnotation, BoxSelectTool, Span
+from bokeh.plotting import figure
 from jaxtyping import Float64, Int64
 
 from compute.files.labels import star_label
@@ -17,12 +21,16 @@ BINS = 40
 FAR = 5.0
 """Robust standard deviations beyond which a particle is listed."""
 MOST_LISTED = 200
+DIGITS = 4
+"""Of a bound that is drawn, of the width of the range."""
 FIGURES = {
     "pmax": "largest pose probability (Pmax)",
     "norm": "noise amplitude (norm correction)",
     "log_likelihood": "log-likelihood",
     "scale": "signal scale of each group",
 }
+DRAWABLE = frozenset({"pmax", "norm", "log_likelihood"})
+"""Those that have a value for each particle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +114,34 @@ class HistogramPlots(Plot):
             is_chosen = name == key and not (low is None and high is None)
             box.update(left=low, right=high, visible=is_chosen)
 
+    def when_drawn(self, chosen: Callable[[str, float, float], None]) -> None:
+        """Call `chosen` with a figure's name and both bounds when a range is drawn over it with the mouse."""
+        for name, plot in zip(FIGURES, self.figures, strict=True):
+            if name in DRAWABLE:
+                plot.on_event(SelectionGeometry, partial(_drawn, name, chosen))
+
     def mark(self, values: Mapping[str, float | None]) -> None:
         """Mark one particle's values; none where there is none."""
         for name, place in self.places.items():
             value = values.get(name)
             place.update(location=value or 0.0, visible=value is not None)
+
+
+def _drawn(name: str, chosen: Callable[[str, float, float], None], event: Any) -> None:
+    """Tell of a range once the mouse is let go, with no more digits than the mouse has."""
+    if not event.final:
+        return
+    low, high = sorted((float(event.geometry["x0"]), float(event.geometry["x1"])))
+    if high > low:
+        digits = DIGITS - 1 - math.floor(math.log10(high - low))
+        chosen(name, round(low, digits), round(high, digits))
+
+
+def _make_drawable(plot: figure) -> None:
+    """A drag over the figure draws a range."""
+    tool = BoxSelectTool(dimensions="width", renderers=[], description="Draw a range")
+    plot.add_tools(tool)
+    plot.toolbar.active_drag = tool
 
 
 def histogram_plots(data: Data, look: Look, height: int = 210) -> HistogramPlots:
@@ -133,6 +164,8 @@ def histogram_plots(data: Data, look: Look, height: int = 210) -> HistogramPlots
         )
         plot.y_range.start = 0
         hover(plot, [bars], [("from", "@left"), ("to", "@right"), (counted, "@top")])
+        if name in DRAWABLE:
+            _make_drawable(plot)
         plots.ranges[name] = BoxAnnotation(
             fill_color=look.vermilion, fill_alpha=0.18, line_color=look.vermilion, visible=False
         )

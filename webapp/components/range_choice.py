@@ -23,8 +23,8 @@ class RangeChoice(pn.viewable.Viewer):
         self._changed = changed
         self._is_filling = False
         self._column = pn.widgets.Select(label="Only where", options=[ANY_VALUE], width=150)
-        self._low = pn.widgets.FloatInput(label="is at least", value=None, width=100)
-        self._high = pn.widgets.FloatInput(label="and at most", value=None, width=100)
+        self._low = pn.widgets.FloatInput(label="is at least", value=None, width=130)
+        self._high = pn.widgets.FloatInput(label="and at most", value=None, width=130)
         self._low.visible = self._high.visible = False
         for widget in (self._column, self._low, self._high):
             widget.param.watch(self._touched, "value")
@@ -45,7 +45,9 @@ class RangeChoice(pn.viewable.Viewer):
         self._is_filling = False
 
     def choose(self, wanted: Range | None) -> None:
-        """Fill in a range, or none."""
+        """Fill in a range, or none; one of a column that is not offered is left out."""
+        if wanted is not None and LABELS[wanted.key] not in self._column.options:
+            return
         self._is_filling = True
         self._column.value = ANY_VALUE if wanted is None else LABELS[wanted.key]
         self._low.value = None if wanted is None else wanted.low

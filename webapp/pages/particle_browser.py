@@ -110,6 +110,10 @@ class ParticleBrowser(pn.viewable.Viewer):
         """What the form of a selection from these particles is filled with, its conditions apart."""
         self._query = query
 
+    def narrow(self, key: str, low: float, high: float) -> None:
+        """Show only the particles in a range of values."""
+        self._range.choose(Range(key, low, high))
+
     def show(self, row: int) -> None:
         """Turn to a row of the file (from 1) and show its image."""
         if not np.any(self._places == row - 1):

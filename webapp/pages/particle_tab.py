@@ -40,6 +40,7 @@ class ParticleTab:
             narrowed=self._plots.shade,
             looked_at=self._plots.mark,
         )
+        self._plots.when_drawn(self._browser.narrow)
         self._table.param.watch(self._picked, "chosen")
         self._note = pn.pane.HTML("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
@@ -47,7 +48,7 @@ class ParticleTab:
             card(
                 "Particles",
                 *grid(self._plots.figures),
-                sub="of the chosen iteration",
+                sub="of the chosen iteration; draw over a histogram to see only these",
             ),
             card("Far from the others", self._table, sub="click a row to see it below"),
             card(

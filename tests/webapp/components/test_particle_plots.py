@@ -2,10 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bokeh.events import SelectionGeometry
 
 from compute.files.errors import InputError
 from webapp.components.look import DARK
 from webapp.components.particle_plots import (
+    FIGURES,
     ParticleFigures,
     histogram_data,
     histogram_plots,
@@ -92,6 +94,23 @@ def test_a_range_is_shaded_and_a_particle_is_marked() -> None:
     plots.mark({"pmax": 0.5, "norm": None})
     assert [name for name, place in plots.places.items() if place.visible] == ["pmax"]
     assert plots.places["pmax"].location == 0.5
+
+
+def test_a_drawn_range_is_told_once_with_the_digits_of_the_mouse() -> None:
+    plots = histogram_plots(histogram_data(figures(np.linspace(0.5, 1.0, 50))), DARK)
+    told: list[tuple[str, float, float]] = []
+    plots.when_drawn(lambda *said: told.append(said))
+    drawn = dict(zip(FIGURES, plots.figures, strict=True))
+    for name, is_final, ends in (
+        ("norm", False, (0.8, 0.7)),
+        ("norm", True, (0.812345678, 0.712345678)),
+        ("norm", True, (0.7, 0.7)),
+        ("log_likelihood", True, (-12345.6789, 23456.789)),
+        ("scale", True, (0.0, 1.0)),
+    ):
+        geometry = {"type": "rect", "x0": ends[0], "x1": ends[1]}
+        drawn[name]._trigger_event(SelectionGeometry(drawn[name], geometry, final=is_final))
+    assert told == [("norm", 0.7123, 0.8123), ("log_likelihood", -12350.0, 23460.0)]
 
 
 def test_particles_far_from_the_others_come_farthest_first() -> None:
