@@ -26,6 +26,8 @@ def mask_data(report: Mapping[str, Any]) -> Data:
     marks = [("threshold", report.get("threshold"))]
     marks += [(name, levels.get(name)) for name in ("solvent", "molecule")]
     known = [(name, float(value)) for name, value in marks if value is not None]
+    places = np.argsort(np.argsort([value for _, value in known]))
+    top = max([0.5, *histogram["counts"]])
     return {
         "mask_histogram": {
             "left": list(edges[:-1]),
@@ -38,7 +40,8 @@ def mask_data(report: Mapping[str, Any]) -> Data:
         },
         "mask_marks": {
             "x": [value for _, value in known],
-            "text": [f"{name} {value:.4g}" for name, value in known],
+            "text": [f"{name} {value:.3g}" for name, value in known],
+            "label_y": [(6.0 if place % 2 == 0 else 2.0) * top for place in places],
         },
     }
 
@@ -96,7 +99,7 @@ def mask_plot(data: Data, look: Look, name: str, height: int = 320) -> Plot:
     plot.add_layout(
         LabelSet(
             x="x",
-            y=6 * top,
+            y="label_y",
             text="text",
             x_offset=4,
             source=made["mask_marks"],

@@ -57,6 +57,8 @@ def test_a_mask_tells_threshold_volume_and_grade() -> None:
 def test_the_histogram_of_a_mask_marks_its_levels() -> None:
     data = mask_data(REPORT)
     assert data["mask_marks"]["x"] == pytest.approx([0.0123456, 0.0, 0.03])
+    threshold, solvent, molecule = data["mask_marks"]["label_y"]
+    assert threshold < solvent == molecule, "neighbours must not write over each other"
     assert data["mask_volume"]["volume_A3"] == [100.0, 10.0]
     assert len(mask_plot(data, LIGHT, "mask").figures) == 1
     shape = mask_data({**REPORT, "histogram": None, "levels": None, "threshold": None})
