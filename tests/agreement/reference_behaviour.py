@@ -74,3 +74,10 @@ def rank_blocks(micrographs: int, ranks: int) -> list[range]:
     share, more = divmod(micrographs, ranks)
     starts = [rank * share + min(rank, more) for rank in range(ranks + 1)]
     return [range(first, last) for first, last in zip(starts, starts[1:], strict=False)]
+
+
+def number_text(value: float) -> str:
+    """A floating-point number as RELION writes it into STAR files: twelve characters, of which digits are lost."""
+    is_wide = abs(value) > 100_000 or 0 < abs(value) < 0.001
+    decimals = 5 if value < 0 else 6
+    return f"{value:12.{decimals}{'e' if is_wide else 'f'}}"[:12]
