@@ -67,13 +67,23 @@ async def open_page(base: str, cookie: str, address: str) -> OpenPage:
     parts = urlsplit(base)
     headers = {"Cookie": f"halfmap={cookie}; theme=light"}
     page = await AsyncHTTPClient().fetch(
-        HTTPRequest(base + address, headers=headers, request_timeout=PATIENCE_S)
+        HTTPRequest(
+            base + address,
+            headers=headers,
+            connect_timeout=PATIENCE_S,
+            request_timeout=PATIENCE_S,
+        )
     )
     found = TOKEN.search(page.body.decode())
     assert found is not None, address
     place, _, query = address.partition("?")
     url = f"ws://{parts.netloc}{parts.path}{place.rstrip('/')}/ws?{query}"
-    asked = HTTPRequest(url, headers={**headers, "Origin": f"{parts.scheme}://{parts.netloc}"})
+    asked = HTTPRequest(
+        url,
+        headers={**headers, "Origin": f"{parts.scheme}://{parts.netloc}"},
+        connect_timeout=PATIENCE_S,
+        request_timeout=PATIENCE_S,
+    )
     socket = await websocket_connect(
         asked, subprotocols=["bokeh", found.group(1)], max_message_size=LARGEST
     )
