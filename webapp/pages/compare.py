@@ -91,8 +91,9 @@ class ComparePage(pn.viewable.Viewer):
         self._choose(self._choice.value)
 
     def _label(self, number: int) -> str:
+        """A job in the list of choices, which the library that draws it takes for HTML."""
         job = self._known[number]
-        return f"{number} · {job.title or job.alias or job.type}"
+        return html.escape(f"{number} · {job.title or job.alias or job.type}")
 
     def _choose(self, numbers: Sequence[int]) -> None:
         """Show other jobs."""
