@@ -42,8 +42,10 @@ from webapp.serving import (
 )
 from webapp.store import Store
 
-SESSION_LIFE_MS = 5 * 60 * 1000
-"""How long a page that lost its connection may come back: a laptop that slept."""
+SESSION_LIFE_MS = 60_000
+"""How long a page without a connection is kept: one that is still being loaded, over a slow line. A page that has lost
+its connection is opened anew by its address, and one that was left is forgotten by `Watch` at the next sweep."""
+SWEEP_MS = 10_000
 LARGEST_MESSAGE = 20 * 1024 * 1024
 
 
@@ -170,7 +172,7 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
         include_cookies=["theme"],
         exclude_headers=["Cookie", "Authorization"],
         unused_session_lifetime_milliseconds=SESSION_LIFE_MS,
-        check_unused_sessions_milliseconds=30_000,
+        check_unused_sessions_milliseconds=SWEEP_MS,
         websocket_max_message_size=LARGEST_MESSAGE,
         websocket_origin=sorted(host for host in hosts if not host.startswith("[")),
     )

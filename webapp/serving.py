@@ -109,12 +109,20 @@ def put_behind(server: Server, gate: Gate, rules: Sequence[Rule] = ()) -> None:
     application.transforms.append(Headers)
 
 
+LEFT = (1000, 1001)
+"""The codes with which browsers close the connection of a page that they leave (RFC 6455, 7.4.1)."""
+
+
 class Watch:
-    """Closes open pages of whoever may no longer be here: signed out, session ended, account closed."""
+    """Closes open pages of whoever may no longer be here: signed out, session ended, account closed.
+
+    Pages that were left are forgotten at once: nobody comes back to them, and each takes some megabytes.
+    """
 
     def __init__(self, server: Server, keeper: Doorkeeper, threads: ThreadPoolExecutor) -> None:
         self._server, self._keeper, self._threads = server, keeper, threads
         self._timer = PeriodicCallback(self.look, LOOK_MS)
+        self._seen: set[Any] = set()
 
     def start(self) -> None:
         """Look again and again."""
@@ -126,7 +134,12 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        connected = [(one, _visitor_of(one)) for one in list(self._server._tornado._clients)]
+        connections = set(self._server._tornado._clients)
+        for one in self._seen - connections:
+            if one._socket.close_code in LEFT and one.session.connection_count == 0:
+                one.session.request_expiration()
+        self._seen = connections
+        connected = [(one, _visitor_of(one)) for one in connections]
         visitors = {visitor for _, visitor in connected if visitor is not None}
         if not connected:
             return

@@ -130,6 +130,14 @@ class Store:
                 outputs=nodes.outputs(session, job_id),
             )
 
+    def job_versions(self, job_id: int) -> tuple[int, int]:
+        """The counts of changes of a job and its project. Raises Closed where the user may not see it (any more)."""
+        with self.database.reading() as session:
+            found = overview.job_versions(session, job_id, self.user_id)
+        if found is None:
+            raise Closed(f"there is no job {job_id}")
+        return found
+
     def job_records(self, view: JobView) -> JobRecords:
         """What a job has reported so far, straight from its folder."""
         return self.records.read(view.folder)

@@ -25,6 +25,11 @@ class JobView:
     outputs: Sequence[Node] = ()
 
     @property
+    def versions(self) -> tuple[int, int]:
+        """The counts of changes of the job and its project: while they are the same, so is the view."""
+        return self.job.version, self.project.version
+
+    @property
     def folder(self) -> Path:
         """Where the job's files are."""
         return Path(self.project.folder) / self.job.folder

@@ -30,7 +30,7 @@ from tests.webapp.accounts.lab import PASSWORD, Lab, fill, serving
 from tests.webapp.accounts.visiting import OpenPage, open_page
 from tests.webapp.components.rows import iteration, start
 
-EVERY_S = 5.0
+EVERY_S = 10.0
 """An iteration every few seconds is faster than any real refinement's."""
 LIMITS = {"cores": 0.6, "memory_MB": 400.0, "update_s": 2.0}
 SETTLED_S = 90.0
@@ -103,6 +103,13 @@ class Follower:
 
     page: OpenPage
     told: dict[int, float] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_told(self, number: int) -> None:
+        """Wait until the page has been told of an iteration."""
+        while number not in self.told:
+            self.news.clear()
+            await self.news.wait()
 
     async def follow(self, job: RunningJob) -> None:
         """Read what the server sends, until the page is closed."""
@@ -113,6 +120,7 @@ class Follower:
             for number in job.written:
                 if number not in self.told and sentence(number) in text:
                     self.told[number] = time.perf_counter()
+                    self.news.set()
 
 
 def cookie_of(lab: Lab, name: str) -> str:
@@ -194,7 +202,7 @@ async def under_load(lab: Lab, job: RunningJob, sessions: int, minutes: float) -
 
 async def opened_and_closed(lab: Lab, count: int) -> None:
     """Open so many pages of the job, some at a time, and close them again."""
-    cookie = cookie_of(lab, "ana")
+    cookie = await asyncio.to_thread(cookie_of, lab, "ana")
 
     async def visit() -> None:
         page = await open_page(lab.base, cookie, f"/job?id={lab.job}")

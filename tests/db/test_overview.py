@@ -4,9 +4,11 @@ from datetime import timedelta
 
 from db.repository import (
     audit,
+    bin,
     claims,
     jobs,
     marks,
+    members,
     overview,
     people,
     queue,
@@ -14,7 +16,7 @@ from db.repository import (
 )
 from db.repository.overview import JobFilter
 from db.session import Database
-from db.words import State
+from db.words import Role, State
 from tests.db import scene
 from tests.db.conftest import Clock
 
@@ -92,3 +94,30 @@ def test_versions_tell_what_has_changed(database: Database) -> None:
             ("created job", None),
         ]
         assert entries[0].details == {"before": "", "after": "new"}
+
+
+def test_counts_of_changes_are_told_to_whoever_sees_the_job(database: Database) -> None:
+    with database.writing() as session:
+        ana, gal = scene.lab(session)
+        ben = people.create_user(session, "ben", who=None).id
+        job = scene.draft(session, gal, who=ana)
+        project_id, job_id, known = gal.id, job.id, (job.version, gal.version)
+    with database.reading() as session:
+        assert overview.job_versions(session, job_id, ana) == known
+        assert overview.job_versions(session, job_id, ben) is None
+        assert overview.job_versions(session, job_id + 1, ana) is None
+    with database.writing() as session:
+        jobs.rename(session, job_id, "better", who=ana)
+        members.set_role(session, project_id, ben, Role.VIEWER, who=ana)
+    with database.reading() as session:
+        found = overview.job_versions(session, job_id, ben)
+        assert found is not None and found[0] > known[0] and found[1] > known[1]
+    with database.writing() as session:
+        members.set_role(session, project_id, ben, None, who=ana)
+    with database.reading() as session:
+        assert overview.job_versions(session, job_id, ben) is None
+        assert overview.job_versions(session, job_id, ana) is not None
+    with database.writing() as session:
+        bin.move_to_bin(session, [job_id], who=ana)
+    with database.reading() as session:
+        assert overview.job_versions(session, job_id, ana) is None

@@ -1,7 +1,9 @@
 """The page of admins: users, invitations, groups, the banner, and what happened."""
 
 from http import HTTPStatus
+from typing import Any
 
+import psutil
 from tornado.web import HTTPError
 
 from compute.files.errors import InputError
@@ -102,5 +104,12 @@ class AdminPage(MemberPage):
             audit=found.audit,
             older=found.audit[-1].id if len(found.audit) == AUDIT_LINES else None,
             settings_file=str(source) if source else "the settings file",
+            open_pages=open_pages(self.application),
+            memory_MB=round(psutil.Process().memory_info().rss / 1e6),
             **({"banner": found.banner} | values),
         )
+
+
+def open_pages(application: Any) -> int:
+    """How many pages a server holds: those that are open, and those that it has not yet forgotten."""
+    return sum(len(list(one.sessions)) for one in application.applications.values())

@@ -211,6 +211,9 @@ ADMIN = """{% extends "frame" %}
 <label>Above every page, empty for none <input name="text" value="{{ banner }}" maxlength="500"></label>
 <button>Put it up</button></form>
 </section>
+<section class="sheet" tabindex="0" aria-label="This server"><h2>This server</h2>
+<p><b id="open-pages">{{ open_pages }}</b> pages are open; it takes {{ memory_MB }} MB of memory.</p>
+</section>
 <section class="sheet" tabindex="0" aria-label="Data folders"><h2>Data folders</h2>
 <table><thead><tr><th>Folder</th><th>State</th></tr></thead><tbody>{% for one in roots %}
 <tr><td><code>{{ one.path }}</code></td><td>{{ one.words }}</td></tr>{% endfor %}</tbody></table>

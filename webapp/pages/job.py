@@ -97,14 +97,16 @@ class JobPage(pn.viewable.Viewer):
         every(POLL_MS, self._poll)
 
     def _poll(self) -> None:
-        """Look whether the job has anything new; one look at a time."""
+        """Look whether the job has anything new; one look at a time. Only what has changed is read again."""
         if self._background.is_busy("job"):
             return
-        job_id = self._shown.view.job.id
+        known, position = self._shown.view, self._shown.records.position
 
         def read() -> tuple[JobView, JobRecords]:
-            view = self._store.job(job_id)
-            return view, self._store.job_records(view)
+            versions = self._store.job_versions(known.job.id)
+            records = self._store.job_records(known)
+            is_same = versions == known.versions and records.position == position
+            return known if is_same else self._store.job(known.job.id), records
 
         self._background.run("job", read, self._arrived)
 

@@ -58,8 +58,8 @@ class OpenPage:
         return json.loads(json.dumps(found, default=lambda _: None))
 
     def close(self) -> None:
-        """Leave the page."""
-        self.socket.close()
+        """Leave the page, as a browser does."""
+        self.socket.close(1001, "left")
 
 
 async def open_page(base: str, cookie: str, address: str) -> OpenPage:
