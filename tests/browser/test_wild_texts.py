@@ -24,7 +24,7 @@ from tests.webapp.components.rows import iteration, start
 
 pytestmark = pytest.mark.browser
 
-PLANT = "<img/src=x/onerror=alert(7)>"
+PLANT = "<img/src/onerror=alert(7)>"
 """Without blanks, so that it is one word of a STAR file."""
 NAME = "<img src=x onerror=alert(6)>"
 """Without a slash, so that it may be the name of a project or of a file."""
