@@ -1,5 +1,6 @@
 """A form for the parameters of any job, made from their model: a field with its note for each of them."""
 
+import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -123,7 +124,7 @@ class Field:
         """Say what is wrong, or what is known, or what the parameter means."""
         mark = '<span class="chip waiting">changed</span> ' if self.is_marked else ""
         if self.error:
-            text = f'<p class="field-note bad" role="alert">{self.error}</p>'
+            text = f'<p class="field-note bad" role="alert">{html.escape(self.error)}</p>'
         elif self.fact:
             text = f'<p class="field-note {self.fact_kind}">{self.fact}</p>'
         else:

@@ -1,5 +1,7 @@
 """The tab with the maps of a refinement: slices with the outlines of masks, and the surface in 3D."""
 
+import html
+
 import numpy as np
 import panel as pn
 
@@ -64,7 +66,7 @@ class MapTab:
         self._background.run("maps", read, lambda found: self._arrived(shown, *found))
 
     def _arrived(self, shown: Shown, halves: tuple | None, problem: str) -> None:
-        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
+        self._note.object = f"<p class='notice warn'>{html.escape(problem)}</p>" if problem else ""
         paths = shown.half_maps()
         if halves is None or paths is None:
             return

@@ -1,5 +1,6 @@
 """The tab with the particles of a refinement: histograms, those far from the others, and a table with images."""
 
+import html
 from pathlib import Path
 
 import panel as pn
@@ -88,7 +89,7 @@ class ParticleTab:
         rows: ParticleRows | None,
         problem: str,
     ) -> None:
-        self._note.object = f"<p class='notice warn'>{problem}</p>" if problem else ""
+        self._note.object = f"<p class='notice warn'>{html.escape(problem)}</p>" if problem else ""
         self._plots.draw(particle_plots.histogram_data(figures))
         self._table.rows = particle_plots.outliers(figures) if figures else []
         self._browser.draw(rows)

@@ -1,5 +1,7 @@
 """What a job used over time: memory, processor, GPUs, where the time went, and the forecasts held against it."""
 
+import html
+
 import panel as pn
 
 from webapp.components.look import Look
@@ -84,7 +86,7 @@ class ResourceTab:
         """Draw this moment."""
         self._plot.draw(resource_data(shown.records))
         words = gpu_words(shown.records)
-        self._gpu.object = f'<p class="faint">{words}</p>' if words else ""
+        self._gpu.object = f'<p class="faint">{html.escape(words)}</p>' if words else ""
         start = shown.records.start
         self._ranks.rows = [rank.model_dump() for rank in start.ranks] if start else []
         self._memory.rows = [
