@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -39,54 +40,59 @@ def programs() -> Path | None:
     return found[-1].parent if found else Path(on_path).resolve().parent if on_path else None
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """The URL, up to the name of a database, of a server that runs while the block does."""
-    with cluster() as found:
-        yield found.url
-
-
+@dataclass(slots=True)
 class Cluster:
-    """A server that can be stopped and started again; `url` goes up to the name of a database."""
+    """A server's folder and its process; `url` leads to it, up to the name of a database."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self.url = f"postgresql://halfmap@/?host={folder}&dbname="
-        self._words = [binaries / "postgres", "-D", folder / "data", "-k", folder, *SETTINGS]
-        self._process: subprocess.Popen[bytes] | None = None
+    folder: Path
+    binaries: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, by a Unix socket."""
+        return f"postgresql://halfmap@/?host={self.folder}&dbname="
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
-        self._process = _started(self._words)
-        _wait_until_it_answers(self._process, self.url)
+        """Start it, and wait until it answers."""
+        words = [self.binaries / "postgres", "-D", self.folder / "data", "-k", self.folder]
+        self.process = _started([*words, *SETTINGS])
+        _wait_until_it_answers(self.process, self.url)
 
-    def stop(self, number: int = signal.SIGQUIT) -> None:
-        """End the server: at once with SIGQUIT, after its clients have been sent away with SIGINT."""
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(timeout=60)
-            self._process = None
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it with all its connections, as its own restart does; SIGQUIT does not even write what it knows."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=60)
 
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """A server of its own that runs when the block begins, and is gone after it."""
+    """A server that runs while the block does, and that can be stopped and started meanwhile."""
     binaries = programs()
     assert binaries is not None, MISSING
     folder = Path(tempfile.mkdtemp(prefix="halfmap-postgres-"))
+    made = Cluster(folder, binaries)
     try:
         if os.geteuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
             os.chown(folder, account.pw_uid, account.pw_gid)
         make = [binaries / "initdb", "-D", folder / "data", "-U", "halfmap", "-A", "trust", "-N"]
         _as_account([*make, "-E", "UTF8", "--locale=C"])
-        made = Cluster(binaries, folder)
         try:
             made.start()
             yield made
         finally:
-            made.stop()
+            made.stop(signal.SIGQUIT)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL, up to the name of a database, of a server that runs while the block does."""
+    with cluster() as made:
+        yield made.url
 
 
 def run_in(url: str, statement: str) -> None:

@@ -1,17 +1,23 @@
 """Reading files away from the event loop, and coming back to the page with what was read."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 import panel as pn
+from sqlalchemy.exc import OperationalError
 
 from db.errors import Closed
 from webapp.pages.frame import callback_failed
 from webapp.pages.visitor import open_anew
 
 T = TypeVar("T")
+log = logging.getLogger("halfmap.web")
+SILENT = (
+    "The database does not answer at the moment. What is shown may be old; it goes on by itself."
+)
 
 
 class Background:
@@ -26,6 +32,7 @@ class Background:
         self._document = pn.state.curdoc if pn.state.curdoc is not None else None
         self._turns: dict[str, int] = {}
         self._busy: set[str] = set()
+        self._silence = Silence()
 
     def is_busy(self, subject: str) -> bool:
         """Whether a read of this subject is under way."""
@@ -52,9 +59,34 @@ class Background:
             return
         self._busy.discard(subject)
         try:
-            then(future.result())
+            found = future.result()
+            self._silence.end()
+            then(found)
+        except (
+            OperationalError
+        ) as error:  # busy, restarted or out of reach: the page asks again by itself
+            self._silence.tell(error)
         except Closed:  # the visitor may not see this project any more
             if self._document is not None:
                 open_anew(self._document)
         except Exception as error:  # the page's last line of defence: recorded, and told by its id
             callback_failed(error)
+
+
+class Silence:
+    """Tells the visitor once that the database does not answer, until it does again."""
+
+    def __init__(self) -> None:
+        self._told: Any = None
+
+    def tell(self, error: OperationalError) -> None:
+        """Say so, where that is not said already."""
+        if self._told is None and pn.state.notifications is not None:
+            log.warning("the database does not answer: %s", error.orig)
+            self._told = pn.state.notifications.warning(SILENT, duration=0)
+
+    def end(self) -> None:
+        """Take the sentence away."""
+        if self._told is not None:
+            self._told.destroy()
+            self._told = None

@@ -39,6 +39,7 @@ class Lab:
     other_project: int = 0
     job: int = 0
     other_job: int = 0
+    url: str = ""
 
     def client(self, **options: object) -> httpx.Client:
         """A browser without scripts, and without anybody in it."""
@@ -77,11 +78,11 @@ def sign_in(
     return send(client, "/login", name=name, password=password, next=wanted)
 
 
-def fill(folder: Path) -> Lab:
-    """The lab's database and folders, without a server."""
-    url = str(folder / "halfmap.db")
+def fill(folder: Path, url: str = "") -> Lab:
+    """The lab's database (SQLite in its folder, where no other is named) and folders, without a server."""
+    url = url or str(folder / "halfmap.db")
     migrate.upgrade(url)
-    lab = Lab("", folder, open_database(url))
+    lab = Lab("", folder, open_database(url), url=url)
     kept = hashed(PASSWORD)
     with lab.database.writing() as session:
         for name in PEOPLE:
@@ -131,7 +132,7 @@ def serving(lab: Lab, *more: str, settings: str = "", port: int = 0) -> Iterator
     """The lab with `halfmap serve` for everybody who reaches it."""
     config = lab.folder / "halfmap.toml"
     config.write_text(
-        f'database = "{lab.folder / "halfmap.db"}"\nprojects = "{lab.folder}"\n'
+        f'database = "{lab.url}"\nprojects = "{lab.folder}"\n'
         f'data_roots = ["{lab.folder}"]\n{settings}'
     )
     variables = {**os.environ, "HOME": str(lab.folder), "HALFMAP_CONFIG": str(config)}
