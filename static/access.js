@@ -39,8 +39,25 @@
     if (at < 0 || (step === undefined && event.key !== 'Enter' && event.key !== ' ')) return
     event.preventDefault()
     const next = tabs[(at + (step || 0) + tabs.length) % tabs.length]
+    steppedThrough = event.currentTarget.getRootNode().host
     next.click()
     next.focus()
+  }
+
+  const focused = () => {
+    let one = document.activeElement
+    while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement
+    return one && one !== document.body ? one : null
+  }
+
+  // A tab that was come to by a key is drawn anew with what is on it: the keyboard stays there until it goes elsewhere.
+  let steppedThrough = null
+  document.addEventListener('pointerdown', () => { steppedThrough = null }, true)
+  function stay(view) {
+    if (steppedThrough !== view.el) return
+    const one = focused()
+    if (!one) view.shadow_el.querySelector('.bk-tab[tabindex="0"]')?.focus({ preventScroll: true })
+    else if (!view.shadow_el.contains(one)) steppedThrough = null
   }
 
   function tabs(view) {
@@ -62,6 +79,7 @@
       tab.tabIndex = isActive ? 0 : -1
     })
     view.child_views.forEach((child, n) => { child.el.inert = n !== view.model.active })
+    stay(view)
   }
 
   // Chosen words are no options of a list box, though the library that draws them says that they are selected.

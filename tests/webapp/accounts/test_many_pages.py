@@ -36,6 +36,7 @@ def open_pages(admin: httpx.Client) -> int:
     return int(found.group(1))
 
 
+@pytest.mark.slow
 def test_every_page_is_told_and_those_that_were_left_are_forgotten(
     job: tuple[Lab, RunningJob],
 ) -> None:
