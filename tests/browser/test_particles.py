@@ -41,8 +41,8 @@ def test_particles_are_sorted_paged_and_looked_at(page: Page, run: Run) -> None:
         assert shown["log_likelihood"] == f"{line['rlnLogLikeliContribution']:.1f}"
         assert shown["norm"] == f"{line['rlnNormCorrection']:.3f}"
         assert shown["tilt"] == f"{line['rlnAngleTilt']:.1f}"
-    page.get_by_label("Page").fill("2")
-    page.get_by_label("Page").press("Enter")
+    page.get_by_role("textbox", name="Page").fill("2")
+    page.get_by_role("textbox", name="Page").press("Enter")
     expect(rows).to_have_count(min(50, len(data) - 50))
     expect(rows.first.locator("td[data-key=row]")).to_have_text(str(order[50] + 1))
     rows.first.click()
