@@ -15,6 +15,10 @@ SCROLLED_PX = 90
 FOCUSED = "table => table.getRootNode().activeElement.textContent"
 SCROLLED = "table => [table.closest('.table-scroll').scrollLeft, window.scrollY]"
 SCROLL = "(table, to) => { table.closest('.table-scroll').scrollLeft = to }"
+IS_WIDE = """([table, by]) => {
+  const place = table.closest('.table-scroll')
+  return place.scrollWidth >= place.clientWidth + by
+}"""
 
 
 def add_jobs(served: Served, project: int, titles: list[str]) -> None:
@@ -52,6 +56,7 @@ def test_focus_and_scroll_position_outlive_new_rows(
     expect(rows).to_have_count(JOBS)
     link = rows.filter(has_text="mask 17").get_by_role("link", name="mask 17")
     link.focus()
+    page.wait_for_function(IS_WIDE, arg=[table.element_handle(), SCROLLED_PX])
     table.evaluate(SCROLL, SCROLLED_PX)
     link.evaluate("link => { link.isTheSame = true }")
     left, top = table.evaluate(SCROLLED)

