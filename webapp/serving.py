@@ -122,7 +122,7 @@ class Watch:
     def __init__(self, server: Server, keeper: Doorkeeper, threads: ThreadPoolExecutor) -> None:
         self._server, self._keeper, self._threads = server, keeper, threads
         self._timer = PeriodicCallback(self.look, LOOK_MS)
-        self._seen: set[Any] = set()
+        self._seen: dict[Any, Any] = {}
 
     def start(self) -> None:
         """Look again and again."""
@@ -134,12 +134,15 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        connections = set(self._server._tornado._clients)
-        for one in self._seen - connections:
-            if one._socket.close_code in LEFT and one.session.connection_count == 0:
-                one.session.request_expiration()
+        # A connection that has ended does not know its session any more.
+        connections = {one: one._session for one in self._server._tornado._clients}
+        for one in self._seen.keys() - connections.keys():
+            session = self._seen[one]
+            is_left = session is not None and one._socket.close_code in LEFT
+            if is_left and session.connection_count == 0:
+                session.request_expiration()
         self._seen = connections
-        connected = [(one, _visitor_of(one)) for one in connections]
+        connected = [(one, _visitor_of(one)) for one, session in connections.items() if session]
         visitors = {visitor for _, visitor in connected if visitor is not None}
         if not connected:
             return

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from db.models.jobs import Job
 from db.models.people import User
@@ -184,10 +184,9 @@ def running_count(session: Session) -> int:
 
 
 def job_query() -> Jobs:
-    """Jobs with what their lines show; their parameters, which no list shows, are left where they are."""
+    """Jobs with what their lines show."""
     return (
         select(Job, Project, User, Progress)
-        .options(defer(Job.parameters, raiseload=True))
         .join(Project, Job.project_id == Project.id)
         .outerjoin(User, Job.created_by == User.id)
         .outerjoin(Progress, Progress.job_id == Job.id)
