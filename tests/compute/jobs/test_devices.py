@@ -131,7 +131,7 @@ def test_a_search_stays_on_its_device(kind: str, monkeypatch: pytest.MonkeyPatch
     assert float((there - here).abs().max()) < 2e-5 * float(here.abs().max())
 
 
-@pytest.mark.parametrize("zero_mask", [True, False])
+@pytest.mark.parametrize("zero_mask", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_refinement_on_another_device_finds_the_same(
     tiny: Tiny, tmp_path: Path, zero_mask: bool
 ) -> None:
