@@ -142,8 +142,10 @@ class Watch:
             if is_left and session.connection_count == 0:
                 session.request_expiration()
         self._seen = connections
-        connected = [(one, _visitor_of(one)) for one, session in connections.items() if session]
-        visitors = {visitor for _, visitor in connected if visitor is not None}
+        connected = [
+            (one, session, _visitor_of(one)) for one, session in connections.items() if session
+        ]
+        visitors = {visitor for _, _, visitor in connected if visitor is not None}
         if not connected:
             return
         loop = asyncio.get_running_loop()
@@ -152,9 +154,9 @@ class Watch:
         except SQLAlchemyError as error:
             log.warning("who may still be here cannot be known: %s", error)
             return
-        for connection, visitor in connected:
+        for connection, session, visitor in connected:
             if visitor not in good:
-                connection.session.request_expiration()
+                session.request_expiration()
                 connection._socket.close(SIGNED_OUT, "signed out")
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.axe import check, check_figures, fit, open_tab, still
 from tests.browser.conftest import Run, Served, ready
 from tests.browser.test_lab import person, sign_in
-from tests.webapp.accounts.lab import Lab, fill, serving
+from tests.webapp.accounts.lab import Lab, open_lab
 from webapp.cli import JOBS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -92,10 +92,8 @@ def test_no_page_is_wider_than_its_window(page: Page, served: Served, run: Run, 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = fill(tmp_path_factory.mktemp("access"))
-    with serving(made, "--address", "0.0.0.0"):
+    with open_lab(tmp_path_factory.mktemp("access")) as made:
         yield made
-    made.database.close()
 
 
 def test_the_pages_of_accounts(chromium: Browser, lab: Lab) -> None:

@@ -11,7 +11,7 @@ from tests.browser.test_lab import person, sign_in
 from tests.db import postgres
 from tests.db.conftest import new_schema
 from tests.db.postgres import Cluster
-from tests.webapp.accounts.lab import Lab, fill, serving
+from tests.webapp.accounts.lab import Lab, open_lab
 from webapp.pages.background import SILENT
 
 pytestmark = pytest.mark.browser
@@ -27,10 +27,8 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def lab(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = fill(tmp_path_factory.mktemp("postgres"), new_schema(cluster.url))
-    with serving(made, "--address", "0.0.0.0"):
+    with open_lab(tmp_path_factory.mktemp("postgres"), new_schema(cluster.url)) as made:
         yield made
-    made.database.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from db.repository import members, talk
 from db.session import utc_now
 from tests.browser.conftest import ready
 from tests.browser.test_lab import person, sign_in
-from tests.webapp.accounts.lab import Lab, fill, serving
+from tests.webapp.accounts.lab import Lab, open_lab
 
 pytestmark = pytest.mark.browser
 
@@ -33,10 +33,8 @@ LOOK_MS = 21_000
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = fill(tmp_path_factory.mktemp("told"))
-    with serving(made, "--address", "0.0.0.0"):
+    with open_lab(tmp_path_factory.mktemp("told")) as made:
         yield made
-    made.database.close()
 
 
 def say(lab: Lab, text: str) -> None:

@@ -80,6 +80,15 @@ def stop(lab: Lab, job_id: int, at_once: bool) -> None:
         actions.stop(session, job_id, who=None, at_once=at_once)
 
 
+def stop_and_continue(lab: Lab, job_id: int) -> None:
+    """End a job at once, which leaves nothing of it behind, and go on with it."""
+    stop(lab, job_id, at_once=True)
+    lab.until_ended(job_id)
+    assert lab.job(job_id).ending == "stopped by user"
+    assert processes.of(launch_id(lab, job_id)) == []
+    continue_job(lab, job_id)
+
+
 def launch_id(lab: Lab, job_id: int) -> str:
     return str(lab.attempts(job_id)[-1].environment[LAUNCH_ID])
 
@@ -169,11 +178,7 @@ def test_a_job_stopped_after_its_iteration_and_one_stopped_at_once_go_on(
     assert (lab.job_folder(job_id) / f"run_it{done[-1]:03d}_optimiser.star").is_file()
     continue_job(lab, job_id, after=1)
     until_all_work(lab, job_id)
-    stop(lab, job_id, at_once=True)
-    lab.until_ended(job_id)
-    assert lab.job(job_id).ending == "stopped by user"
-    assert processes.of(launch_id(lab, job_id)) == []
-    continue_job(lab, job_id)
+    stop_and_continue(lab, job_id)
     lab.until_ended(job_id)
     check_like(undisturbed, lab, job_id)
     assert [one.number for one in lab.attempts(job_id)] == [1, 2, 3]
@@ -244,11 +249,7 @@ def test_a_process_frozen_for_three_minutes_costs_nothing_but_time(
     if way_out == "it is woken":
         os.kill(worker, signal.SIGCONT)
     else:
-        stop(lab, job_id, at_once=True)
-        lab.until_ended(job_id)
-        assert lab.job(job_id).ending == "stopped by user"
-        assert processes.of(launch_id(lab, job_id)) == []
-        continue_job(lab, job_id)
+        stop_and_continue(lab, job_id)
     lab.until_ended(job_id)
     check_like(undisturbed, lab, job_id)
 

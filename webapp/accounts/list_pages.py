@@ -5,7 +5,8 @@ from dataclasses import replace
 from webapp import finding
 from webapp.accounts.account_page import MemberPage
 from webapp.accounts.plain_page import Doors, as_sentence
-from webapp.api.lab import LONGEST, job_found, notice_row, project_found
+from webapp.api.lab import LONGEST, job_found, project_found
+from webapp.api.notices import notice_row
 from webapp.store import Store
 
 PROJECTS = 50

@@ -4,10 +4,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from webapp.api import jobs, lab, projects
+from webapp.api import jobs, lab, notices, projects
 from webapp.api.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*projects.ENDPOINTS, *jobs.ENDPOINTS, *lab.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *projects.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *lab.ENDPOINTS,
+    *notices.ENDPOINTS,
+)
 VERSION = "1"
 PROBLEMS = {
     "401": "no token, or one that is not good",

@@ -62,9 +62,7 @@ class Background:
             found = future.result()
             self._silence.end()
             then(found)
-        except (
-            OperationalError
-        ) as error:  # busy, restarted or out of reach: the page asks again by itself
+        except OperationalError as error:  # the page asks again by itself
             self._silence.tell(error)
         except Closed:  # the visitor may not see this project any more
             if self._document is not None:

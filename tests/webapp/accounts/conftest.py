@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.webapp.accounts.lab import Lab, fill, serving
+from tests.webapp.accounts.lab import Lab, open_lab
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A server that others reach, with its people signed out."""
-    made = fill(tmp_path_factory.mktemp("lab"))
-    with serving(made, "--address", "0.0.0.0"):
+    with open_lab(tmp_path_factory.mktemp("lab")) as made:
         yield made
-    made.database.close()

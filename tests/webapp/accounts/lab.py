@@ -159,3 +159,12 @@ def serving(lab: Lab, *more: str, settings: str = "", port: int = 0) -> Iterator
             process.wait(timeout=120)
             if process.stdout is not None:
                 process.stdout.close()
+
+
+@contextlib.contextmanager
+def open_lab(folder: Path, url: str = "") -> Iterator[Lab]:
+    """A lab in a folder, and in the database at `url`, with a server for everybody who reaches it."""
+    made = fill(folder, url)
+    with serving(made, "--address", "0.0.0.0"):
+        yield made
+    made.database.close()
