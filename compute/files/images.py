@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Integer
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackReader
 from compute.files.particle_set import ParticleSet
+from compute.files.stacks import StackReader
 
 _OPEN_FILES: Final = 64
 _IMAGES_AT_ONCE: Final = 256

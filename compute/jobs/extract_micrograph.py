@@ -10,7 +10,8 @@ from jaxtyping import Float32
 
 from compute.files.errors import InputError
 from compute.files.micrograph_pixels import PixelReader
-from compute.files.mrc import StackWriter, read_layout
+from compute.files.mrc import read_layout
+from compute.files.stacks import StackWriter
 from compute.files.star import write_star
 from compute.jobs.extract_plan import Plan, Work
 from compute.params.extract import ExtractParams

@@ -6,7 +6,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackReader
+from compute.files.stacks import StackReader
 from compute.jobs.preview_slices import Answer
 from compute.params import preview
 from compute.signal.ctf import Optics, ctf

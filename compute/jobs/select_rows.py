@@ -8,9 +8,9 @@ import numpy as np
 
 from compute.files.errors import InputError
 from compute.files.labels import star_label
-from compute.files.mrc import StackReader
 from compute.files.optics import find_file
 from compute.files.particles import image_places
+from compute.files.stacks import StackReader
 from compute.jobs.star_set import IMAGE, MICROGRAPH, StarSet
 from compute.params.condition import Condition
 from compute.params.select import SelectParams

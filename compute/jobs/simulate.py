@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compute.files import events
-from compute.files.mrc import StackWriter
+from compute.files.stacks import StackWriter
 from compute.files.star import write_star
 from compute.files.table import Table
 from compute.jobs.microscope import PIXELS_AT_ONCE, Microscope, build_microscope

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compute.files.errors import InputError
 from compute.files.labels import star_label
-from compute.files.mrc import StackWriter
+from compute.files.stacks import StackWriter
 from compute.files.star import write_star
 from compute.files.table import Table
 from compute.jobs.microscope import PIXELS_AT_ONCE, Microscope, build_microscope, lens

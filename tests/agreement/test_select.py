@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.files.mrc import StackWriter
+from compute.files.stacks import StackWriter
 from compute.files.star import read_star
 from tests.compute.jobs.plain_run import finish, inside
 from tests.compute.jobs.test_select import BOX, COUNT, numbers, rows, write

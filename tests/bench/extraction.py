@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from compute.files.labels import star_label
-from compute.files.mrc import StackReader
+from compute.files.stacks import StackReader
 from compute.files.star import read_star
 from compute.params.simulate import SimulateParams
 from webapp import cli

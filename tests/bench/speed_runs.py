@@ -15,8 +15,8 @@ import numpy as np
 
 from compute.files.events import End, Iteration
 from compute.files.labels import star_label
-from compute.files.mrc import StackReader, StackWriter
 from compute.files.progress import read_progress
+from compute.files.stacks import StackReader, StackWriter
 from compute.files.star import read_star, write_star
 from compute.files.timing import read_timing
 from tests.bench.cases import Case

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackReader, read_layout, read_map
+from compute.files.mrc import read_layout, read_map
 from compute.files.particles import read_particles
+from compute.files.stacks import StackReader
 
 SAMPLES = 25
 ACROSS = 9

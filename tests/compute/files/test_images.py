@@ -7,8 +7,8 @@ import pytest
 
 from compute.files.errors import InputError
 from compute.files.images import ImageSource
-from compute.files.mrc import StackWriter
 from compute.files.particles import ParticleSet, read_particles
+from compute.files.stacks import StackWriter
 from compute.files.star import write_star
 from compute.files.table import Table
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackReader, StackWriter, read_layout, read_map, write_map
+from compute.files.mrc import read_layout, read_map, write_map
+from compute.files.stacks import StackReader, StackWriter
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 

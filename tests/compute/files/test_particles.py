@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackWriter
 from compute.files.particles import (
     ParticleResults,
     ParticleSet,
@@ -14,6 +13,7 @@ from compute.files.particles import (
     read_particles,
     write_particles,
 )
+from compute.files.stacks import StackWriter
 from compute.files.star import read_star, write_star
 from compute.files.table import Table
 

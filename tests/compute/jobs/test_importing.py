@@ -11,8 +11,9 @@ import pytest
 import tifffile
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackWriter, read_map, write_map
+from compute.files.mrc import read_map, write_map
 from compute.files.particles import check_particles, read_particles
+from compute.files.stacks import StackWriter
 from compute.files.star import read_star
 from compute.params.importing import ImportingParams
 from tests.compute.jobs.plain_run import finish, inside, warnings

@@ -11,8 +11,9 @@ import torch
 
 from compute.files import events
 from compute.files.errors import InputError
-from compute.files.mrc import StackReader, StackWriter, read_map, write_map
+from compute.files.mrc import read_map, write_map
 from compute.files.progress import read_progress
+from compute.files.stacks import StackReader, StackWriter
 from compute.files.star import read_star, read_tables, write_star
 from compute.jobs.simulate import SimulatedSet
 from compute.signal.fourier import lowpass

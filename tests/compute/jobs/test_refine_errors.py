@@ -17,9 +17,10 @@ import torch
 from compute import __main__ as program
 from compute.expectation import step
 from compute.files.events import AnyEvent, End, Iteration, Start, Warn
-from compute.files.mrc import StackReader, StackWriter, read_map, write_map
+from compute.files.mrc import read_map, write_map
 from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
+from compute.files.stacks import StackReader, StackWriter
 from compute.files.star import read_star
 from compute.jobs.refine_inputs import Inputs, read_inputs
 from compute.params.refine import RefineParams

@@ -7,8 +7,8 @@ import pytest
 
 from compute.convergence.state import State
 from compute.files.checkpoint import load_checkpoint
-from compute.files.mrc import StackReader, StackWriter
 from compute.files.relion import IterationFiles
+from compute.files.stacks import StackReader, StackWriter
 from compute.jobs.refine_progress import Exchange
 from compute.jobs.simulate import SimulatedSet
 from tests.compute.jobs.refining import (

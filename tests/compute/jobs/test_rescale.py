@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from compute.files.errors import InputError
-from compute.files.mrc import StackWriter, read_map, write_map
+from compute.files.mrc import read_map, write_map
+from compute.files.stacks import StackWriter
 from compute.params.rescale import RescaleParams
 from tests.compute.jobs.plain_run import finish, inside, warnings
 from tests.compute.signal.test_resize import blob

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from compute.files import events, images
-from compute.files.mrc import StackReader
 from compute.files.progress import follow_progress, read_progress
+from compute.files.stacks import StackReader
 from compute.jobs import scratch
 from compute.jobs.refine_files import Writer
 from compute.jobs.scratch import Scratch, ScratchError, folder_of, remove_abandoned

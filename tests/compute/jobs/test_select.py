@@ -10,8 +10,9 @@ import pytest
 
 from compute.files import events
 from compute.files.errors import InputError
-from compute.files.mrc import StackWriter, write_map
+from compute.files.mrc import write_map
 from compute.files.particles import check_particles, read_particles
+from compute.files.stacks import StackWriter
 from compute.files.star import read_star, write_star
 from compute.files.table import Table
 from compute.params.select import SelectParams
