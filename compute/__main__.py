@@ -1,5 +1,6 @@
 """`python -m compute job.json`: one job, on one process or on every rank of an MPI launch; or `preview`, the worker."""
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -69,6 +70,17 @@ def fall_silent() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def leave(status: int, arguments: list[str]) -> NoReturn:
+    """End this process; a job without MPI at once, since all its files are closed and taking the modules apart takes
+    a tenth of a second."""
+    if arguments[:1] != ["preview"] and "mpi4py" not in sys.modules:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -220,4 +232,4 @@ if __name__ == "__main__":
     exit_status = main(sys.argv[1:])
     if exit_status:
         fall_silent()
-    sys.exit(exit_status)
+    leave(exit_status, sys.argv[1:])

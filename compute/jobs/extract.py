@@ -21,6 +21,7 @@ from compute.jobs.memory import keep_freed
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.extract import ExtractParams
+from compute.signal.extraction import background
 
 NAMED = 5
 """Micrographs that a warning names."""
@@ -112,11 +113,14 @@ def _extract_all(
     voice.progress.advance(len(done) - len(to_do))
 
     readers: SimpleQueue[PixelReader] = SimpleQueue()
+    around = None
+    if params.normalise:
+        around = background(params.final_box, params.background_radius, params.ramp)
 
     def work_on(i: int) -> None:
         reader = readers.get()
         try:
-            done[i] = extract_micrograph(params, plan.work[i], plan, marks[i], reader)
+            done[i] = extract_micrograph(params, plan.work[i], plan, marks[i], reader, around)
         finally:
             readers.put(reader)
         voice.progress.advance()

@@ -17,7 +17,6 @@ from compute.jobs.extract_plan import Plan, Work
 from compute.params.extract import ExtractParams
 from compute.signal.extraction import (
     Background,
-    background,
     cut,
     normalise,
     rescaled,
@@ -83,9 +82,16 @@ def finished(params: ExtractParams, work: Work, mark: str) -> Done | None:
 
 
 def extract_micrograph(
-    params: ExtractParams, work: Work, plan: Plan, mark: str, reader: PixelReader
+    params: ExtractParams,
+    work: Work,
+    plan: Plan,
+    mark: str,
+    reader: PixelReader,
+    around: Background | None,
 ) -> Done:
     """Write the stack and the STAR file of one micrograph; the STAR file comes last and marks the end.
+
+    around: the background of an image of the final box, where they are normalised.
 
     Neither is forced to disc, which takes much longer than the extraction: after a power failure a stack that had not
     got there is shorter than its header says, which `finished` and every reader see.
@@ -94,9 +100,6 @@ def extract_micrograph(
     level = mean if params.normalise else 0.0
     if pixels.dtype == np.float32:
         pixels -= np.float32(level)  # ours: the reader's memory
-    around = None
-    if params.normalise:
-        around = background(params.final_box, params.background_radius, params.ramp)
     flat = 0
     work.stack.parent.mkdir(parents=True, exist_ok=True)
     size = (params.final_box, work.pixel_size_A)

@@ -1,5 +1,6 @@
 """Jobs of a single process: the folder, records and ending that they have in common."""
 
+import gc
 import importlib
 import os
 import shlex
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 from compute.files import events
 from compute.files.errors import InputError
@@ -36,7 +38,7 @@ def run(job: str, params: JobParams) -> None:
     The job's module has `run(params, voice) -> Result`. It starts to write only when its input has been checked.
     """
     folder = check_folder(job, params)
-    module = importlib.import_module(f"compute.jobs.{job}")
+    module = _module(job)
     started = time.perf_counter()
     with speaking(folder) as voice:
         voice.progress.write(_start(job, params, folder))
@@ -56,6 +58,17 @@ def run(job: str, params: JobParams) -> None:
                 outputs=list(result.outputs),
             )
         )
+
+
+def _module(job: str) -> ModuleType:
+    """The module of a job. An import leaves no garbage, and looking for some meanwhile takes a tenth of its time."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(f"compute.jobs.{job}")
+    finally:
+        if was_collecting:
+            gc.enable()
 
 
 def check_folder(job: str, params: JobParams) -> JobFolder:

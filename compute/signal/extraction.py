@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from jaxtyping import Float, Float32, Float64, Int64, Shaped
+
+from compute.signal.pocketfft import transforms
 
 FLAT = 1e-10
 """A background whose standard deviation is smaller counts as constant."""
@@ -37,13 +38,34 @@ def windows(
                 micrograph[top : top + box, left : left + box], below, out=image, casting="unsafe"
             )
             continue
-        at_y, at_x = np.arange(top, top + box), np.arange(left, left + box)
-        image[:] = micrograph[at_y.clip(0, rows - 1)[:, None], at_x.clip(0, columns - 1)]
-        if fill is not None:
-            image[(at_y < 0) | (at_y >= rows)] = fill
-            image[:, (at_x < 0) | (at_x >= columns)] = fill
+        _fill_beyond(image, micrograph, (top, left), fill)
         image -= below
     return images
+
+
+def _fill_beyond(
+    image: Float32[np.ndarray, "y x"],
+    micrograph: Shaped[np.ndarray, "rows columns"],
+    first: tuple[int, int],
+    fill: float | None,
+) -> None:
+    """Copy a window that reaches beyond the micrograph; its first pixel is `first` (y, x) there."""
+    box = len(image)
+    inside, source = [], []
+    for start, size in zip(first, micrograph.shape, strict=True):
+        low, high = min(max(start, 0), size - 1), min(max(start + box, 1), size)
+        place = min(max(-start, 0), box - 1)
+        source.append(slice(low, high))
+        inside.append(slice(place, place + high - low))
+    rows, columns = inside
+    image[rows, columns] = micrograph[source[0], source[1]]
+    image[rows, : columns.start] = image[rows, columns.start, None]
+    image[rows, columns.stop :] = image[rows, columns.stop - 1, None]
+    image[: rows.start], image[rows.stop :] = image[rows.start], image[rows.stop - 1]
+    if fill is not None:
+        for axis, (start, size) in enumerate(zip(first, micrograph.shape, strict=True)):
+            at = np.arange(start, start + box)
+            image.swapaxes(0, axis)[(at < 0) | (at >= size)] = fill
 
 
 def views(
@@ -80,27 +102,26 @@ def rescaled(
     given = list(images)
     result = np.empty((len(given), new_box, new_box), dtype=given[0].dtype)
     for one, image in zip(result, given, strict=True):  # one by one they stay in the caches
-        one[:] = image if len(image) == new_box else _rescaled(image, new_box)
+        if len(image) == new_box:
+            one[:] = image
+        else:
+            _rescale(image, one)
     return result
 
 
-def _rescaled(image: Float[np.ndarray, "y x"], new_box: int) -> Float[np.ndarray, "newy newx"]:
+def _rescale(image: Float[np.ndarray, "y x"], result: Float[np.ndarray, "newy newx"]) -> None:
     """One image on another number of pixels."""
-    box = len(image)
+    box, new_box, fourier = len(image), len(result), transforms()
     half = min(box, new_box) // 2
-    columns = scipy.fft.rfft(image, axis=1, norm="forward")[:, : half + 1]
-    transform = scipy.fft.fft(columns, axis=0, norm="forward", overwrite_x=True)
+    transform = fourier.columns(fourier.rows(image)[:, : half + 1])
     shape = (new_box, new_box // 2 + 1)
     placed = (np.zeros if new_box > box else np.empty)(shape, dtype=transform.dtype)
     placed[: half + 1, : half + 1] = transform[: half + 1]
     placed[new_box - half + 1 :, : half + 1] = transform[box - half + 1 :]
     if new_box > box:
-        y = scipy.fft.fftfreq(new_box, 1.0 / new_box)[:, None]
+        y = np.fft.fftfreq(new_box, 1.0 / new_box)[:, None]
         placed[y**2 + np.arange(new_box // 2 + 1) ** 2 > half**2] = 0.0
-    restored: np.ndarray = scipy.fft.irfft2(
-        placed, s=(new_box, new_box), norm="forward", overwrite_x=True
-    )
-    return restored
+    fourier.restore(placed, result)
 
 
 def cut(images: Float[np.ndarray, "image y x"], box: int) -> Float[np.ndarray, "image newy newx"]:

@@ -99,10 +99,10 @@ def test_stacks_of_micrographs_no_longer_asked_for_are_not_joined(project: Path)
 
 
 def test_a_stopped_run_is_continued(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop_at_third(params: Any, work: Any, plan: Any, mark: str, reader: Any) -> job.Done:
+    def stop_at_third(params: Any, work: Any, *others: Any) -> job.Done:
         if work.name == "m2.mrc":
             raise SystemExit(143)
-        return original(params, work, plan, mark, reader)
+        return original(params, work, *others)
 
     original = job.extract_micrograph
     with monkeypatch.context() as patch:

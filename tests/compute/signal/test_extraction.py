@@ -1,5 +1,7 @@
 """Windows, Fourier rescaling and normalisation of images, against their definitions and stated figures."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -38,14 +40,22 @@ def test_pixels_beyond_the_edge_repeat_the_edge() -> None:
     assert [image[0, 0], image[0, 15], image[15, 0], image[15, 15]] == [0, 8.25, -2, 5.25]
     assert window(62, 46)[0, 15, 15] == -6.75
     padded = np.pad(pattern(), 40, mode="edge")
-    for x, y in ((-3, 20), (2, 3), (62, 46), (30, 50)):
+    for x, y in itertools.product(
+        (-25, -9, -8, -3, 2, 30, 62, 71, 72, 80), (-25, 3, 20, 46, 50, 70)
+    ):
         np.testing.assert_array_equal(window(x, y)[0], padded[y + 32 : y + 48, x + 32 : x + 48])
+    (whole,) = windows(pattern(), np.array([[32, 24]]), 80)
+    np.testing.assert_array_equal(whole, padded[24:104, 32:112])
 
 
 def test_pixels_beyond_the_edge_can_have_a_value_of_their_own() -> None:
     (image,) = windows(pattern(), np.array([[2, 3]]), 16, fill=9.0)
     assert (image[:5] == 9.0).all() and (image[:, :6] == 9.0).all()
     np.testing.assert_array_equal(image[5:, 6:], pattern()[:11, :10])
+    padded = np.pad(pattern(), 40, constant_values=9.0)
+    for x, y in itertools.product((-20, -3, 62, 75), (-20, 20, 70)):
+        image = windows(pattern(), np.array([[x, y]]), 16, fill=9.0, level=2.0)[0] + 2.0
+        np.testing.assert_array_equal(image, padded[y + 32 : y + 48, x + 32 : x + 48])
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int16])
