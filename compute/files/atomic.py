@@ -1,10 +1,14 @@
 """Whole files or none: what is being written never stands under its final name."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+UNFINISHED: Final = re.compile(r"(.+)\.(\d+)\.tmp")
+"""The name of a file that is being written: its final name, and the number of the process."""
 
 
 def write_whole(path: Path | str, content: bytes) -> None:
@@ -34,3 +38,29 @@ def replacing(path: Path, is_forced: bool = True) -> Iterator[BinaryIO]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(paths: Iterable[Path]) -> list[Path]:
+    """Remove what processes of this machine that were killed have left of files with these names; returns it."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    found = []
+    for folder, wanted in names.items():
+        for entry in os.scandir(folder) if folder.is_dir() else ():
+            match = UNFINISHED.fullmatch(entry.name)
+            if match and match[1] in wanted and not _is_running(int(match[2])):
+                with suppress(FileNotFoundError):
+                    Path(entry.path).unlink()
+                    found.append(Path(entry.path))
+    return sorted(found)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

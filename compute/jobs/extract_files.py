@@ -1,11 +1,13 @@
 """The files of an extraction besides the stacks: what earlier runs left, room on the disc, and the joined tables."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from compute.files.atomic import remove_unfinished
 from compute.files.errors import InputError
 from compute.files.labels import star_label
 from compute.files.relion import set_aside
@@ -44,13 +46,20 @@ def stacks_folder(params: ExtractParams) -> Path:
 
 
 def check_room(params: ExtractParams, work: Sequence[Work]) -> float:
-    """How many bytes the stacks and tables of this work take; InputError where the disc has not so much free."""
+    """How many bytes the stacks and tables of this work take.
+
+    Raises InputError where the disc has not so much free, and where the stacks' folder cannot be written.
+    """
     stacks = sum(stack_bytes(params, len(one)) for one in work)
     tables = sum(2 * BYTES_PER_VALUE * len(one) * len(one.rows.columns) for one in work)
     needed = float(stacks + tables)
     folder = stacks_folder(params).absolute()
     while not folder.exists():
         folder = folder.parent
+    if work and not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(
+            f"the folder {folder}, where the stacks go, cannot be written: permission denied"
+        )
     free = shutil.disk_usage(folder).free
     if work and free < SAFETY * needed:
         raise InputError(
@@ -69,9 +78,11 @@ def _size(count: float | int) -> str:
 def make_room(params: ExtractParams, to_do: Sequence[Work]) -> list[Path]:
     """Move away what an earlier run with other options or input has left under the same names.
 
-    Returns their new places; none where nothing was in the way.
+    What one that was killed has not finished is removed. Returns their new places; none where nothing was in the way.
     """
-    in_the_way = [path for one in to_do for path in (one.stack, one.star) if path.exists()]
+    made = [path for one in to_do for path in (one.stack, one.star)]
+    remove_unfinished(made)
+    in_the_way = [path for path in made if path.exists()]
     joined = [particles_path(params), rejected_path(params), pick_path(params)]
     if to_do:
         in_the_way += [path for path in joined if path.exists()]

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -182,8 +181,3 @@ def _grey_values(
 def stack_bytes(params: ExtractParams, count: int) -> int:
     """The size of a stack with so many images."""
     return 1024 + count * params.final_box**2 * (2 if params.float16 else 4)
-
-
-def leftovers(work: Work) -> list[Path]:
-    """The files of a micrograph that an earlier run has left."""
-    return [path for path in (work.stack, work.star) if path.exists()]
