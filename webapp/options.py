@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from compute.params.option import JobParams, unit
-from webapp.relion_options import IGNORED, REFUSED
+from webapp.relion_options import EVERYWHERE, IGNORED, REFUSED
 
-RELION_PROGRAM = re.compile(r"\brelion_(refine|preprocess|mask_create|postprocess)(_mpi)?`?$")
+RELION_PROGRAM = re.compile(
+    r"\brelion_(refine|preprocess|mask_create|postprocess|image_handler|star_handler|import)(_mpi)?`?$"
+)
 RELION_TASKS = {"auto_refine", "extract"}
 """RELION's options that say what its program is to do: with them, absent options mean what they mean there."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -109,7 +111,9 @@ def parse(model: type[JobParams], words: Sequence[str]) -> Parsed:
             _take(model, table[key], word, rest, parsed, bool(equals))
         elif key in shorthands:
             parsed.values.update(shorthands[key])
-        elif "particles" in model.model_fields and (key in IGNORED or key in REFUSED):
+        elif key in EVERYWHERE or (
+            "particles" in model.model_fields and (key in IGNORED or key in REFUSED)
+        ):
             _take_foreign(key, word, rest, parsed)
         else:
             raise OptionError(_unknown(word, [*table, *shorthands]))
@@ -183,7 +187,7 @@ def _take(
 
 
 def _take_foreign(key: str, word: str, rest: list[str], parsed: Parsed) -> None:
-    foreign = IGNORED.get(key) or REFUSED[key]
+    foreign = EVERYWHERE.get(key) or IGNORED.get(key) or REFUSED[key]
     value = rest.pop(0) if foreign.takes_value and rest else ""
     if key in REFUSED and value not in foreign.harmless:
         given = f"{word} {value}".strip()

@@ -45,6 +45,13 @@ IGNORED: dict[str, Foreign] = {
     "print_metadata_labels": Foreign(False, "the columns are described in the documentation"),
 }
 
+EVERYWHERE: dict[str, Foreign] = {
+    "pipeline_control": IGNORED["pipeline_control"],
+    "verb": IGNORED["verb"],
+    "j": Foreign(True, "the job takes the cores that it finds"),
+}
+"""What commands of all of RELION's programs may have; of no meaning to jobs that do not know it themselves."""
+
 _CLASSES = "there is one map per half and no classification"
 _HELIX = "helices are not refined"
 _TOMO = "subtomograms are not refined"

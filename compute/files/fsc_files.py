@@ -77,14 +77,25 @@ def write_fsc_xml(path: Path | str, curves: FscCurves) -> None:
     if not np.all(np.isfinite(values)):
         raise ValueError(f"the FSC is {values[~np.isfinite(values)][0]} in some shell")
     kind = "unmasked" if curves.corrected is None else "masked-corrected"
-    frequency = np.arange(len(values)) / curves.extent_A
-    frequency[:1] = 1.0 / UNKNOWN
     rows = "".join(
         f"  <coordinate>\n    <x>{x:.6g}</x>\n    <y>{y:.6g}</y>\n  </coordinate>\n"
-        for x, y in zip(frequency, values, strict=True)
+        for x, y in zip(_frequencies_per_A(curves), values, strict=True)
     )
     head = (
         f'<fsc title="Halfmap {kind} FSC" xaxis="Resolution (A-1)" '
         'yaxis="Correlation Coefficient">\n'
     )
     write_whole(path, f"{head}{rows}</fsc>\n".encode())
+
+
+def write_fsc_text(path: Path | str, curves: FscCurves) -> None:
+    """Write the best curve as text: frequency (1/Å) and correlation of each shell, a line each."""
+    rows = zip(_frequencies_per_A(curves), curves.best, strict=True)
+    write_whole(path, "".join(f"{x:.6f} {y:.6f}\n" for x, y in rows).encode())
+
+
+def _frequencies_per_A(curves: FscCurves) -> Float64[np.ndarray, "shell"]:
+    """The frequency of each shell; that of shell 0 is 1/999."""
+    frequency = np.arange(len(curves.best)) / curves.extent_A
+    frequency[:1] = 1.0 / UNKNOWN
+    return frequency

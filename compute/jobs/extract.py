@@ -13,7 +13,13 @@ from compute.files import events
 from compute.files.labels import REASON
 from compute.files.micrograph_pixels import PixelReader
 from compute.files.micrographs import read_micrographs
-from compute.jobs.extract_files import check_room, make_room, particles_path, write_joined
+from compute.jobs.extract_files import (
+    check_room,
+    make_room,
+    particles_path,
+    size_text,
+    write_joined,
+)
 from compute.jobs.extract_micrograph import Done, extract_micrograph, fingerprint, finished
 from compute.jobs.extract_plan import MUCH_PADDING, Plan, Work, make_plan
 from compute.jobs.extract_source import read_source
@@ -47,7 +53,9 @@ def run(params: ExtractParams, voice: Voice) -> Result:
     marks = [fingerprint(params, work, plan) for work in plan.work]
     kept = [finished(params, work, mark) for work, mark in zip(plan.work, marks, strict=True)]
     to_do = [i for i, done in enumerate(kept) if done is None]
-    check_room(params, [plan.work[i] for i in to_do])
+    needed = check_room(params, [plan.work[i] for i in to_do])
+    if to_do:
+        voice.log.line(f" stacks and tables of {len(to_do)} micrographs: {size_text(needed)}")
     moved = make_room(params, [plan.work[i] for i in to_do])
     if moved:
         voice.log.line(

@@ -63,13 +63,13 @@ def check_room(params: ExtractParams, work: Sequence[Work]) -> float:
     free = shutil.disk_usage(folder).free
     if work and free < SAFETY * needed:
         raise InputError(
-            f"the stacks take {_size(needed)} and {_size(free)} are free in {folder}, of which "
-            f"{_size(SAFETY * needed)} are wanted: make room or name another folder"
+            f"the stacks take {size_text(needed)} and {size_text(free)} are free in {folder}, of which "
+            f"{size_text(SAFETY * needed)} are wanted: make room or name another folder"
         )
     return needed
 
 
-def _size(count: float | int) -> str:
+def size_text(count: float | int) -> str:
     """A number of bytes as a short text."""
     unit = next((unit for unit in ((1e9, "GB"), (1e6, "MB")) if count >= unit[0] / 10), (1e3, "kB"))
     return f"{count / unit[0]:.1f} {unit[1]}"

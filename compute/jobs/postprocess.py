@@ -3,17 +3,18 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float32
+from torch import Tensor
 
 from compute.files import events
 from compute.files.atomic import write_whole
 from compute.files.errors import InputError
-from compute.files.fsc_files import write_fsc_xml
+from compute.files.fsc_files import write_fsc_text, write_fsc_xml
 from compute.files.mrc import write_map
 from compute.files.postprocess_files import read_mtf, write_postprocess
 from compute.jobs import postprocess_report as report
@@ -21,11 +22,12 @@ from compute.jobs.half_fsc import THRESHOLD, HalfFsc, measure
 from compute.jobs.half_pair import HalfPair, read_half_pair
 from compute.jobs.output import make_room
 from compute.jobs.plain import Result
-from compute.jobs.sharpen import Sharpened, sharpen
+from compute.jobs.sharpen import Mtf, Sharpened, sharpen, sharpened_alike
 from compute.jobs.voice import Voice
 from compute.params.postprocess import PostprocessParams
 
-ENDINGS = (".mrc", "_masked.mrc", "_fsc.xml", "_summary.json", ".star")
+ENDINGS = (".mrc", "_masked.mrc", "_fsc.xml", "_fsc.dat", "_summary.json", ".star")
+HALVES = ("_half1.mrc", "_half1_masked.mrc", "_half2.mrc", "_half2_masked.mrc")
 
 
 def run(params: PostprocessParams, voice: Voice) -> Result:
@@ -33,8 +35,9 @@ def run(params: PostprocessParams, voice: Voice) -> Result:
     voice.progress.enter("reading", total=1)
     mtf = read_mtf(params.mtf) if params.mtf else None
     pair = read_half_pair(params)
-    files = [_named(params, ending) for ending in ENDINGS]
-    make_room(files, 2 * 4 * pair.box**3 + (1 << 20), voice)
+    files = [_named(params, ending) for ending in (*ENDINGS, *HALVES)]
+    maps = 6 if params.half_maps else 2
+    make_room(files, maps * 4 * pair.box**3 + (1 << 20), voice)
     for text in pair.warnings:
         voice.log.warning(text)
     voice.progress.enter("Fourier shell correlation", total=1)
@@ -54,6 +57,8 @@ def run(params: PostprocessParams, voice: Voice) -> Result:
     voice.progress.enter("writing", total=1)
     summary = report.summary(pair, found, params, sharpened, no_fit)
     outputs = _write(pair, found, params, sharpened, summary)
+    if params.half_maps:
+        outputs += _write_halves(pair, found, params, sharpened, mtf)
     return Result(
         outputs,
         _message(found, sharpened),
@@ -108,28 +113,56 @@ def _write(
     params: PostprocessParams,
     sharpened: Sharpened,
     summary: dict[str, Any],
-) -> Sequence[events.Output]:
+) -> list[events.Output]:
     """Write all files of the result; returns them."""
-    size: dict[str, Any] = {"box_size": pair.box, "pixel_size_A": pair.pixel_size_A}
-    outputs = []
 
     def named(ending: str) -> Path:
         return _named(params, ending)
 
-    write_map(named(".mrc"), sharpened.volume.numpy(), pair.pixel_size_A)
-    outputs.append(events.Output(path=named(".mrc").name, content="map", **size))
-    if pair.mask is not None:
-        write_map(named("_masked.mrc"), (sharpened.volume * pair.mask).numpy(), pair.pixel_size_A)
-        outputs.append(events.Output(path=named("_masked.mrc").name, content="map", **size))
+    outputs = _write_maps(pair, params, sharpened.volume, "")
     record = report.record(pair, found, params, sharpened, named("").as_posix())
     comments = [f"Halfmap postprocess; version {version('halfmap')}", shlex.join(sys.argv)]
     write_fsc_xml(named("_fsc.xml"), record.curves)
     outputs.append(events.Output(path=named("_fsc.xml").name, content="FSC"))
+    write_fsc_text(named("_fsc.dat"), record.curves)
+    outputs.append(events.Output(path=named("_fsc.dat").name, content="FSC"))
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     write_whole(named("_summary.json"), text.encode())
     outputs.append(events.Output(path=named("_summary.json").name, content="report"))
     write_postprocess(named(".star"), record, comments)
     outputs.append(events.Output(path=named(".star").name, content="post-processing"))
+    return outputs
+
+
+def _write_maps(
+    pair: HalfPair, params: PostprocessParams, volume: Float32[Tensor, "z y x"], which: str
+) -> list[events.Output]:
+    """Write a map, and what of it is inside the mask where there is one; returns both."""
+    volumes = {f"{which}.mrc": volume}
+    if pair.mask is not None:
+        volumes[f"{which}_masked.mrc"] = volume * pair.mask
+    outputs = []
+    for ending, one in volumes.items():
+        path = _named(params, ending)
+        write_map(path, one.numpy(), pair.pixel_size_A)
+        size: dict[str, Any] = {"box_size": pair.box, "pixel_size_A": pair.pixel_size_A}
+        outputs.append(events.Output(path=path.name, content="map", **size))
+    return outputs
+
+
+def _write_halves(
+    pair: HalfPair,
+    found: HalfFsc,
+    params: PostprocessParams,
+    sharpened: Sharpened,
+    mtf: Mtf | None,
+) -> list[events.Output]:
+    """Write both half-maps, sharpened and filtered as their average; returns them."""
+    outputs = []
+    for number, half in ((1, pair.first), (2, pair.second)):
+        transform = torch.fft.rfftn(half, norm="forward")
+        volume = sharpened_alike(transform, found, params, sharpened.b_factor_A2, mtf)
+        outputs += _write_maps(pair, params, volume, f"_half{number}")
     return outputs
 
 

@@ -72,14 +72,42 @@ def sharpen(
     if b_factor_A2 != 0:
         transform = apply_b_factor(transform, b_factor_A2, extent_A)
     steps = (original, corrected, weighted, log_amplitudes(transform, shells))
-    if params.lowpass_A > 0:
-        width = params.filter_edge_width_px
-        transform = transform * lowpass_weight(box, extent_A / box, params.lowpass_A, width)
+    transform = _filtered(transform, found, params)
     first, second, third, last = (None if one is None else one.numpy() for one in steps)
     assert first is not None and last is not None
     guinier = GuinierTable(first, second, third, last, None if fit is None else fit.intercept)
     volume = torch.fft.irfftn(transform, s=(box,) * 3, norm="forward")
     return Sharpened(volume, b_factor_A2, fit, inside, guinier)
+
+
+def sharpened_alike(
+    half: Complex[Tensor, "z y xhalf"],
+    found: HalfFsc,
+    params: PostprocessParams,
+    b_factor_A2: float,
+    mtf: Mtf | None = None,
+) -> Float32[Tensor, "z y x"]:
+    """A half-map after the same steps as the average, with the B-factor that was found for that."""
+    box, transform = half.shape[0], half
+    if mtf is not None:
+        transform = divide_by_mtf(transform, *mtf, params.mtf_pixel_size_A, found.extent_A)
+    if not params.skip_fsc_weighting:
+        transform = weight_shells(transform, fsc_filter(found.final))
+    if b_factor_A2 != 0:
+        transform = apply_b_factor(transform, b_factor_A2, found.extent_A)
+    transform = _filtered(transform, found, params)
+    return torch.fft.irfftn(transform, s=(box,) * 3, norm="forward")
+
+
+def _filtered(
+    transform: Complex[Tensor, "z y xhalf"], found: HalfFsc, params: PostprocessParams
+) -> Complex[Tensor, "z y xhalf"]:
+    """What the low-pass filter leaves; one below 0 is at the last shell of the resolution."""
+    if params.lowpass_A == 0:
+        return transform
+    box, extent_A = transform.shape[0], found.extent_A
+    limit_A = params.lowpass_A if params.lowpass_A > 0 else extent_A / found.shell
+    return transform * lowpass_weight(box, extent_A / box, limit_A, params.filter_edge_width_px)
 
 
 def _fitted(

@@ -165,12 +165,21 @@ class PostprocessParams(HalfMapParams):
         float,
         option(
             SHARPEN,
-            "Low-pass filter; 0 is none, where the FSC weight is left out as well.",
+            "Low-pass filter; 0 is none, below 0 is at the resolution that the FSC gives.",
             "--low_pass",
-            ge=0.0,
+            ge=-1000.0,
             le=1000.0,
         ),
     ] = 0.0
+    half_maps: Annotated[
+        bool,
+        option(
+            SHARPEN,
+            "Write the two half-maps as well, sharpened and filtered as the map.",
+            "--half_maps",
+            advanced=True,
+        ),
+    ] = False
     filter_edge_width_px: Annotated[
         float,
         option(

@@ -113,6 +113,7 @@ def test_curves_figures_and_amplitudes(both: tuple[Path, Path]) -> None:
     [
         ("--adhoc_bfac -90", {"own_b_factor_A2": -90.0}),
         ("--adhoc_bfac 0 --low_pass 8", {"own_b_factor_A2": 0.0, "lowpass_A": 8.0}),
+        ("--adhoc_bfac -90 --low_pass -1", {"own_b_factor_A2": -90.0, "lowpass_A": -1.0}),
         (
             "--adhoc_bfac -50 --low_pass 6 --filter_edge_width 4",
             {"own_b_factor_A2": -50.0, "lowpass_A": 6.0, "filter_edge_width_px": 4.0},
@@ -132,6 +133,23 @@ def test_maps_without_weight(both: tuple[Path, Path], flags: str, options: dict)
     assert set(theirs) <= set(ours)
     for label in theirs:
         np.testing.assert_allclose(ours[label], theirs[label], atol=1e-4)
+
+
+def test_the_half_maps_are_sharpened_alike(both: tuple[Path, Path]) -> None:
+    run_both(
+        both,
+        "--skip_fsc_weighting --adhoc_bfac -90 --low_pass 6 --half_maps",
+        skip_fsc_weighting=True,
+        own_b_factor_A2=-90.0,
+        lowpass_A=6.0,
+        half_maps=True,
+    )
+    for name in ("p_half1.mrc", "p_half2.mrc", "p_half1_masked.mrc", "p_half2_masked.mrc"):
+        theirs, ours = volumes(both, name)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * float(np.abs(theirs).max()))
+    halves = [read_map(both[1] / f"p_half{n}.mrc").volume for n in (1, 2)]
+    average = read_map(both[1] / "p.mrc").volume
+    np.testing.assert_allclose((halves[0] + halves[1]) / 2, average, atol=1e-5)
 
 
 def test_the_mtf(both: tuple[Path, Path]) -> None:

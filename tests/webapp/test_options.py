@@ -9,6 +9,7 @@ from compute.params.mask import MaskParams
 from compute.params.option import JobParams
 from compute.params.refine import RefineParams
 from compute.params.simulate import SimulateParams
+from webapp import cli
 from webapp.options import OptionError, build, details, help_text, normal, parse, spellings
 from webapp.relion_options import IGNORED, REFUSED
 
@@ -156,6 +157,49 @@ def test_a_mask_of_relion_is_low_passed_only_where_that_is_said(
     parsed = parse(MaskParams, words.split())
     assert build(MaskParams, parsed).model_dump()["lowpass_A"] == lowpass_A
     assert any("--lowpass is not given" in note for note in parsed.notes) == (lowpass_A == 0.0)
+
+
+@pytest.mark.parametrize(
+    ("job", "words", "expected"),
+    [
+        (
+            "importing",
+            "`which relion_import` --do_micrographs --i Mics/*.mrc --odir Import/job001/ --ofile micrographs.star "
+            "--optics_group_name g --angpix 0.885 --kV 200 --Cs 1.4 --Q0 0.1 --beamtilt_x 0 --beamtilt_y 0 "
+            "--pipeline_control Import/job001/",
+            {"kind": "raw", "files": "Mics/*.mrc", "pixel_size_A": 0.885, "voltage_kV": 200.0},
+        ),
+        (
+            "rescale",
+            "relion_image_handler --i a.mrc --o b.mrc --angpix 3.54 --rescale_angpix 1.244 --new_box 256",
+            {"maps": "a.mrc", "new_pixel_size_A": 1.244, "new_box_px": 256},
+        ),
+        (
+            "select",
+            "relion_star_handler --i a.star --o S/b.star --select rlnCtfMaxResolution --maxval 6 --verb 1",
+            {"column": "rlnCtfMaxResolution", "maximum": 6.0},
+        ),
+        (
+            "mask",
+            "`which relion_mask_create` --i a.mrc --o MaskCreate/job020/mask.mrc --lowpass 15 --ini_threshold 0.004 "
+            "--extend_inimask 0 --width_soft_edge 6 --j 12 --pipeline_control MaskCreate/job020/",
+            {"threshold": 0.004, "extend_px": 0.0, "soft_edge_px": 6.0, "lowpass_A": 15.0},
+        ),
+        (
+            "postprocess",
+            "`which relion_postprocess` --mask m.mrc --i a_half1.mrc --o PostProcess/job021/postprocess --angpix 1.244 "
+            "--adhoc_bfac -90 --skip_fsc_weighting --low_pass -1 --half_maps --mtf m.star --mtf_angpix 0.885 "
+            "--pipeline_control PostProcess/job021/",
+            {"own_b_factor_A2": -90.0, "auto_b_factor": False, "lowpass_A": -1.0, "half_maps": True},
+        ),
+    ],
+)  # fmt: skip
+def test_relions_commands_of_the_chapter_can_be_pasted(
+    job: str, words: str, expected: dict[str, Any]
+) -> None:
+    model = cli.JOBS[job][0]
+    found = build(model, parse(model, words.removeprefix("`which ").split())).model_dump()
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_without_auto_refine_absent_options_keep_our_defaults() -> None:

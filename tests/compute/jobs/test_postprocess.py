@@ -110,6 +110,12 @@ def test_files_and_tables(given: Path, tmp_path: Path) -> None:
     xml = ElementTree.parse(tmp_path / "postprocess_fsc.xml").getroot()
     drawn = [float(point.findtext("y") or "nan") for point in xml]
     np.testing.assert_allclose(drawn, corrected, atol=1e-5)
+    lines = [line.split() for line in (tmp_path / "postprocess_fsc.dat").read_text().splitlines()]
+    np.testing.assert_allclose(np.array(lines, float)[:, 1], corrected, atol=1e-6)
+    np.testing.assert_allclose(
+        np.array(lines, float)[:, 0], blocks["fsc"].columns["rlnResolution"], atol=1e-6
+    )
+    assert lines[0] == ["0.001001", "1.000000"]
     masked, whole = (
         read_map(tmp_path / name) for name in ("postprocess_masked.mrc", "postprocess.mrc")
     )
@@ -126,6 +132,7 @@ def test_the_record_names_what_was_made(given: Path, tmp_path: Path) -> None:
         "postprocess.mrc": "map",
         "postprocess_masked.mrc": "map",
         "postprocess_fsc.xml": "FSC",
+        "postprocess_fsc.dat": "FSC",
         "postprocess_summary.json": "report",
         "postprocess.star": "post-processing",
     }
