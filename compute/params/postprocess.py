@@ -61,6 +61,9 @@ class HalfMapParams(JobParams):
 class PostprocessParams(HalfMapParams):
     """Everything that post-processing is told. At most one B-factor is used: the fitted or one's own."""
 
+    RELION_MARKS: ClassVar[tuple[str, ...]] = ()
+    """None; only behind its program's name does what is left away mean what it means for RELION."""
+
     randomise_at_fsc: Annotated[
         float,
         option(
@@ -111,6 +114,7 @@ class PostprocessParams(HalfMapParams):
             SHARPEN,
             "Find the B-factor from the Guinier plot, unless one of your own is given.",
             "--auto_bfac",
+            absent=False,
         ),
     ] = True
     fit_lowest_resolution_A: Annotated[

@@ -202,6 +202,17 @@ def test_relions_commands_of_the_chapter_can_be_pasted(
     assert {name: found[name] for name in expected} == expected
 
 
+def test_the_b_factor_is_fitted_unless_a_command_of_relion_does_not_ask_for_it() -> None:
+    words = "--i a_half1.mrc --mask m.mrc --o P/p".split()
+    model = cli.JOBS["postprocess"][0]
+    assert build(model, parse(model, words)).model_dump()["auto_b_factor"]
+    pasted = parse(model, ["relion_postprocess", *words])
+    assert not build(model, pasted).model_dump()["auto_b_factor"]
+    assert any("--auto_bfac is not given" in note for note in pasted.notes)
+    asked = parse(model, ["relion_postprocess", *words, "--auto_bfac"])
+    assert build(model, asked).model_dump()["auto_b_factor"] and asked.notes == []
+
+
 def test_without_auto_refine_absent_options_keep_our_defaults() -> None:
     parsed = parse(RefineParams, FILES.split())
     assert parsed.notes == []
