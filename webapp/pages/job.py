@@ -45,7 +45,7 @@ class JobPage(pn.viewable.Viewer):
         self._actions = Actions(store, self._changed)
         around = job_tabs.Surroundings(lambda: self._shown, look, store, background, self._choose)
         self._makers = job_tabs.tab_makers(view.job.type, around)
-        self._slider = pn.widgets.DiscreteSlider(label="Iteration", options=[0], width=340)
+        self._slider = pn.widgets.IntSlider(label="Iteration", start=0, end=1, width=340)
         self._newer = pn.pane.HTML("")
         self._places = {name: pn.Column(sizing_mode="stretch_width") for name in self._makers}
         self._tab_bar = pn.Tabs(
@@ -154,12 +154,8 @@ class JobPage(pn.viewable.Viewer):
         row = self._shown.row
         wanted = row.iteration if row is not None else numbers[-1]
         self._slider.visible = self._steps.visible = len(numbers) > 1
-        if self._slider.options != numbers:
-            with param.parameterized.discard_events(self._slider):
-                self._slider.value = wanted
-            self._slider.param.update(options=numbers, value=wanted)
-        elif self._slider.value != wanted:
-            self._slider.value = wanted
+        end = max(numbers[-1], numbers[0] + 1)
+        self._slider.param.update(start=numbers[0], end=end, value=wanted)
         is_behind = row is not None and row.iteration != numbers[-1]
         self._newer.object = (
             f'<span class="chip starting">newer data: it {numbers[-1]}</span>' if is_behind else ""
@@ -191,10 +187,12 @@ class JobPage(pn.viewable.Viewer):
         self._draw_tab()
 
     def _slid(self, event: param.parameterized.Event) -> None:
-        newest = self._shown.records.newest
-        if newest is None or event.new == (self._shown.row and self._shown.row.iteration):
+        numbers = [one.iteration for one in self._shown.records.iterations]
+        if not numbers or self._shown.row is None:
             return
-        self._choose(event.new)
+        nearest = min(numbers, key=lambda number: abs(number - event.new))
+        if nearest != self._shown.row.iteration:
+            self._choose(nearest)
 
     def _step(self, by: int) -> None:
         numbers = [one.iteration for one in self._shown.records.iterations]

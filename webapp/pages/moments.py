@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import panel as pn
 
+from webapp.pages.frame import callback_failed
+
 SCRIPTS_MS = 150
 """In this time a browser of this machine asks for the scripts of a page."""
 
@@ -36,11 +38,17 @@ def every(milliseconds: int, work: Callable[[], None]) -> None:
     """Do the work again and again while a browser is connected: a page that nobody looks at costs nothing."""
     if not is_served():
         return
-    context = pn.state.curdoc.session_context
+    document = pn.state.curdoc
+    context = document.session_context
 
     def look() -> None:
         session = context.session
-        if session is not None and session.connection_count:
+        if session is None or not session.connection_count:
+            return
+        try:
             work()
+        except Exception as error:  # the page's last line of defence: recorded, and told by its id
+            callback_failed(error)
 
-    pn.state.add_periodic_callback(look, period=milliseconds)
+    # Bokeh's own: that of Panel counts every call as work of the page, which costs more than the look itself.
+    document.add_periodic_callback(look, milliseconds)
