@@ -1,5 +1,6 @@
 """Jobs at work, what is remembered of them from look to look, and what is recorded of them."""
 
+import contextlib
 import logging
 import subprocess
 import time
@@ -11,10 +12,10 @@ from compute.files.errors import InputError
 from compute.files.relion import ABORT_REQUEST
 from db.models.jobs import Attempt, Job
 from db.models.projects import Project
-from db.repository import attempts, jobs, progress, rows, states
+from db.repository import attempts, jobs, nodes, progress, rows, states
 from db.words import StopRequest
 from webapp import watcher
-from webapp.launch.starting import LAUNCH_ID
+from webapp.launch.starting import LAUNCH_ID, checksums
 from webapp.office import Office
 from webapp.watcher import Verdict
 
@@ -104,6 +105,8 @@ class Desk:
         self.settle(one, verdict)
 
     def settle(self, one: AtWork, verdict: Verdict | None = None) -> None:
+        """Store how a job ended, with the size of its folder and the checksums of what it has made."""
+        sums = self._output_checksums(one)
         with self.office.acting() as session:
             if verdict is None:
                 job = attempts.settle(session, one.attempt.id)
@@ -116,8 +119,19 @@ class Desk:
                     exit_status=verdict.status,
                 )
             jobs.set_disk_use(session, job.id, watcher.folder_bytes(one.folder))
+            nodes.set_output_checksums(session, job.id, sums)
         LOG.info("%s of %s: %s. %s", job.name, one.project.name, job.state, job.reason)
         self.on_end(job, one.project)
+
+    def _output_checksums(self, one: AtWork) -> dict[str, str]:
+        """The checksums of the files that a job says it has made; none of what cannot be read."""
+        with self.office.database.reading() as session:
+            paths = [node.path for node in nodes.outputs(session, one.job.id) if node.made_at]
+        found: dict[str, str] = {}
+        for path in paths:
+            with contextlib.suppress(OSError):
+                found |= checksums(Path(one.project.folder), [path])
+        return found
 
 
 def time_of_day() -> str:

@@ -19,6 +19,7 @@ from typing import Final
 import psutil
 
 from compute.files.errors import InputError
+from compute.files.group_rights import share
 from compute.files.pipeline import PIPELINE
 
 LOCK: Final = ".relion_lock"
@@ -115,6 +116,7 @@ def locked(
             OSError
         ):  # the change is made; only RELION's window learns of it later
             (project / CHANGED).touch()
+        share(project, (project / PIPELINE, project / CHANGED))
     finally:
         now = lock_owner(project)
         if now is not None and _identity(now) == _own_identity():
@@ -136,6 +138,7 @@ def _take(folder: Path, reason: str) -> bool:
         host, pid, started = _own_identity()
         text = "\t".join((_OURS, host, str(pid), started, words))
         (folder / REASON).write_text(text + "\n")
+        share(folder.parent, (folder, folder / REASON))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise InputError(

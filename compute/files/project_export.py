@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from compute.files.errors import InputError
+from compute.files.group_rights import share
 from compute.files.job_star import JOB_STAR, JobForm, write_job_form
 from compute.files.pipeline import (
     PIPELINE,
@@ -85,7 +86,9 @@ def _changing(project: Path, reason: str, waiting: Waiting) -> Iterator[Pipeline
     more = {} if waiting.sleep is None else {"sleep": waiting.sleep}
     with locked(project, reason, waiting.wait_s, **more):
         path = project / PIPELINE
-        (project / MARKER_OF_FOLDER).touch()
+        marker = project / MARKER_OF_FOLDER
+        marker.touch()
+        share(project, (marker,))
         yield read_pipeline(path) if path.exists() else Pipeline()
 
 

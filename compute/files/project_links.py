@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from compute.files.errors import InputError
+from compute.files.group_rights import share
 from compute.files.pipeline import Node, Process, job_folder_of
 from compute.files.pipeline_types import node_number
 
@@ -73,6 +74,8 @@ def write_nodes(
             entry = project / NODES / kind / name
             entry.parent.mkdir(parents=True, exist_ok=True)
             entry.touch()
+            above = [one for one in entry.parents if one.is_relative_to(project / NODES)]
+            share(project, (entry, *above))
 
 
 def remove_nodes(project: Path, process: Process, former_alias: str = "") -> None:

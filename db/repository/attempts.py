@@ -52,6 +52,7 @@ def begin(
     )
     session.add(attempt)
     session.flush()
+    job.unix_user = job.unix_user or attempt.environment.get("unix_user")
     rows.changed(job)
     return attempt
 

@@ -122,6 +122,12 @@ def set_input_checksums(session: Session, job_id: int, checksums: dict[str, str]
         row.checksum = checksums.get(path, row.checksum)
 
 
+def set_output_checksums(session: Session, job_id: int, checksums: dict[str, str]) -> None:
+    """Record the checksums (by the path of the node) of the files that a job has made."""
+    for node in outputs(session, job_id):
+        node.checksum = checksums.get(node.path, node.checksum)
+
+
 def register_output(session: Session, job: Job, output: Output) -> Node:
     """Record a file that a job has made; `output.path` is relative to the job's folder."""
     node = _node(session, job.project_id, str(PurePosixPath(job.folder) / output.path))
@@ -130,6 +136,7 @@ def register_output(session: Session, job: Job, output: Output) -> Node:
     node.content = output.content
     node.particles, node.box_size = output.particles, output.box_size
     node.pixel_size_A, node.made_at = output.pixel_size_A, now(session)
+    node.checksum = None
     session.flush()
     return node
 

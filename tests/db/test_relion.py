@@ -68,6 +68,30 @@ def test_folders_of_a_project_are_writable_for_its_group(tmp_path: Path) -> None
         make_shared(tmp_path / "file")
 
 
+def test_what_relion_changes_in_a_project_is_writable_for_its_group(
+    database: Database, project: Project
+) -> None:
+    """Another member of the group may start RELION there: it writes into these files where they stand."""
+    folder = Path(project.folder)
+    with database.writing() as session:
+        job = relion_export.create_job(session, project.id, "refine", REFINE, who=None)
+        found = [scene.start(), scene.end("converged", scene.PARTICLES)]
+        scene.run(session, job, *found)
+    assert relion_export.export_pending(database) == []
+    entries = [folder / ".Nodes", *(folder / ".Nodes").rglob("*")]
+    assert any(one.is_file() for one in entries)
+    for one in (folder / PIPELINE, folder / ".pipeline_has_changed", folder / ".gui_projectdir"):
+        assert one.stat().st_mode & stat.S_IWGRP, one
+    for one in entries:
+        assert one.stat().st_mode & stat.S_IWGRP, one
+    with locked(folder, "a look"):
+        assert (folder / ".relion_lock").stat().st_mode & stat.S_IWGRP
+    folder.chmod(0o755)
+    (folder / PIPELINE).unlink()
+    relion_export.reserve(folder, "mask", 5)
+    assert not (folder / PIPELINE).stat().st_mode & stat.S_IWGRP
+
+
 def test_a_job_is_shown_to_relion_through_its_whole_life(
     database: Database, project: Project
 ) -> None:

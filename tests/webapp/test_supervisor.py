@@ -1,8 +1,10 @@
 """Jobs from the queue to their true end under a supervisor in this process: real refinements of three processes."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import pwd
 import signal
 import sqlite3
 import subprocess
@@ -125,6 +127,14 @@ def test_a_job_is_started_watched_and_settled(undisturbed: tuple[Lab, int]) -> N
         sums = {line.node.path: line.checksum for line in nodes.inputs(session, job_id)}
     assert set(sums) == {"set.star", "set_reference.mrc"}
     assert all(str(one).startswith("sha256:") for one in sums.values())
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert (job.unix_user, attempt.environment["unix_user"]) == (user, user)
+    with lab.database.reading() as session:
+        made = list(nodes.outputs(session, job_id))
+    assert {one.content for one in made} >= {"particles", "map", "half map"}
+    for one in made:
+        data = (lab.folder / one.path).read_bytes()
+        assert one.checksum == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def test_jobs_wait_for_cores_and_for_their_parents(

@@ -51,6 +51,7 @@ def job_row(job: Job, project: Project, progress: Progress | None = None) -> dic
         "resolution_criterion": job.resolution_criterion,
         "particles": job.particles,
         "profile": job.profile,
+        "unix_user": job.unix_user,
         "folder": str(Path(project.folder) / job.folder),
         "submitted_at": job.submitted_at,
         "started_at": job.started_at,

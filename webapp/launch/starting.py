@@ -1,7 +1,9 @@
 """A job of the database as an order to the launcher: where it runs, what it is told, and what is recorded of it."""
 
 import hashlib
+import os
 import platform
+import pwd
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -71,14 +73,24 @@ def checkpoints(root: Path) -> list[int]:
 
 
 def environment_record(profile: Profile, launch_id: str) -> dict[str, Any]:
-    """With what a job is started: versions, commit, system and profile."""
+    """With what a job is started, and as whom: versions, commit, system, profile and Unix user."""
     return {
         LAUNCH_ID: launch_id,
+        "unix_user": unix_user(),
         "versions": {"python": platform.python_version(), **versions()},
         "commit": commit(),
         "system": platform.platform(),
         "profile": profile.model_dump(mode="json", exclude_unset=True),
     }
+
+
+def unix_user() -> str:
+    """The Unix user whose rights this process has: jobs that it starts run as that one, and their files are theirs."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def versions() -> dict[str, str]:
@@ -104,7 +116,7 @@ def commit() -> str:
 
 
 def checksums(project: Path, paths: Sequence[str]) -> Mapping[str, str]:
-    """SHA-256 of the input files, by their paths; not of very large ones."""
+    """SHA-256 of files, by their paths (absolute, or relative to the project); not of very large ones."""
     found = {}
     for name in paths:
         path = project / name
