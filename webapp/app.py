@@ -45,7 +45,7 @@ from webapp.store import Store
 SESSION_LIFE_MS = 60_000
 """How long a page without a connection is kept: one that is still being loaded, over a slow line. A page that has lost
 its connection is opened anew by its address, and one that was left is forgotten by `Watch` at the next sweep."""
-SWEEP_MS = 10_000
+SWEEP_MS = 2000
 LARGEST_MESSAGE = 20 * 1024 * 1024
 
 

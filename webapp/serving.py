@@ -122,10 +122,20 @@ class Watch:
     def __init__(self, server: Server, keeper: Doorkeeper, threads: ThreadPoolExecutor) -> None:
         self._server, self._keeper, self._threads = server, keeper, threads
         self._timer = PeriodicCallback(self.look, LOOK_MS)
-        self._seen: dict[Any, Any] = {}
 
     def start(self) -> None:
-        """Look again and again."""
+        """Look again and again, and hear at once of every page that is left."""
+        application = self._server._tornado
+        lost = application.client_lost
+
+        def client_lost(connection: Any) -> None:
+            session = connection._session  # a connection that has ended does not know it any more
+            lost(connection)
+            is_left = session is not None and connection._socket.close_code in LEFT
+            if is_left and session.connection_count == 0:
+                session.request_expiration()
+
+        application.client_lost = client_lost
         self._timer.start()
 
     def stop(self) -> None:
@@ -134,14 +144,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        # A connection that has ended does not know its session any more.
         connections = {one: one._session for one in self._server._tornado._clients}
-        for one in self._seen.keys() - connections.keys():
-            session = self._seen[one]
-            is_left = session is not None and one._socket.close_code in LEFT
-            if is_left and session.connection_count == 0:
-                session.request_expiration()
-        self._seen = connections
         connected = [
             (one, session, _visitor_of(one)) for one, session in connections.items() if session
         ]
