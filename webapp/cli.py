@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from compute.files.errors import InputError
@@ -147,6 +148,9 @@ def command(words: Sequence[str]) -> int:
     if name in {"--help", "-h", "help"}:
         print(_overview())
         return 0 if words else USAGE_ERROR
+    if name == "--version":
+        print(f"halfmap {version('halfmap')}")
+        return 0
     if name in TOOLS:
         try:
             return _tool(name, words[1:])

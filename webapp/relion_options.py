@@ -16,6 +16,52 @@ class Foreign:
     harmless: tuple[str, ...] = ()
 
 
+_CLASSES = "there is one map per half and no classification"
+_HELIX = "helices are not refined"
+_NO_GRADIENT = "it matters to refinement by gradients only"
+_NO_HELIX = "it matters to helices only"
+_NO_BLUSH = "it matters to the neural-network prior only"
+_TOMO = "subtomograms are not refined"
+_GRADIENT = "auto-refinement is by expectation and maximisation, not by gradients"
+_FIXED = "every refinement searches orientations and offsets"
+_PRIOR = "this prior is not part of the model"
+_STAGES = (
+    "ini_iter",
+    "fin_iter",
+    "inbetween_iter",
+    "ini_resol",
+    "fin_resol",
+    "ini_subset",
+    "fin_subset",
+)
+_GRADIENT_VALUES = (
+    *(
+        f"{kind}_{name}"
+        for kind in ("sgd", "grad")
+        for name in (*_STAGES, "stepsize", "write_iter")
+    ),
+    "sgd_sigma2fudge_initial",
+    "sgd_sigma2fudge_halflife",
+    "grad_stepsize_scheme",
+    "grad_em_iters",
+)
+_HELIX_FLAGS = (
+    "bimodal_psi",
+    "ignore_helical_symmetry",
+    "helical_symmetry_search",
+    "helical_keep_tilt_prior_fixed",
+    "skip_realspace_helical_sym",
+)
+_HELIX_VALUES = (
+    *(
+        f"{kind}_{name}"
+        for kind in ("twist", "rise")
+        for name in ("initial", "min", "max", "inistep")
+    ),
+    *("offset_step", "nr_asu", "nstart", "z_percentage", "inner_diameter", "outer_diameter"),
+    *("sigma_distance", "exclude_resols"),
+)
+
 IGNORED: dict[str, Foreign] = {
     "auto_refine": Foreign(False, "every refinement here is one"),
     "extract": Foreign(False, "every extraction is one"),
@@ -43,6 +89,17 @@ IGNORED: dict[str, Foreign] = {
     "onthefly_shifts": Foreign(False, "shifts are always made on the fly"),
     "failsafe_threshold": Foreign(True, "particles without an orientation are skipped and named"),
     "print_metadata_labels": Foreign(False, "the columns are described in the documentation"),
+    "lowpass": Foreign(True, "it matters with --lowpass_mask only"),
+    "allow_coarser_sampling": Foreign(False, "it matters to classifications only"),
+    "auto_sampling": Foreign(False, "the sampling is always refined by itself"),
+    "dont_raise_norm_error": Foreign(False, "unusual images are reported, not refused"),
+    "blush_args": Foreign(True, _NO_BLUSH),
+    "blush_skip_spectral_trailing": Foreign(False, _NO_BLUSH),
+    "sgd_skip_anneal": Foreign(False, _NO_GRADIENT),
+    "mu": Foreign(True, _NO_GRADIENT),
+    **{name: Foreign(True, _NO_GRADIENT) for name in _GRADIENT_VALUES},
+    **{name: Foreign(False, _NO_HELIX) for name in _HELIX_FLAGS},
+    **{f"helical_{name}": Foreign(True, _NO_HELIX) for name in _HELIX_VALUES},
 }
 
 EVERYWHERE: dict[str, Foreign] = {
@@ -51,13 +108,6 @@ EVERYWHERE: dict[str, Foreign] = {
     "j": Foreign(True, "the job takes the cores that it finds"),
 }
 """What commands of all of RELION's programs may have; of no meaning to jobs that do not know it themselves."""
-
-_CLASSES = "there is one map per half and no classification"
-_HELIX = "helices are not refined"
-_TOMO = "subtomograms are not refined"
-_GRADIENT = "auto-refinement is by expectation and maximisation, not by gradients"
-_FIXED = "every refinement searches orientations and offsets"
-_PRIOR = "this prior is not part of the model"
 
 REFUSED: dict[str, Foreign] = {
     "k": Foreign(True, _CLASSES, ("1",)),
@@ -98,4 +148,20 @@ REFUSED: dict[str, Foreign] = {
     "minimum_angular_sampling": Foreign(True, "the sampling is refined while it helps"),
     "maximum_angular_sampling": Foreign(True, "the sampling is refined while it helps"),
     "local_symmetry": Foreign(True, "local symmetry is not imposed"),
+    "stochastic_em": Foreign(False, _GRADIENT),
+    "psi_step": Foreign(True, "the in-plane step is that of the directions", ("-1",)),
+    "coarse_size": Foreign(True, "the size of the first pass follows the angular step", ("-1",)),
+    "strict_lowres_exp": Foreign(
+        True, "all frequencies up to the working size are compared", ("-1",)
+    ),
+    "fix_sigma_noise": Foreign(False, "the noise is estimated anew in every iteration"),
+    "fix_sigma_offset": Foreign(
+        False, "the spread of the offsets is estimated anew in every iteration"
+    ),
+    "pad_ctf": Foreign(False, "the CTF is that of the images' own box"),
+    "nn": Foreign(False, "interpolation is trilinear everywhere"),
+    "fourier_mask": Foreign(True, "directions of Fourier space are not masked"),
+    "center_classes": Foreign(False, _CLASSES),
+    "print_symmetry_ops": Foreign(False, "this command refines; the documentation has the axes"),
+    "version": Foreign(False, "'halfmap --version' tells it"),
 }

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from compute.expectation.prepare import Imaging, make_imaging
-from compute.files.labels import star_label
 from compute.files.optics import OpticsGroup
 from compute.files.particle_set import ParticleSet
 from compute.params.refine import RefineParams
@@ -81,11 +80,9 @@ def relative_responses(
 
 def _response_curve(group: OpticsGroup) -> tuple[np.ndarray, np.ndarray]:
     """Frequency in 1/Å and modulation transfer of a group's detector, read from its STAR file."""
-    from compute.files.star import (
-        read_star,  # not on every worker: it brings pandas, which takes 70 MB
+    from compute.files.postprocess_files import (
+        read_mtf,  # not on every worker: it brings pandas, which takes 70 MB
     )
 
-    columns = next(iter(read_star(str(group.mtf_path)).values())).columns
-    frequency = np.asarray(columns[star_label("resolution_inverse_pixel")], dtype=np.float64)
-    value = np.asarray(columns[star_label("mtf_value")], dtype=np.float64)
+    frequency, value = read_mtf(str(group.mtf_path))
     return frequency / (group.original_pixel_size_A or group.pixel_size_A), value

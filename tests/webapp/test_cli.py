@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,11 @@ def test_wrong_words_start_nothing(
     assert sentence in capsys.readouterr().err
     assert started == []
     assert not Path("O").exists()
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.command(["--version"]) == 0
+    assert capsys.readouterr().out == f"halfmap {version('halfmap')}\n"
 
 
 CHAPTER = (
