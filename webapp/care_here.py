@@ -15,6 +15,7 @@ from webapp.launch.keeper import LaunchRecord, read_record
 from webapp.launch.processes import Found
 from webapp.watcher import Verdict
 
+KILLED_STATUS = 128 + signal.SIGKILL
 GRACE_S = 20.0
 """How long a job that was asked to stop may take before its processes are killed."""
 
@@ -50,7 +51,11 @@ class CareHere:
             return
         if care.child is not None and care.child.poll() is None:
             return
-        if end_reason is not None:
+        if end_reason == "stopped" and one.job.stop_request is None and was_killed(care):
+            how = watcher.advice(one.folder, one.root, one.attempt.progress_from)
+            why = "The keeper of the job was killed, and the job ended with it."
+            self.desk.close(one, care, Verdict("failed", f"{why} {how}", KILLED_STATUS))
+        elif end_reason is not None:
             self.desk.settle(one)
         elif record is None and care.child is None and one.attempt.pid is None:
             self.resume_start(one)
@@ -97,3 +102,8 @@ class CareHere:
                 processes.end(one.launch_id)
         elif now_s - care.stop_s > GRACE_S:
             processes.end(one.launch_id, signal.SIGKILL)
+
+
+def was_killed(care: Care) -> bool:
+    """Whether the keeper of a job is known to have been killed: its processes stopped for want of it."""
+    return care.child is not None and care.child.returncode == -signal.SIGKILL

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compute.files.events import End, Iteration
+from compute.files.events import End, Iteration, Rank, Start
 from compute.files.progress import ProgressWriter, read_progress
 from compute.files.relion import read_exit_marker
 from tests.data import particle_set
@@ -18,9 +18,10 @@ from webapp.launch import local, outcome
 from webapp.launch.outcome import Watch
 
 TOTAL_GB = psutil.virtual_memory().total / 1e9
+WHAT = {"job": "refine", "program_version": "1", "command": "halfmap refine"}
 
 
-def record(root: Path, *events: End | Iteration) -> None:
+def record(root: Path, *events: End | Iteration | Start) -> None:
     """Write events as a job does."""
     with ProgressWriter(root.parent / "progress.jsonl") as progress:
         for event in events:
@@ -55,6 +56,35 @@ def test_e39_a_killed_job_names_its_memory_and_how_to_go_on(
     assert (tmp_path / "O" / "run.err").read_text() == f" ERROR: {end.message}\n"
     assert capsys.readouterr().err == f" ERROR: {end.message}\n"
     assert read_exit_marker(tmp_path / "O") == "failure"
+
+
+def test_a_run_that_went_on_and_lost_mpis_helper_says_from_where_to_go_on_again(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "O" / "run"
+    record(root, Iteration(iteration=4))
+    watch = Watch(root)
+    ranks = [
+        Rank(rank=rank, role="leader", host="mill", pid=7 + rank, device="cpu", threads=1)
+        for rank in range(3)
+    ]
+    record(root, Start(**WHAT, ranks=ranks, continued_after_iteration=2))
+    assert watch.settle(255) == 255
+    end = last(root)
+    assert (end.reason, end.exit_status) == ("failed", 255)
+    assert "its helper (such as hydra_pmi_proxy) was killed" in end.message
+    assert f"--continue {tmp_path}/O/run_it002_optimiser.star" in end.message
+
+
+def test_a_run_of_one_process_has_no_helper_to_lose(tmp_path: Path) -> None:
+    root = tmp_path / "O" / "run"
+    root.parent.mkdir()
+    watch = Watch(root)
+    record(root, Start(**WHAT))
+    watch.settle(255)
+    assert last(root).message == (
+        "The job ended with exit status 255 and left no reason. Start it again."
+    )
 
 
 def test_e39_a_process_killed_before_its_first_iteration(tmp_path: Path) -> None:

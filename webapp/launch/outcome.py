@@ -8,7 +8,7 @@ from typing import Literal
 
 import psutil
 
-from compute.files.events import AnyEvent, End, Iteration
+from compute.files.events import AnyEvent, End, Iteration, Start
 from compute.files.log import Log
 from compute.files.progress import ProgressWriter, follow_progress
 from compute.files.relion import IterationFiles, write_exit_marker
@@ -21,6 +21,8 @@ CRASHES = (
     signal.SIGKILL,
     signal.SIGSEGV,
 )
+LOST_HELPER = 255
+"""The exit status of MPICH's mpiexec whose proxy has gone."""
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -70,7 +72,12 @@ class Watch:
 
     def _sentence(self, status: int, number: int | None, events: list[AnyEvent]) -> str:
         """Why the job ended, and how to go on."""
-        if number is None:
+        if status == LOST_HELPER and any(len(one.ranks) > 1 for one in starts(events)):
+            why = (
+                "MPI's launcher lost touch with the processes that it had started: its helper "
+                "(such as hydra_pmi_proxy) was killed, or a host went away."
+            )
+        elif number is None:
             why = f"The job ended with exit status {status} and left no reason."
         elif number == signal.SIGKILL:
             why = f"The job was killed by the system, probably out of memory{memory_text(events)}."
@@ -79,12 +86,18 @@ class Watch:
         return f"{why} {self._advice(events, is_memory=number == signal.SIGKILL)}"
 
     def _advice(self, events: list[AnyEvent], is_memory: bool) -> str:
-        """What to do next: continue after the last complete iteration, if there is one."""
+        """What to do next: continue after the last complete iteration, of this run or the one it went on from."""
         fewer = " with fewer processes (--mpi)" if is_memory else ""
         done = [event.iteration for event in events if isinstance(event, Iteration)]
-        if not done:
+        done += [one.continued_after_iteration or 0 for one in starts(events)]
+        if not any(done):
             return f"Start it again{fewer}."
         return f"Go on{fewer} with --continue {self._files.optimiser(max(done))}."
+
+
+def starts(events: list[AnyEvent]) -> list[Start]:
+    """The first records of the runs among these."""
+    return [event for event in events if isinstance(event, Start)]
 
 
 def signal_of(status: int) -> int | None:
