@@ -60,6 +60,9 @@
     else if (!view.shadow_el.contains(one)) steppedThrough = null
   }
 
+  // The server makes a tab when it is opened. Until then there is nothing on it, or a piece of empty room.
+  const isMade = (child) => !child || !(/Spacer$/.test(child.model.type) || child.model.children?.length === 0)
+
   function tabs(view) {
     const header = view.shadow_el.querySelector('.bk-header')
     if (!header) return
@@ -79,6 +82,7 @@
       tab.tabIndex = isActive ? 0 : -1
     })
     view.child_views.forEach((child, n) => { child.el.inert = n !== view.model.active })
+    header.classList.toggle('waits', isMade(view.child_views[view.model.active]) === false)
     stay(view)
   }
 

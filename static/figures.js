@@ -5,6 +5,11 @@ window.halfmapFigures = (() => {
   const PICTURES = /^Image/
   // More is not drawn as a table, but copied and saved.
   const MOST_ROWS = 1000, MOST_COLUMNS = 60
+  // Seen while the pointer or the keyboard is on the figure, and always where there is no pointer that hovers.
+  const OFFERS_LOOK = `.halfmap-offers { position: absolute; left: 1px; bottom: 1px; width: 26px; height: 24px; padding: 0; z-index: 2;
+    cursor: pointer; border: 1px solid var(--line); border-radius: 6px; background: var(--card); color: var(--ink); font: inherit; }
+    .halfmap-offers:focus-visible { outline: 2px solid var(--accent); }
+    @media (hover: hover) { :host(:not(:hover, :focus-within)) .halfmap-offers { opacity: 0; } }`
 
   const plain = (data) => (data instanceof Map ? Object.fromEntries(data) : data)
   const isText = (value) => typeof value === 'string'
@@ -160,9 +165,9 @@ window.halfmapFigures = (() => {
     offers.className = 'halfmap-offers'
     offers.title = 'Values, CSV, PNG, SVG'
     offers.setAttribute('aria-label', `Values and pictures of ${name}`)
-    offers.style.cssText = 'position:absolute;left:1px;bottom:1px;width:26px;height:24px;padding:0;z-index:2;cursor:pointer;'
-      + 'border:1px solid transparent;border-radius:6px;background:transparent;color:var(--faint);font:inherit'
-    view.shadow_el.append(offers)
+    const look = document.createElement('style')
+    look.textContent = OFFERS_LOOK
+    view.shadow_el.append(look, offers)
     const ring = document.createElement('style')
     ring.textContent = '.bk-events:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }'
     view.canvas_view.shadow_el.append(ring)

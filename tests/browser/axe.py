@@ -22,17 +22,22 @@ RUN = """async ([tags, only]) => {
 }"""
 """Only what axe-core calls serious or critical, target sizes of 24 pixels among it; the rule, and its first places."""
 
-STANDS = """() => Bokeh.documents.every((one) => one.is_idle)
+STANDS = """() => {
+  const isMade = (child) => child && !/Spacer$/.test(child.model.type) && child.model.children?.length !== 0
+  return Bokeh.documents.every((one) => one.is_idle)
   && [...Bokeh.index.query((one) => one.shadow_el)].every((one) =>
     [...one.shadow_el.querySelectorAll('link[rel=stylesheet]')].every((link) => link.sheet)
     && [...one.shadow_el.querySelectorAll('.bk-clearfix')].every((text) => text.style.visibility !== 'hidden'))
   && [...Bokeh.index.query((one) => /Spinner$/.test(one.model.type) && one.shadow_el)].every((one) =>
     one.shadow_el.querySelectorAll('.bk-spin-btn:not([aria-label])').length === 0)
   && [...Bokeh.index.query((one) => /Slider$|Tabs$/.test(one.model.type) && one.shadow_el)].every((one) =>
-    /Tabs$/.test(one.model.type) ? one.child_views.every((child, n) => child.el.inert === (n !== one.model.active))
+    /Tabs$/.test(one.model.type) ? isMade(one.child_views[one.model.active])
+        && one.child_views.every((child, n) => child.el.inert === (n !== one.model.active))
         && one.shadow_el.querySelectorAll('.bk-header .bk-tab:not([role])').length === 0
         && one.shadow_el.querySelector(`.bk-header .bk-tab:nth-child(${one.model.active + 1})`)?.tabIndex !== -1
-      : one.shadow_el.querySelectorAll('.noUi-handle:not([aria-label])').length === 0)"""
+      : one.shadow_el.querySelectorAll('.noUi-handle:not([aria-label])').length === 0)
+}"""
+"""Everything on the page is drawn and named; the tab that is open has been made, which comes after it was opened."""
 
 FIGURES = """(count) => {
   const seen = halfmapFigures.views().filter((one) => one.el.offsetWidth && one.model.visible)

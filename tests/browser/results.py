@@ -21,10 +21,11 @@ SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished job: the address of its page, and its folder."""
+    """A finished job: the address of its page, its folder, and its number in the project."""
 
     address: str
     folder: Path
+    number: int
 
 
 class Results:
@@ -67,7 +68,9 @@ class Results:
         job = self._jobs[job_type]
         job.wait(SECONDS)
         assert job.state == "finished", job.reason
-        return Result(f"{self._base}/job?id={job.id}", job.folder)
+        return Result(
+            f"{self._base}/job?id={job.id}", job.folder, int(job.folder.name.removeprefix("job"))
+        )
 
 
 def write_classification(folder: Path) -> Path:

@@ -64,7 +64,7 @@ def test_every_tab_of_a_job(page: Page, run: Run, results: Any, kind: str) -> No
         assert check_figures(page) >= figures, title
 
 
-def test_a_project_and_a_comparison(page: Page, run: Run, served: Served) -> None:
+def test_a_project_and_a_comparison(page: Page, run: Run, served: Served, results: Any) -> None:
     page.goto(f"{served.base}/projects?q={run.project}")
     page.get_by_role("link", name=run.project, exact=True).click()
     still(page)
@@ -72,9 +72,8 @@ def test_a_project_and_a_comparison(page: Page, run: Run, served: Served) -> Non
         open_tab(page, title)
         still(page)
         check(page)
-    project = page.url.partition("id=")[2].partition("&")[0]
-    job = run.address.partition("id=")[2].partition("&")[0]
-    page.goto(f"{served.base}/compare?project={project}&jobs={job}")
+    numbers = [results.job(kind).number for kind in ("postprocess", "local_resolution")]
+    page.goto(f"{served.base}/compare?project={results.project.id}&jobs={numbers[0]},{numbers[1]}")
     still(page, figures=2)
     check(page)
     check_figures(page)

@@ -10,10 +10,12 @@ from playwright.sync_api import Page, expect
 from compute.files.events import Iteration
 from compute.files.mrc import read_map
 from compute.files.progress import read_progress
+from compute.signal.threshold import density_levels
 from tests.browser.conftest import Run, Served, holds, ready
 from webapp.client import connect
 from webapp.components.comparing import difference
 from webapp.components.slices import GreyScale, greys, slice_of
+from webapp.components.volume_file import cut_to
 from webapp.settings import read_settings
 
 pytestmark = pytest.mark.browser
@@ -76,7 +78,9 @@ def test_slices_are_those_of_the_maps_and_of_their_difference(page: Page, pair: 
     page.goto(pair.address)
     ready(page)
     first, second = (read_map(path) for path in pair.maps)
-    changed, words = difference(first, second)
+    numbers = pair.address.rpartition("=")[2].split(",")
+    names = f"job {numbers[0]}", f"job {numbers[1]}"
+    changed, words = difference(first, second, names)
     assert changed is not None
     expect(page.get_by_text(words)).to_be_visible()
     reach = 5.0 * float(changed.std())
@@ -112,6 +116,18 @@ CAMERAS = """() => {
 }"""
 
 
+DIAMETER_A = 70.0
+
+
+def own_level(path: str) -> float:
+    """Half of the way from a map's solvent to the inside of its molecule, in its σ above its mean, as it is shown."""
+    found = read_map(path)
+    shown = cut_to(found.volume, DIAMETER_A, found.pixel_size_A)
+    levels = density_levels(shown)
+    half = (levels.solvent + levels.molecule) / 2
+    return float((half - shown.mean()) / shown.std())
+
+
 TOGETHER = f"""() => {{
   const [one, other] = ({CAMERAS})().map((shown) => shown.camera)
   return one.every((number, n) => Math.abs(number - other[n]) < 1e-2 + 1e-3 * Math.abs(number))
@@ -128,6 +144,8 @@ def test_one_camera_moves_all_surfaces_and_each_has_its_level(page: Page, pair: 
         f"() => {{ const all = ({CAMERAS})(); return all.length === 2 && all.every(Boolean) }}"
     )
     before = page.evaluate(CAMERAS)
+    for shown, path in zip(before, pair.maps, strict=True):
+        assert shown["level"] == pytest.approx(own_level(path), abs=0.11)
     assert before[0]["camera"] == pytest.approx(before[1]["camera"], rel=1e-4, abs=1e-3)
     for place in (0, 1):
         box = page.locator(".volume-box").nth(place)

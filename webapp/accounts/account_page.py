@@ -83,7 +83,11 @@ class AccountPage(MemberPage):
         self.show(
             "account",
             user=found.user,
-            groups=[group.name for group in found.groups],
+            about=[
+                *([found.user.full_name] if found.user.full_name else []),
+                *(["admin"] if found.user.is_admin else []),
+                *(f"group {group.name}" for group in found.groups),
+            ],
             has_password=found.has_password,
             sessions=found.sessions,
             session_id=self.visit.visitor.session_id if self.visit else None,

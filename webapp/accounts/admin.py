@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 from db.errors import NotAllowed
 from db.models.accounts import Invitation
 from db.models.people import LabGroup, User
-from db.repository import audit, banner, invitations, logins, people, rows
+from db.models.queue import Machine
+from db.repository import audit, banner, invitations, logins, machines, people, rows
+from db.repository.machines import Held
 from db.session import Database
 from webapp.settings import Settings
 
@@ -65,6 +67,18 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineLine:
+    """A machine on which jobs are started directly, in words."""
+
+    name: str
+    cores: int
+    memory: str
+    gpus: str
+    held: str
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """What the admin page shows."""
 
@@ -72,6 +86,7 @@ class Overview:
     groups: Sequence[GroupLine]
     invitations: Sequence[InvitationLine]
     roots: Sequence[Root]
+    machines: Sequence[MachineLine]
     audit: Sequence[AuditLine]
     banner: str
 
@@ -100,6 +115,10 @@ class AdminDesk:
                 ],
                 [_line(one, names) for one in invitations.waiting(session)],
                 [_root(path) for path in self.settings.data_roots],
+                [
+                    _machine(one, machines.held(session, one.name))
+                    for one in machines.machines(session)
+                ],
                 [
                     AuditLine(
                         one.id, one.time, names.get(one.user_id or 0, ""), one.action, one.subject
@@ -201,6 +220,22 @@ def _line(one: Invitation, names: dict[int, str]) -> InvitationLine:
 def _root(path: Path) -> Root:
     if not path.is_dir():
         return Root(path, "does not exist")
-    can = "written" if os.access(path, os.W_OK) else "read only"
+    can = "can be written to" if os.access(path, os.W_OK) else "read only"
     room = os.statvfs(path)
-    return Root(path, f"{can}, {room.f_bavail * room.f_frsize / 1e12:.2f} TB free")
+    free_GB = room.f_bavail * room.f_frsize / 1e9
+    free = f"{free_GB / 1000:.1f} TB" if free_GB >= 1000 else f"{free_GB:.0f} GB"
+    return Root(path, f"{can}, {free} free")
+
+
+def _machine(one: Machine, held: Sequence[Held]) -> MachineLine:
+    """What it has, and what jobs hold of it."""
+    names = [str(gpu.get("name") or f"GPU {gpu['index']}") for gpu in one.gpus]
+    counts = {name: names.count(name) for name in names}
+    gpus = ", ".join(f"{count} × {name}" for name, count in counts.items()) or "none"
+    cores, in_use = sum(two.cores for two in held), sum(len(two.gpus) for two in held)
+    words = f"{cores} cores" + (f", {in_use} GPUs" if one.gpus else "")
+    memory = f"{one.memory_GB:.0f} GB" if one.memory_GB else "not known"
+    jobs = f"{len(held)} job: " if len(held) == 1 else f"{len(held)} jobs: "
+    return MachineLine(
+        one.name, one.cores, memory, gpus, f"{jobs}{words}" if held else "idle", one.seen_at
+    )

@@ -101,6 +101,8 @@ class AdminPage(MemberPage):
             groups=found.groups,
             invitations=found.invitations,
             roots=found.roots,
+            machines=found.machines,
+            profiles=sorted(self.doors.settings.profiles),
             audit=found.audit,
             older=found.audit[-1].id if len(found.audit) == AUDIT_LINES else None,
             settings_file=str(source) if source else "the settings file",

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment
 from markupsafe import Markup
 
+from webapp.accounts.browsers import browser_words
 from webapp.accounts.list_sheets import NOTICES, SEARCH_PAGE
 from webapp.components.top_bar import BELL, SCRIPTS, SEARCH
 
@@ -107,8 +108,7 @@ ACCOUNT = """{% extends "frame" %}
 {% block body %}
 <section class="sheet" tabindex="0">
 <h1>{{ user.name }}</h1>
-<p class="faint">{{ user.full_name }}{% if user.is_admin %} · admin{% endif %}
-{% if groups %} · groups: {{ groups | join(", ") }}{% endif %}</p>
+{% if about %}<p class="faint">{{ about | join(" · ") }}</p>{% endif %}
 <form method="post" action="account">{{ xsrf }}<input type="hidden" name="action" value="sign_out">
 <button>Sign out</button></form>
 </section>
@@ -136,7 +136,7 @@ ACCOUNT = """{% extends "frame" %}
 <section class="sheet" tabindex="0" aria-label="Where you are signed in"><h2>Where you are signed in</h2>
 <table><thead><tr><th>Last used</th><th>Since</th><th>From</th><th>Browser</th><th></th></tr></thead><tbody>
 {% for one in sessions %}<tr><td>{{ one.seen_at | moment }}</td><td>{{ one.created_at | moment }}</td>
-<td>{{ one.address }}</td><td>{{ one.browser }}</td><td>
+<td>{{ one.address }}</td><td>{{ one.browser | browser }}</td><td>
 {% if one.id == session_id %}this browser{% else %}
 <form method="post" action="account">{{ xsrf }}<input type="hidden" name="action" value="end_session">
 <input type="hidden" name="id" value="{{ one.id }}"><button>End</button></form>{% endif %}</td></tr>
@@ -212,7 +212,18 @@ ADMIN = """{% extends "frame" %}
 <button>Put it up</button></form>
 </section>
 <section class="sheet" tabindex="0" aria-label="This server"><h2>This server</h2>
-<p><b id="open-pages">{{ open_pages }}</b> pages are open; it takes {{ memory_MB }} MB of memory.</p>
+<p><b id="open-pages">{{ open_pages }}</b> {{ "page is" if open_pages == 1 else "pages are" }} open; it takes
+{{ memory_MB }} MB of memory.</p>
+</section>
+<section class="sheet" tabindex="0" aria-label="Machines"><h2>Machines</h2>
+{% if machines %}<table><thead><tr><th>Name</th><th>Cores</th><th>Memory</th><th>GPUs</th><th>In use</th>
+<th>Last sign of life</th></tr></thead><tbody>{% for one in machines %}
+<tr><td>{{ one.name }}</td><td>{{ one.cores }}</td><td>{{ one.memory }}</td><td>{{ one.gpus }}</td>
+<td>{{ one.held }}</td><td>{{ one.seen_at | moment }}</td></tr>{% endfor %}</tbody></table>
+{% else %}<p class="faint">No supervisor has told of a machine yet.</p>{% endif %}
+{% if profiles %}<p class="faint">Jobs can be started by {{ profiles | join(", ") }}; this is set in
+{{ settings_file }}.</p>
+{% endif %}
 </section>
 <section class="sheet" tabindex="0" aria-label="Data folders"><h2>Data folders</h2>
 <table><thead><tr><th>Folder</th><th>State</th></tr></thead><tbody>{% for one in roots %}
@@ -221,7 +232,7 @@ ADMIN = """{% extends "frame" %}
 </section>
 <section class="sheet" tabindex="0" aria-label="What happened"><h2>What happened</h2>
 <table><thead><tr><th>When</th><th>Who</th><th>What</th><th>Subject</th></tr></thead><tbody>
-{% for one in audit %}<tr><td>{{ one.time | moment }}</td><td>{{ one.who }}</td><td>{{ one.action }}</td>
+{% for one in audit %}<tr><td>{{ one.time | moment }}</td><td>{{ one.who or "Halfmap" }}</td><td>{{ one.action }}</td>
 <td>{{ one.subject }}</td></tr>{% endfor %}</tbody></table>
 {% if older %}<p><a href="admin?before={{ older }}#content">Older</a></p>{% endif %}
 </section>
@@ -264,6 +275,7 @@ def sheet(name: str, values: Mapping[str, Any]) -> str:
     """A page, filled with values."""
     environment = Environment(loader=DictLoader(SHEETS), autoescape=True, trim_blocks=True)
     environment.filters["moment"] = _moment
+    environment.filters["browser"] = browser_words
     environment.globals["here"] = lambda page: Markup('aria-current="page"') if page == name else ""
     return environment.get_template(name).render(values)
 

@@ -30,8 +30,7 @@ COLUMNS: list[dict[str, Any]] = [
     {"key": "pixel", "label": "Pixel", "unit": "Å", "digits": 4, "kind": "number"},
     {"key": "accuracy", "label": "Acc. angles", "unit": "°", "digits": 2, "kind": "number"},
     {"key": "iterations", "label": "Iterations", "kind": "number"},
-    {"key": "seconds", "label": "Time", "unit": "s", "digits": 0, "kind": "number"},
-    {"key": "took", "label": "Took"},
+    {"key": "seconds", "label": "Time", "kind": "number", "text": "took"},
 ]
 
 
@@ -109,7 +108,9 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def difference(first: MapFile, second: MapFile) -> tuple[Float32[np.ndarray, "z y x"] | None, str]:
+def difference(
+    first: MapFile, second: MapFile, names: tuple[str, str] = ("the first", "the second")
+) -> tuple[Float32[np.ndarray, "z y x"] | None, str]:
     """Second minus first, scaled to it by least squares, and in words what was done; or none, and why not."""
     boxes = first.volume.shape[0], second.volume.shape[0]
     pixels = first.pixel_size_A, second.pixel_size_A
@@ -129,5 +130,8 @@ def difference(first: MapFile, second: MapFile) -> tuple[Float32[np.ndarray, "z 
             f"No difference: the maps do not match (correlation {correlation:.2f}). They may lie differently in their "
             "boxes, or one has the other hand."
         )
-    words = f"second × {scale:.3g} − first; the maps correlate by {correlation:.3f}"
+    words = (
+        f"The difference is {names[1]}, multiplied with {scale:.3g} to fit, less {names[0]}; "
+        f"the maps correlate by {correlation:.3f}."
+    )
     return (scale * b - a).astype(np.float32), words

@@ -221,6 +221,7 @@ def _accuracy(
     dress_legend(plot, look, "top_right")
     plot.legend.orientation = "horizontal"
     plot.legend.ncols = 2
+    plot.legend.spacing = 10
     if unit == "A":
         plot.legend.visible = False
     return plot

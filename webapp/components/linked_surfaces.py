@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import panel as pn
 
 from webapp.components.look import Look
-from webapp.components.volume_viewer import DEFAULT_LEVEL_SIGMA, Surface
+from webapp.components.volume_viewer import LevelSlider, Surface
 
 GROUP = "compared"
 WIDTH_PX = 380
@@ -33,13 +33,5 @@ def _view(name: str, url: str, colour: str, look: Look) -> pn.Column:
         camera_group=GROUP,
         sizing_mode="stretch_width",
     )
-    level = pn.widgets.FloatSlider(
-        label=f"{name}: level (σ above the mean)",
-        value=DEFAULT_LEVEL_SIGMA,
-        start=0.5,
-        end=15,
-        step=0.1,
-        sizing_mode="stretch_width",
-    )
-    level.param.watch(lambda event: setattr(surface, "level", event.new), "value")
+    level = LevelSlider(surface, name, width=250)
     return pn.Column(level, surface, width=WIDTH_PX)

@@ -199,6 +199,16 @@ def dress_legend(plot: figure, look: Look, location: str = "top_right") -> None:
         legend.glyph_width = 22
 
 
+def legend_above(plot: figure, look: Look) -> None:
+    """Place the legend above the plot in one line, where it hides nothing."""
+    dress_legend(plot, look)
+    for legend in list(plot.legend):
+        plot.center.remove(legend)
+        legend.orientation, legend.location = "horizontal", "left"
+        legend.spacing, legend.padding, legend.margin = 14, 0, 0
+        plot.add_layout(legend, "above")
+
+
 def resolution_axis(plot: figure, look: Look, largest_per_A: float, power: int = 1) -> None:
     """Ticks in Å above an axis of frequencies (`power` 1) or their squares (2)."""
     ticks: list[float] = []

@@ -83,6 +83,12 @@ class Field:
     fact_kind: str = ""
     error: str = ""
     is_marked: bool = False
+    is_touched: bool = False
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is needed but nobody has come to it yet, which is no mistake of anybody's."""
+        return bool(self.error) and not self.is_touched and self.value in ("", None)
 
     @property
     def value(self) -> Any:
@@ -123,16 +129,18 @@ class Field:
     def draw(self) -> None:
         """Say what is wrong, or what is known, or what the parameter means."""
         mark = '<span class="chip waiting">changed</span> ' if self.is_marked else ""
-        if self.error:
+        is_wrong = bool(self.error) and not self.is_missing
+        if is_wrong:
             text = f'<p class="field-note bad" role="alert">{html.escape(self.error)}</p>'
         elif self.fact:
             text = f'<p class="field-note {self.fact_kind}">{self.fact}</p>'
         else:
-            text = f'<p class="field-note">{self.info.description}</p>'
+            needed = "<b>Needed.</b> " if self.is_missing else ""
+            text = f'<p class="field-note">{needed}{self.info.description}</p>'
         text = mark + text
         if self.note.object != text:
             self.note.object = text
-        classes = ["wrong"] if self.error else []
+        classes = ["wrong"] if is_wrong else []
         if self.widget.css_classes != classes:
             self.widget.css_classes = classes
 
@@ -172,8 +180,17 @@ class ParameterForm:
         )
         made = Field(name, info, widget, note, row)
         made.draw()
-        widget.param.watch(lambda _: self.changed(name), "value")
+        widget.param.watch(lambda _: self._touched(made), "value")
         return made
+
+    def _touched(self, one: Field) -> None:
+        one.is_touched = True
+        self.changed(one.name)
+
+    def touch(self) -> None:
+        """From now on an empty field that is needed is a mistake: the form was sent."""
+        for one in self.fields.values():
+            one.is_touched = True
 
     def values(self) -> dict[str, Any]:
         """What is filled in, by parameter."""
@@ -232,9 +249,17 @@ class ParameterForm:
             return min(empty, key=found.__getitem__)
         return min(found, key=found.__getitem__) if found else ""
 
+    def missing(self) -> list[str]:
+        """The names of the fields that still wait for something."""
+        return [label(name) for name, one in self.fields.items() if one.is_missing]
+
     def errors(self) -> list[str]:
-        """All that is wrong, with the field's name."""
-        found = [f"{label(name)}: {one.error}" for name, one in self.fields.items() if one.error]
+        """All that is wrong, with the field's name; without those that wait for a first word."""
+        found = [
+            f"{label(name)}: {one.error}"
+            for name, one in self.fields.items()
+            if one.error and not one.is_missing
+        ]
         return [*found, *([self.complaint] if self.complaint else [])]
 
 

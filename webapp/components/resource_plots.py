@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from bokeh.plotting import figure
 
 from compute.files.events import Heartbeat
-from webapp.components.look import Data, Look, Plot, dress_legend, hover, known, new_figure, sources
+from webapp.components.look import Data, Look, Plot, hover, known, legend_above, new_figure, sources
 from webapp.records import JobRecords
 
+ONE_BEAT_MS = 60_000
+"""What the axis of time spans around the only sign of life of a short job."""
 PARTS = ("planning", "expectation", "maximisation")
 
 
@@ -83,7 +85,7 @@ def resource_plot(records: JobRecords, look: Look) -> Plot:
         color=[look.faint, look.sky, look.orange],
         legend_label=list(PARTS),
     )
-    dress_legend(time, look, "top_left")
+    legend_above(time, look)
     return Plot([memory, time, _load(made, look), _gpu_memory(made, look)], made)
 
 
@@ -104,14 +106,10 @@ def _with_devices(
 ) -> figure:
     """The figure with a line for the first process and one for each GPU, by their columns over time."""
     of_process, of_device = columns
-    plot.line(
-        "time",
-        of_process,
-        source=made["beats"],
-        color=look.faint,
-        width=1.5,
-        legend_label="first process",
-    )
+    style = {"source": made["beats"], "color": look.faint, "legend_label": "first process"}
+    plot.line("time", of_process, width=1.5, **style)
+    plot.scatter("time", of_process, size=4, **style)
+    plot.x_range.default_span = ONE_BEAT_MS
     lines = plot.multi_line(
         "times",
         of_device,
@@ -122,5 +120,5 @@ def _with_devices(
     )
     plot.y_range.start = 0
     hover(plot, [lines], [("GPU", "@device"), shown])
-    dress_legend(plot, look, "top_left")
+    legend_above(plot, look)
     return plot

@@ -20,7 +20,7 @@ function star(place, isOn, about) {
 
 function cellContent(column, row) {
   const value = row[column.key]
-  const text = cellText(column, value)
+  const text = column.text ? row[column.text] : cellText(column, value)
   if (column.kind === 'star') return [star(row[column.place], Boolean(value), row[column.about])]
   if (column.kind === 'tags') {
     return (value || []).map((one) => {
@@ -49,7 +49,7 @@ function cellContent(column, row) {
 
 // All that a cell is made from, to see whether it must be made anew.
 function cellSource(column, row) {
-  return JSON.stringify([column.link, column.place, column.about, column.key].map((key) => key && row[key]))
+  return JSON.stringify([column.link, column.place, column.about, column.text, column.key].map((key) => key && row[key]))
 }
 
 // What a row is recognised by: its first plain value, with a count where several have the same.

@@ -13,9 +13,10 @@ class Table(JSComponent):
 
     A column is a dict with `key` and `label` and, where wanted, `unit`, `digits`, `help`, `kind`
     ("number", "status", "path", "tags", or "star" with `place` and `about`, the keys of what has the star in the
-    interface and in words), `link` (the key of the row's address) and `download`. `chosen` is
-    the index of the row that the reader has picked, -1 for none. Rows of an `is_remote` table are
-    sorted by whoever fills it: `order_key` and `is_down` say what the reader has asked for.
+    interface and in words), `link` (the key of the row's address), `download`, and `text` (the key of what is
+    shown, while the column is sorted and copied by its value). `chosen` is the index of the row that the reader has
+    picked, -1 for none. Rows of an `is_remote` table are sorted by whoever fills it: `order_key` and `is_down` say
+    what the reader has asked for.
     """
 
     columns = param.List(default=[], item_type=dict)

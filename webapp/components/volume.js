@@ -65,6 +65,40 @@ function linkCamera(name, stage) {
   }
 }
 
+// The level of a map's surface, in its own σ: half of the way from the solvent, its most frequent density, to the inside of
+// the molecule, which is the mean of all above that level. A blurred edge passes there (compute/signal/threshold.py).
+const BINS = 1024
+function suggested(volume) {
+  const data = volume.data, { min, max } = volume
+  if (!(max > min)) return 0
+  const counts = new Float64Array(BINS), width = (max - min) / BINS
+  for (let n = 0; n < data.length; n += 1) counts[Math.min(BINS - 1, Math.floor((data[n] - min) / width))] += 1
+  const at = (bin) => min + (bin + 0.5) * width
+  const around = (bin) => [-2, -1, 0, 1, 2].map((aside) => bin + aside).filter((one) => one >= 0 && one < BINS)
+  const sum = (bins, of) => bins.reduce((total, bin) => total + of(bin), 0)
+  let peak = 0, most = -1
+  for (let bin = 0; bin < BINS; bin += 1) {
+    const here = sum(around(bin), (one) => counts[one])
+    if (here > most) [peak, most] = [bin, here]
+  }
+  const near = around(peak)
+  const solvent = sum(near, (bin) => counts[bin] * at(bin)) / sum(near, (bin) => counts[bin])
+
+  let molecule = max
+  for (let round = 0; round < 200; round += 1) {
+    let number = 0, total = 0
+    for (let bin = BINS - 1; bin >= 0 && at(bin) >= (solvent + molecule) / 2; bin -= 1) {
+      number += counts[bin]
+      total += counts[bin] * at(bin)
+    }
+    const mean = number ? total / number : molecule
+    if (Math.abs(mean - molecule) <= 1e-9 * Math.abs(molecule - solvent)) break
+    molecule = mean
+  }
+  const level = ((solvent + molecule) / 2 - volume.mean) / volume.rms
+  return Math.round(10 * level) / 10
+}
+
 export function render({ model, el }) {
   const box = document.createElement('div')
   box.className = 'volume-box'
@@ -90,7 +124,7 @@ export function render({ model, el }) {
       colorScheme: 'volume', colorVolume: tint.volume, colorScale: entry.scale, colorDomain: entry.domain, colorMode: 'rgb',
     } : { color: entry.color }
     return component.addRepresentation('surface', {
-      isolevelType: 'sigma', isolevel: model.level, ...tinted,
+      isolevelType: 'sigma', isolevel: model.level || suggested(component.object), ...tinted,
       opacity: entry.opacity ?? 1, smooth: 1, side: 'double', useWorker: false,
       contour: Boolean(entry.is_mesh), depthWrite: (entry.opacity ?? 1) >= 1,
       metalness: 0.0, roughness: 0.55,
@@ -125,6 +159,7 @@ export function render({ model, el }) {
       const isFirst = surfaces.length === 0
       surfaces.forEach(({ component, tint }) => [component, tint].forEach((one) => one && stage.removeComponent(one)))
       surfaces = loaded.map(([entry, component, tint]) => ({ component, tint, surface: draw(entry, component, tint) }))
+      model.suggested = suggested(surfaces[0].component.object)
       stage.tasks.onZeroOnce(() => {
         if (mine !== generation || !stage) return
         if (isFirst) { stage.autoView(); stage.viewerControls.zoom(0.15) }
@@ -139,7 +174,8 @@ export function render({ model, el }) {
   }
 
   model.on('maps', load)
-  model.on('level', () => surfaces.forEach(({ surface }) => surface.setParameters({ isolevel: model.level })))
+  model.on('level', () => surfaces.forEach(({ component, surface }) =>
+    surface.setParameters({ isolevel: model.level || suggested(component.object) })))
   model.on('backdrop', () => stage && stage.setParameters({ backgroundColor: model.backdrop }))
   model.on('spin', () => stage && stage.setSpin(model.spin))
   model.on('center', () => stage && stage.autoView(400))

@@ -18,7 +18,11 @@ CHOICES = {
     "half 2": "half 2",
     "overlay": "both halves, half 2 as a mesh",
 }
-DEFAULT_LEVEL_SIGMA = 4.0
+AUTOMATIC = 0.0
+"""The level of a surface whose map says itself where the molecule ends."""
+LOWEST_SIGMA, HIGHEST_SIGMA = 0.1, 15.0
+FIRST_SIGMA = 3.0
+"""What a slider shows until the map is there."""
 MAP_COLOUR = "#7fb7c4"
 
 
@@ -35,6 +39,9 @@ class Tint:
 class Surface(JSComponent):
     """The view itself. `maps` lists dicts with `url`, `name`, `color` and, where wanted, `is_mesh`, `opacity`.
 
+    `level` is in σ above the mean, the same for all maps, or `AUTOMATIC`: each map's own. `suggested` is
+    the first map's own.
+
     With `tint_url`, `scale` and `domain` a surface has the colours of another map's values.
 
     `snapshot` and `center` are counters: each step asks for a picture, or for the whole map in
@@ -42,7 +49,8 @@ class Surface(JSComponent):
     """
 
     maps = param.List(default=[], item_type=dict)
-    level = param.Number(default=DEFAULT_LEVEL_SIGMA)
+    level = param.Number(default=AUTOMATIC)
+    suggested = param.Number(default=AUTOMATIC)
     backdrop = param.String(default="#ffffff")
     script = param.String(default=NGL_SCRIPT)
     spin = param.Boolean(default=False)
@@ -57,11 +65,48 @@ class Surface(JSComponent):
     _stylesheets = [APP_SHEET]
 
 
+class LevelSlider(pn.viewable.Viewer):
+    """The level of a surface, in σ: the map's own until somebody moves it, and again when that is pressed."""
+
+    level = param.Number(default=FIRST_SIGMA, bounds=(LOWEST_SIGMA, HIGHEST_SIGMA), step=0.1)
+
+    def __init__(self, surface: Surface, words: str = "Level", width: int = 260) -> None:
+        super().__init__()
+        self._surface = surface
+        self._told = self.level
+        slider = pn.widgets.FloatSlider.from_param(
+            self.param.level, label=f"{words} (σ above the mean)", width=width
+        )
+        own = pn.widgets.Button(label="Suggest", align=("start", "center"))
+        own.on_click(lambda _: self.suggest())
+        self._panel = pn.Row(slider, own, align="center")
+        surface.param.watch(lambda _: self._follow(), "suggested")
+
+    def suggest(self) -> None:
+        """Go back to the map's own level."""
+        self._surface.level = AUTOMATIC
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show the map's own level, where nobody has set another."""
+        suggested = self._surface.suggested
+        if self._surface.level == AUTOMATIC and suggested:
+            self._told = min(HIGHEST_SIGMA, max(LOWEST_SIGMA, suggested))
+            self.level = self._told
+
+    @param.depends("level", watch=True)
+    def _set(self) -> None:
+        if self._surface.level != AUTOMATIC or self.level != self._told:
+            self._surface.level = self.level
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._panel
+
+
 class VolumeViewer(pn.viewable.Viewer):
     """The view with its controls: which maps, level in σ, spin, centre and snapshot."""
 
     shown = param.Selector(default="map", objects=list(CHOICES))
-    level = param.Number(default=DEFAULT_LEVEL_SIGMA, bounds=(0.5, 15), step=0.1)
     is_spinning = param.Boolean(default=False, label="spin")
 
     def __init__(self, look: Look, file_name: str = "map", **params: object) -> None:
@@ -77,13 +122,10 @@ class VolumeViewer(pn.viewable.Viewer):
         picture = pn.widgets.Button(label="Save picture")
         whole.on_click(lambda _: self.surface.param.update(center=self.surface.center + 1))
         picture.on_click(lambda _: self.surface.param.update(snapshot=self.surface.snapshot + 1))
-        level = pn.widgets.FloatSlider.from_param(
-            self.param.level, label="Level (σ above the mean)", width=260
-        )
         return pn.Column(
             pn.FlexBox(
                 pn.widgets.RadioButtonGroup.from_param(self.param.shown),
-                level,
+                LevelSlider(self.surface),
                 tick_for(self, "is_spinning"),
                 whole,
                 picture,
@@ -137,9 +179,9 @@ class VolumeViewer(pn.viewable.Viewer):
         else:
             self.surface.maps = []
 
-    @param.depends("level", "is_spinning", watch=True)
-    def _set(self) -> None:
-        self.surface.param.update(level=self.level, spin=self.is_spinning)
+    @param.depends("is_spinning", watch=True)
+    def _spin(self) -> None:
+        self.surface.spin = self.is_spinning
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel

@@ -31,6 +31,17 @@ KINDS = {
 }
 
 
+NAMED = {
+    "RELION_JOB_EXIT_SUCCESS": "it has finished",
+    "RELION_JOB_EXIT_FAILURE": "it has failed",
+    "RELION_JOB_EXIT_ABORTED": "it was stopped",
+    "run.launch": "how it was started",
+    "job.star": "what was asked for, for RELION",
+    "job_pipeline.star": "inputs and outputs, for RELION",
+    "default_pipeline.star": "the project's jobs, for RELION",
+}
+
+
 class ParameterTab:
     """Every parameter with its value, what it would be by default, and the command that asks for the same."""
 
@@ -151,7 +162,7 @@ class FileTab:
             columns=[
                 {"key": "name", "label": "File", "kind": "path", "link": "url", "download": True},
                 {"key": "kind", "label": "What"},
-                {"key": "megabytes", "label": "Size", "unit": "MB", "kind": "number", "digits": 3},
+                {"key": "bytes", "label": "Size", "kind": "number", "text": "size"},
                 {"key": "time", "label": "Written"},
             ],
             file_name=shown.file_name("files"),
@@ -173,8 +184,20 @@ class FileTab:
         self._background.run("files", lambda: file_rows(shown), self._arrived)
 
     def _arrived(self, rows: list[dict[str, Any]]) -> None:
-        total = sum(row["megabytes"] for row in rows)
-        self._table.param.update(rows=rows, caption=f"{len(rows)} files, {total:.1f} MB")
+        total = size_words(sum(row["bytes"] for row in rows))
+        self._table.param.update(rows=rows, caption=f"{len(rows)} files, {total}")
+
+
+def size_words(count: float) -> str:
+    """A number of bytes as people read it."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min(len(units) - 1, max(0, len(f"{count:.0f}") - 1) // 3)
+    shown = count / 1000**power
+    return (
+        f"{shown:.0f} {units[power]}"
+        if not power or shown >= 100
+        else f"{shown:.1f} {units[power]}"
+    )
 
 
 def file_rows(shown: Shown) -> list[dict[str, Any]]:
@@ -188,8 +211,9 @@ def file_rows(shown: Shown) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": str(path.relative_to(folder)),
-                "kind": KINDS.get(path.suffix, ""),
-                "megabytes": status.st_size / 1e6,
+                "kind": NAMED.get(path.name) or KINDS.get(path.suffix, ""),
+                "bytes": status.st_size,
+                "size": size_words(status.st_size),
                 "time": f"{datetime.fromtimestamp(status.st_mtime):%Y-%m-%d %H:%M:%S}",
                 "url": shown.file_url(path),
             }

@@ -106,7 +106,16 @@ class ComparePage(pn.viewable.Viewer):
             ]
             return
         self._body[:] = [
-            card("Figures", Table(columns=COLUMNS, rows=job_rows(self._jobs), file_name="jobs")),
+            card(
+                "Figures",
+                Table(
+                    columns=COLUMNS,
+                    rows=job_rows(self._jobs),
+                    file_name="jobs",
+                    caption="jobs",
+                    sizing_mode="stretch_width",
+                ),
+            ),
             pn.Row(
                 card("FSC", pn.pane.Bokeh(fsc_overlay(self._jobs, self._look))),
                 card(
@@ -173,7 +182,7 @@ class ComparePage(pn.viewable.Viewer):
         names = list(found)
         words = "None of these jobs has a map yet." if not names else ""
         if len(names) > 1:
-            changed, words = difference(found[names[0]], found[names[1]])
+            changed, words = difference(found[names[0]], found[names[1]], (names[0], names[1]))
             if changed is not None:
                 name = f"{names[1]} − {names[0]}"
                 reach = 5.0 * float(changed.std()) or 1.0

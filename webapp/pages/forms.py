@@ -245,11 +245,13 @@ class FormPage(pn.viewable.Viewer):
         changed = [label(name).lower() for name in self._form.given() if name not in FILES]
         words = f"Changed from default: {', '.join(changed)}." if changed else "All as by default."
         listed = "".join(f"<li>{html.escape(error)}</li>" for error in errors)
-        state = (
-            f'<div class="notice bad"><b>{len(errors)} to mend</b><ul>{listed}</ul></div>'
-            if errors
-            else '<p class="notice good">Ready to run.</p>'
-        )
+        missing = self._form.missing()
+        if errors:
+            state = f'<div class="notice bad"><b>{len(errors)} to mend</b><ul>{listed}</ul></div>'
+        elif missing:
+            state = f'<p class="notice">Still needed: {html.escape(", ".join(missing))}.</p>'
+        else:
+            state = '<p class="notice good">Ready to run.</p>'
         self._summary.object = f'{state}<p class="faint">{html.escape(words)}</p>'
         command = command_line(self._type, self._form.given())
         self._command.object = f'<pre class="command">{html.escape(command)}</pre>'
@@ -274,6 +276,7 @@ class FormPage(pn.viewable.Viewer):
 
     def run(self) -> None:
         """Put the job into the queue, where nothing is wrong."""
+        self._form.touch()
         self._draw()
         if self._checked is None or self._form.errors() or self._project.value is None:
             return

@@ -24,7 +24,7 @@ class Actions(pn.viewable.Viewer):
         self._store, self._changed = store, changed
         self._shown: Shown | None = None
         self._signature: tuple = ()
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._problem = pn.pane.HTML("", sizing_mode="stretch_width", visible=False)
         self._stop_button = _button("Stop …", self._ask_to_stop, "danger")
         self._continue_button = _button("Continue", self._continue, "primary")
         self._buttons = pn.FlexBox()
@@ -87,11 +87,10 @@ class Actions(pn.viewable.Viewer):
             return
         try:
             ask(self._shown)
-            self._problem.object = ""
+            self._problem.param.update(object="", visible=False)
         except InputError as error:
-            self._problem.object = (
-                f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
-            )
+            words = f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
+            self._problem.param.update(object=words, visible=True)
         self._signature = ()
         self._changed()
 

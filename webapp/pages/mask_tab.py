@@ -28,7 +28,7 @@ class MaskTab:
     def __init__(self, shown: Shown, look: Look, store: Store, background: Background) -> None:
         self._look, self._store, self._background = look, store, background
         self._slices = SliceViewer(look, shown.file_name("mask"), (MASK,))
-        self._volume = VolumeViewer(look, shown.file_name("mask_3d"), level=1.0)
+        self._volume = VolumeViewer(look, shown.file_name("mask_3d"))
         self.panel: pn.viewable.Viewable = pn.Column(
             pn.pane.HTML(TOO_EARLY), sizing_mode="stretch_width"
         )

@@ -42,7 +42,7 @@ class MembersTab(pn.viewable.Viewer):
         self._group_role = pn.widgets.Select(
             label="Role of the group", options=[str(one) for one in ROLES], width=140
         )
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._problem = pn.pane.HTML("", sizing_mode="stretch_width", visible=False)
         self._changes = pn.Column(visible=False, sizing_mode="stretch_width")
         self._changes[:] = [
             pn.FlexBox(
@@ -50,9 +50,13 @@ class MembersTab(pn.viewable.Viewer):
                 self._role,
                 self._button("Give this role", self._give, "primary"),
                 self._button("Take out", self._take_out),
+                align_items="end",
             ),
             pn.FlexBox(
-                self._group, self._group_role, self._button("Open to the group", self._open)
+                self._group,
+                self._group_role,
+                self._button("Open to the group", self._open),
+                align_items="end",
             ),
             self._problem,
         ]
@@ -104,11 +108,12 @@ class MembersTab(pn.viewable.Viewer):
         """Ask for a change; a refusal is told in its own sentence."""
         try:
             act()
-            self._problem.object = ""
+            self._problem.param.update(object="", visible=False)
             self._show()
         except InputError as error:
             text = html.escape(str(error))
-            self._problem.object = f'<p class="notice bad" role="alert">{text}</p>'
+            words = f'<p class="notice bad" role="alert">{text}</p>'
+            self._problem.param.update(object=words, visible=True)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel

@@ -22,8 +22,8 @@ class ProjectsPage(pn.viewable.Viewer):
         self._folder = pn.widgets.TextInput(
             label="Folder (absolute; made where it is missing)",
             placeholder=f"{store.settings.projects}/…",
-            width=420,
-            styles={"max-width": "calc(100% - 20px)"},
+            sizing_mode="stretch_width",
+            max_width=420,
         )
         self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
         make = pn.widgets.Button(label="Create or open", color="primary", align="end")

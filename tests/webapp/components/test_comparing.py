@@ -67,7 +67,7 @@ def test_defaults_that_a_started_job_used_count() -> None:
 
 def test_each_job_has_a_row_of_figures() -> None:
     row = job_rows([compared(3, {}, {"a": 1})])[0]
-    assert row.keys() == {column["key"] for column in COLUMNS} | {"url"}
+    assert row.keys() == {column["key"] for column in COLUMNS} | {"url", "took"}
     assert (row["number"], row["resolution"], row["without_mask"]) == (3, 7.0, 5.5)
     assert (row["seconds"], row["took"], row["iterations"]) == (61.0, "1 min 01 s", 7)
     assert (row["box"], row["url"]) == (64, "job?id=103")

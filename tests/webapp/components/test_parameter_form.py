@@ -104,3 +104,26 @@ def test_names_are_readable() -> None:
 def test_basic_fields_are_few() -> None:
     basic = [one for one in form().fields.values() if not is_advanced(one.info)]
     assert 10 < len(basic) < 30
+
+
+def test_an_empty_field_is_no_mistake_before_somebody_comes_to_it() -> None:
+    made = form()
+    assert made.check("x/run") is None
+    particles = made.fields["particles"]
+    assert made.missing() == ["Particles"] and made.errors() == []
+    assert (
+        "Needed." in particles.note.object and 'class="field-note bad"' not in particles.note.object
+    )
+    assert particles.widget.css_classes == []
+    made.touch()
+    assert made.check("x/run") is None
+    assert made.missing() == [] and len(made.errors()) == 1
+    assert particles.widget.css_classes == ["wrong"]
+
+
+def test_a_needed_field_that_was_emptied_again_is_a_mistake() -> None:
+    made = form()
+    made.fill({"particles": "p.star"})
+    made.fill({"particles": ""})
+    assert made.check("x/run") is None
+    assert "are named" in made.fields["particles"].note.object and made.missing() == []
