@@ -142,3 +142,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(shell: Shell, words: str, sen
     errors = shell.run(*words.split(), status=2)
     assert sentence in errors
     assert "Traceback" not in errors
+
+
+def test_help_of_submit_needs_no_type_of_job(shell: Shell) -> None:
+    assert "--json" in shell.run("submit", "--help")
+    assert "--ini_high" in shell.run("submit", "refine", "--help")

@@ -28,6 +28,9 @@ def main(words: Sequence[str], models: Mapping[str, type[JobParams]]) -> int:
     """The exit status of `halfmap submit …`; `models` are the types of jobs by name."""
     made = _parser(models)
     asked, rest = made.parse_known_args(list(words))
+    if asked.wants_help and not asked.type:
+        made.print_help()
+        return 0
     if asked.type not in models:
         made.error(f"name a type of job: {', '.join(models)}")
     model = models[asked.type]
