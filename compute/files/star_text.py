@@ -134,7 +134,8 @@ def _take_body(lines: _Lines, columns: int) -> bytes:
     start = lines.position
     found = _BLANK_LINE.search(lines.data, start)
     end = found.start() + 1 if found else len(lines.data)
-    if columns > 1 and (found := _BLOCK_LINE.search(lines.data, start, end)):
+    has_block = columns > 1 and lines.data.find(b"\ndata_", start, end) >= 0
+    if has_block and (found := _BLOCK_LINE.search(lines.data, start, end)):
         end = found.start() + 1
     body = lines.data[start:end]
     lines.position, lines.number = end, lines.number + body.count(b"\n")

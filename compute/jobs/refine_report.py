@@ -156,6 +156,7 @@ def iteration_event(
             np.mean(progress.orientability, axis=0).tolist() if progress.orientability else []
         ),
         orientations=events.OrientationHistogram(healpix_order=order, counts=counts.tolist()),
+        orientation_files=[name for name in names if name.endswith("_angdist.bild")],
         files=names,
     )
 

@@ -19,6 +19,7 @@ LENGTH = 1001
 SCRIPT = f"""
 import pickle
 import sys
+import time
 
 import numpy as np
 import torch
@@ -61,6 +62,11 @@ class Worker:
         self.team.reduce(torch.zeros(1))
         return taken + self.take() if self.seat.member == 0 else taken
 
+    def compute(self):
+        until = time.process_time() + 0.5
+        while time.process_time() < until:
+            pass
+
     def fail(self):
         if self.seat == parallel.Seat(2, self.seat.members - 1, self.seat.members):
             raise RuntimeError("image 7 cannot be read")
@@ -86,6 +92,9 @@ else:
         "messages": team.messages,
     }}
     results["done"] = sum(done)
+    clock, used = time.monotonic(), time.process_time()
+    team.call("compute")
+    results["busy"] = (time.process_time() - used) / (time.monotonic() - clock)
     if "fail" in sys.argv:
         team.call("fail")
     team.close()
@@ -167,6 +176,8 @@ def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
         assert all(one == sorted(one) for one in taken)
         assert members == 1 or len(slow[0]) == 1
     # A report for every piece of work, and one for everything taken but the busy workers' first things.
+    # The leader waits without taking a core from those who compute.
+    assert results["busy"] < 0.2
     assert results["done"] == 50 * (ranks - 1) + 6 + 150 + 148
     methods = [(message.half, message.method) for message in results["messages"]]
     names = (
@@ -180,6 +191,7 @@ def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
         "take",
         "offer",
         "take_slowly",
+        "compute",
     )
     assert methods == [(half, name) for name in names for half in (1, 2)]
 

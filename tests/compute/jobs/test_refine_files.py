@@ -266,6 +266,13 @@ def test_progress_tells_the_whole_story(finished: Run) -> None:
         assert one.explanation and one.seconds > 0 and one.files
         assert all((finished.files.folder / name).is_file() for name in one.files)
         assert one.resolution_fsc05_A >= one.resolution_fsc0143_A
+    # Of the figures of the cockpit none is left out once there is a map of the run's own.
+    rare = {"resolution_after_dip_A", "peak_gpu_memory_GB"}
+    for one in iterations[1:]:
+        values = one.model_dump()
+        empty = {name for name, value in values.items() if value in (None, "", [], {})}
+        assert empty - rare == ({"orientation_files"} if one.is_final else set())
+        assert len(one.orientation_files) == (0 if one.is_final else 2)
     assert iterations[-1].fsc == pytest.approx(list(state.fsc))
     assert iterations[-1].orientability and iterations[0].orientability == []
     assert isinstance(end, events.End)
