@@ -20,8 +20,8 @@ from webapp.launch import outcome
 from webapp.launch.keeper import PRINTED, LaunchRecord
 from webapp.launch.processes import Found
 
-SILENCE_S = 45.0
-"""Three missed signs of life (they come every 15 s)."""
+SILENCE_S = 27.0
+"""The sign of life that was due (they come every 15 s) is missed for long enough; told within half a minute."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 STOPPED_STATUS = 143
 FAILED_STATUS = 1

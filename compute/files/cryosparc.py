@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 
 UID: Final = "uid"
 _NEEDED: Final = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
@@ -80,7 +80,7 @@ def _fields(path: Path) -> dict[str, np.ndarray]:
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Pick another file.") from None
+        raise missing(path) from None
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} is no .cs file of cryoSPARC that can be read: {error}.") from None
     names = getattr(array.dtype, "names", None)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.mrc import read_layout
 
 TIFF_ENDINGS: Final = (".tif", ".tiff")
@@ -78,7 +78,7 @@ def _tiff(path: Path, with_pixels: bool) -> np.ndarray:
     import tifffile
 
     if not path.is_file():
-        raise InputError(f"{path} does not exist. Pick another file.")
+        raise missing(path)
     try:
         with tifffile.TiffFile(path) as file:
             pages = len(file.pages)

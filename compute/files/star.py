@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from compute.files.atomic import replacing, write_whole
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.labels import LABELS, label_kind
 from compute.files.star_columns import columns_of
 from compute.files.star_text import blocks_of
@@ -60,7 +60,7 @@ def _read_text(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Pick another file.") from None
+        raise missing(path) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.events import Output
 from compute.files.labels import star_label
 from compute.files.local_names import local_name
@@ -34,7 +34,7 @@ def matching_files(pattern: str) -> list[Path]:
     if Path(pattern).is_file():
         return [Path(pattern)]
     if not glob.has_magic(pattern):
-        raise InputError(f"{pattern} does not exist. Pick another file.")
+        raise missing(pattern)
     found = [Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
     if not found:
         raise InputError(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final, Literal
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.labels import star_label
 from compute.files.mrc import read_layout
 from compute.jobs.import_lists import import_coordinates, import_micrograph_list
@@ -84,7 +84,7 @@ def kind_of(params: ImportingParams) -> Kind:
     path = Path(params.files)
     if params.kind != "auto":
         if params.kind != "raw" and params.kind != "coordinates" and not path.is_file():
-            raise InputError(f"{path} does not exist. Pick another file.")
+            raise missing(path)
         return params.kind
     if not path.is_file():
         matching_files(params.files)

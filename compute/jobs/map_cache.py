@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Complex, Float32
 from torch import Tensor
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.mrc import read_map
 
 Made = TypeVar("Made")
@@ -68,7 +68,7 @@ def _state(path: str) -> tuple[str, int, int]:
         real = Path(path).resolve(strict=True)
         status = real.stat()
     except OSError:
-        raise InputError(f"{path} does not exist. Pick another file.") from None
+        raise missing(path) from None
     return str(real), status.st_mtime_ns, status.st_size
 
 

@@ -86,6 +86,7 @@ class Writer:
         write_fsc_star(self.files.fsc_star(), curves, resolution_A, halves)
         write_fsc_xml(self.files.fsc_xml(), curves)
         names = [self.files.joined_map(), self.files.data(None), self.files.fsc_star()]
+        names += [self.files.final_angdist()]
         names += [self.files.half_map_unfiltered(None, half) for half in (1, 2)]
         return [path.name for path in names]
 

@@ -275,7 +275,7 @@ def test_a_silent_job_and_one_of_before_a_restart_are_told(lab: Lab) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("webapp.watcher.news", lambda folder, offset: ([], offset, False))
         lab.supervisor.cycle()
-        moment[0] += 50.0
+        moment[0] += 28.0
         lab.supervisor.cycle()
         assert lab.job(job_id).reason.startswith("No sign of life since")
     size = records.stat().st_size

@@ -336,3 +336,12 @@ def test_the_quick_and_the_careful_path_agree(
 
     path = tmp_path_factory.mktemp("star") / "a.star"
     assert outcome("") == outcome("# a comment makes the reader go line by line\n")
+
+
+def test_a_missing_file_of_a_job_asks_for_the_job(tmp_path: Path) -> None:
+    path = tmp_path / "Select" / "job017" / "particles.star"
+    with pytest.raises(InputError) as caught:
+        read_star(path)
+    assert str(caught.value) == f"{path} does not exist. Did job017 finish? Pick another file."
+    with pytest.raises(InputError, match=r"absent.star does not exist. Pick another file.$"):
+        read_star("absent.star")
