@@ -86,6 +86,15 @@ def jobs_of(served: Served, project: int) -> list[dict[str, object]]:
     return [json.loads(row[0]) for row in rows]
 
 
+FOCUS = """() => {
+  let one = document.activeElement
+  while (one && one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement
+  const label = one && one.getRootNode().querySelector('label')
+  return one && one.tagName === 'INPUT' && label && label.textContent.replace(/ \\(.*\\)$/, '').trim()
+}"""
+"""The name of the field that is typed into, without its unit."""
+
+
 def test_wrong_input_in_every_field_is_told_under_it_and_nothing_runs(
     page: Page, served: Served, project: int, many: Path
 ) -> None:
@@ -102,6 +111,18 @@ def test_wrong_input_in_every_field_is_told_under_it_and_nothing_runs(
     expect(page.get_by_text(f"{len(MISTAKES)} to mend")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text(f"{len(MISTAKES)} to mend")).to_be_visible()
+    links = page.locator(".mending button")
+    expect(links).to_have_count(len(MISTAKES))
+    wrong = [page.locator(f".field-{name} input") for name in MISTAKES]
+    page.wait_for_function(FOCUS)
+    assert page.evaluate(FOCUS) == links.first.inner_text().partition(":")[0]
+    links.last.click()
+    page.wait_for_function(
+        f"(said) => ({FOCUS})() === said", arg=links.last.inner_text().partition(":")[0]
+    )
+    assert (
+        sum(one.evaluate("(box) => box.getRootNode().activeElement === box") for one in wrong) == 1
+    )
     assert jobs_of(served, project) == []
     assert "/new" in page.url
 

@@ -1,18 +1,16 @@
 """A form for the parameters of any job, made from their model: a field with its note for each of them."""
 
-import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import panel as pn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from compute.params.option import JobParams, unit
-from webapp.components.tick import Tick
-from webapp.launch.local import gpus_present
-from webapp.options import details, is_flag, stem
+from compute.params.option import JobParams
+from webapp.components.fields import Field, label, same_as_default, widget_for
+from webapp.options import stem
 
 NOT_IN_FORMS = {"output", "continue_from"}
 """Given by the project and by the button "Continue"."""
@@ -43,110 +41,6 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "ctf_table": (".csv",),
 }
 """Parameters that name files, with the endings that fit."""
-AUTOMATIC, NO_GPU = "automatic", "CPU only"
-THREE_WAYS: Mapping[str, bool | None] = {AUTOMATIC: None, "yes": True, "no": False}
-CAPITALS = {
-    "ctf": "CTF",
-    "fsc": "FSC",
-    "gpu": "GPU",
-    "mpi": "MPI",
-    "healpix": "HEALPix",
-    "snr": "SNR",
-    "mtf": "MTF",
-}
-NAMES = {
-    "mpi": "Processes",
-    "gpu": "GPUs",
-    "preread_images": "Images in memory",
-    "scratch_dir": "Scratch folder",
-}
-"""What fields are called where their parameter's name says it less well."""
-
-
-def gpu_choices() -> dict[str, str | None]:
-    """What a job can compute on: the cores, all GPUs, or one of them."""
-    present = gpus_present()
-    some = {"all GPUs": ""} if present else {}
-    return {NO_GPU: None, **some, **{f"GPU {n}": str(n) for n in range(present)}}
-
-
-@dataclass(slots=True)
-class Field:
-    """One parameter: its widget, what is said below it, and where it belongs."""
-
-    name: str
-    info: FieldInfo
-    widget: pn.widgets.Widget | Tick
-    note: pn.pane.HTML
-    row: pn.Column
-    fact: str = ""
-    fact_kind: str = ""
-    error: str = ""
-    is_marked: bool = False
-    is_touched: bool = False
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether it is needed but nobody has come to it yet, which is no mistake of anybody's."""
-        return bool(self.error) and not self.is_touched and self.value in ("", None)
-
-    @property
-    def value(self) -> Any:
-        """What is filled in; None where that means "not given"."""
-        value = self.widget.value
-        if self.name == "gpu":
-            return gpu_choices().get(value)
-        if isinstance(value, str) and is_flag(self.info):
-            return THREE_WAYS[value]
-        if isinstance(value, str):
-            value = value.strip()
-            is_text = str in (self.info.annotation, *get_args(self.info.annotation))
-            if value == "" and not is_text:
-                return None if self.accepts_none else ""
-            if value == "" and self.accepts_none:
-                return None
-        return value
-
-    @property
-    def accepts_none(self) -> bool:
-        """Whether the parameter may be left out."""
-        return type(None) in get_args(self.info.annotation)
-
-    def set(self, value: Any) -> None:
-        """Fill the field."""
-        if isinstance(self.widget, pn.widgets.TextInput):
-            self.widget.value = "" if value is None else _plain(value)
-        elif self.name == "gpu":
-            known = {meaning: text for text, meaning in gpu_choices().items()}
-            self.widget.value = known.get(value, NO_GPU)
-        elif isinstance(self.widget, pn.widgets.Select) and is_flag(self.info):
-            self.widget.value = next(text for text, means in THREE_WAYS.items() if means is value)
-        elif isinstance(self.widget, Tick):
-            self.widget.value = value in (True, "True", "true", "yes", "1")
-        else:
-            self.widget.value = value
-
-    def draw(self) -> None:
-        """Say what is wrong, or what is known, or what the parameter means."""
-        mark = '<span class="chip waiting">changed</span> ' if self.is_marked else ""
-        is_wrong = bool(self.error) and not self.is_missing
-        if is_wrong:
-            text = f'<p class="field-note bad" role="alert">{html.escape(self.error)}</p>'
-        elif self.fact:
-            text = f'<p class="field-note {self.fact_kind}">{self.fact}</p>'
-        else:
-            needed = "<b>Needed.</b> " if self.is_missing else ""
-            text = f'<p class="field-note">{needed}{self.info.description}</p>'
-        text = mark + text
-        if self.note.object != text:
-            self.note.object = text
-        classes = ["wrong"] if is_wrong else []
-        if self.widget.css_classes != classes:
-            self.widget.css_classes = classes
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(slots=True)
@@ -165,7 +59,7 @@ class ParameterForm:
                 self.fields[name] = self._field(name, info)
 
     def _field(self, name: str, info: FieldInfo) -> Field:
-        widget = _widget(name, info)
+        widget = widget_for(name, info)
         note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10, 6, 10))
         parts: list[object] = [widget]
         if name in FILES:
@@ -201,7 +95,7 @@ class ParameterForm:
         return {
             name: one.value
             for name, one in self.fields.items()
-            if not _same(one.value, one.info.get_default())
+            if not same_as_default(one.value, one.info.get_default())
         }
 
     def fill(self, values: Mapping[str, Any]) -> None:
@@ -253,69 +147,15 @@ class ParameterForm:
         """The names of the fields that still wait for something."""
         return [label(name) for name, one in self.fields.items() if one.is_missing]
 
-    def errors(self) -> list[str]:
-        """All that is wrong, with the field's name; without those that wait for a first word."""
+    def wrong(self) -> list[tuple[str, str]]:
+        """All that is wrong, by parameter; "" for what is about several. Without those that wait for a first word."""
         found = [
-            f"{label(name)}: {one.error}"
+            (name, f"{label(name)}: {one.error}")
             for name, one in self.fields.items()
             if one.error and not one.is_missing
         ]
-        return [*found, *([self.complaint] if self.complaint else [])]
+        return [*found, *([("", self.complaint)] if self.complaint else [])]
 
-
-def _same(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return value == default
-    if isinstance(default, (int, float)):
-        try:
-            return float(value) == float(default)
-        except (TypeError, ValueError):
-            return False
-    return (value or "") == (default if isinstance(default, str) else default or "")
-
-
-def same(value: Any, before: Any) -> bool:
-    """Whether a filled-in value means the same as a recorded one."""
-    if isinstance(before, bool) or isinstance(value, bool):
-        return bool(value) == bool(before)
-    if isinstance(before, (int, float)):
-        try:
-            return float(value) == float(before)
-        except (TypeError, ValueError):
-            return False
-    return (value or "") == (before or "")
-
-
-def label(name: str) -> str:
-    """A parameter's name as a form shows it."""
-    if name in NAMES:
-        return NAMES[name]
-    words = " ".join(CAPITALS.get(word, word) for word in stem(name).split("_"))
-    return words[:1].upper() + words[1:]
-
-
-def _widget(name: str, info: FieldInfo) -> pn.widgets.Widget | Tick:
-    """The widget of a parameter: a tick, a choice, or a line of text that is checked as it is typed."""
-    text = label(name) + (f" ({unit(name)})" if unit(name) else "")
-    kinds = get_args(info.annotation)
-    default = "" if info.is_required() else info.get_default()
-    if is_flag(info):
-        if type(None) in kinds:
-            return pn.widgets.Select(
-                label=text, options=list(THREE_WAYS), value=AUTOMATIC, width=260
-            )
-        return Tick(text=text, value=bool(default), width=260, margin=(5, 10))
-    if kinds and all(isinstance(kind, str) for kind in kinds):
-        return pn.widgets.Select(label=text, options=list(kinds), value=default, width=260)
-    if name == "gpu":
-        return pn.widgets.Select(label=text, options=list(gpu_choices()), value=NO_GPU, width=260)
-    is_long = str in (info.annotation, *kinds)
-    value = "" if default is None else _plain(default)
-    if is_long:
-        return pn.widgets.TextInput(label=text, value=value, sizing_mode="stretch_width")
-    return pn.widgets.TextInput(label=text, value=value, width=260)
-
-
-def is_advanced(info: FieldInfo) -> bool:
-    """Whether a parameter is shown only on request."""
-    return bool(details(info).get("advanced"))
+    def errors(self) -> list[str]:
+        """The sentences of what is wrong."""
+        return [sentence for _, sentence in self.wrong()]

@@ -9,8 +9,9 @@ import panel as pn
 
 from compute.files.errors import InputError
 from compute.files.given_text import is_there
+from webapp.components.fields import Field
 from webapp.components.headers import MapHeader, ParticleHeader, map_header, particle_header
-from webapp.components.parameter_form import Field, ParameterForm
+from webapp.components.parameter_form import ParameterForm
 from webapp.pages.background import Background
 from webapp.pages.browser import FileBrowser
 from webapp.pages.frame import card

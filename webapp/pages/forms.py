@@ -13,9 +13,11 @@ from compute.params.refine import RefineParams
 from db.folders import output_root
 from webapp.command_line import command_line
 from webapp.components.derived import is_matching, refine_facts
+from webapp.components.fields import Field, is_advanced, label, same
 from webapp.components.go import Go
 from webapp.components.look import Look
-from webapp.components.parameter_form import FILES, Field, ParameterForm, is_advanced, label, same
+from webapp.components.mending import Mending, state_html
+from webapp.components.parameter_form import FILES, ParameterForm
 from webapp.components.tick import Tick
 from webapp.options import details
 from webapp.pages.background import Background
@@ -92,6 +94,7 @@ class FormPage(pn.viewable.Viewer):
         self._advanced = Tick(text="Advanced fields")
         self._advanced.param.watch(lambda _: self._reveal(), "value")
         self._summary = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._mending = Mending(sizing_mode="stretch_width", margin=(0, 10))
         self._command = pn.pane.HTML("", sizing_mode="stretch_width")
         self._run = pn.widgets.Button(label="Run", color="primary", width=110)
         self._run.on_click(lambda _: self.run())
@@ -141,6 +144,7 @@ class FormPage(pn.viewable.Viewer):
             card(
                 "Run",
                 self._summary,
+                self._mending,
                 self._needs.panel,
                 self._command,
                 self._go,
@@ -239,22 +243,16 @@ class FormPage(pn.viewable.Viewer):
             one.is_marked = not same(one.value, default)
 
     def _summarise(self) -> None:
-        errors = self._form.errors()
+        wrong = self._form.wrong()
         if self._project.value is None:
-            errors = ["Project: make one first on the page Projects.", *errors]
+            wrong = [("", "Project: make one first on the page Projects."), *wrong]
+        self._mending.wrong = wrong
+        self._summary.object = state_html(len(wrong), self._form.missing())
         changed = [label(name).lower() for name in self._form.given() if name not in FILES]
         words = f"Changed from default: {', '.join(changed)}." if changed else "All as by default."
-        listed = "".join(f"<li>{html.escape(error)}</li>" for error in errors)
-        missing = self._form.missing()
-        if errors:
-            state = f'<div class="notice bad"><b>{len(errors)} to mend</b><ul>{listed}</ul></div>'
-        elif missing:
-            state = f'<p class="notice">Still needed: {html.escape(", ".join(missing))}.</p>'
-        else:
-            state = '<p class="notice good">Ready to run.</p>'
-        self._summary.object = f'{state}<p class="faint">{html.escape(words)}</p>'
         command = command_line(self._type, self._form.given())
-        self._command.object = f'<pre class="command">{html.escape(command)}</pre>'
+        said = f'<p class="faint">{html.escape(words)}</p>'
+        self._command.object = f'{said}<pre class="command">{html.escape(command)}</pre>'
 
     def _browse(self, name: str, endings: tuple[str, ...]) -> None:
         self._files.browse(name, endings)
@@ -279,6 +277,7 @@ class FormPage(pn.viewable.Viewer):
         self._form.touch()
         self._draw()
         if self._checked is None or self._form.errors() or self._project.value is None:
+            self._mending.turn += 1
             return
         given, project = self._form.given(), self._project.value
         try:

@@ -2,7 +2,8 @@ import pytest
 
 from compute.params.refine import RefineParams
 from compute.params.simulate import SimulateParams
-from webapp.components.parameter_form import ParameterForm, is_advanced, label
+from webapp.components.fields import is_advanced, label
+from webapp.components.parameter_form import ParameterForm
 
 
 def form(model: type = RefineParams) -> ParameterForm:
