@@ -15,6 +15,7 @@ from tests.services.accounting import AccountedSlurm
 from tests.services.slurm import SlurmService, wait_until
 from tests.webapp.conftest import SmallSet
 from tests.webapp.supervising import Lab, laboratory
+from tests.webapp.test_supervisor import continue_job, results
 from webapp import actions
 from webapp.launch import orders, processes, slurm_text
 from webapp.launch.local import Share
@@ -77,6 +78,29 @@ def test_a_refinement_of_three_processes_ends_well_and_one_is_cancelled(lab: Lab
     assert (job.state, job.ending) == ("finished", "stopped by user"), job.reason
     assert processes.wait_gone(launch_id(lab, second), 20)
     assert not (lab.job_folder(second) / "run_class001.mrc").exists()
+
+
+@pytest.mark.slow
+def test_a_cancelled_refinement_goes_on_at_slurm_as_if_nothing_had_been(lab: Lab) -> None:
+    first = lab.submit(profile="cluster", maximum_iterations=12)
+    second = lab.submit(profile="cluster", maximum_iterations=12)
+    lab.until_ended(first)
+    lab.until_iterated(second)
+    with lab.database.writing() as session:
+        actions.stop(session, second, who=None, at_once=True)
+    lab.until_ended(second)
+    assert lab.job(second).ending == "stopped by user"
+    assert not (lab.job_folder(second) / "run_class001.mrc").exists()
+    continue_job(lab, second)
+    lab.until_ended(second)
+    job = lab.job(second)
+    assert (job.state, job.ending) == ("finished", "completed"), job.reason
+    assert len({attempt.slurm_id for attempt in lab.attempts(second)}) == 2
+    assert lab.iterations(second) == lab.iterations(first)
+    found, expected = (results(lab.job_folder(one)) for one in (second, first))
+    for one in (found, expected):
+        del one["run_submit.script"]  # names its attempt
+    assert {name: text.replace(b"job002", b"job001") for name, text in found.items()} == expected
 
 
 def test_a_refinement_over_its_memory_limit_says_so(lab: Lab) -> None:
