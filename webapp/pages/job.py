@@ -19,7 +19,7 @@ from webapp.records import JobRecords
 from webapp.store import Store
 from webapp.views import JobView
 
-POLL_MS = 1000
+POLL_MS = 500
 NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
 NOTHING_CAME = '<p class="notice">It ended before its first iteration: there are no figures. The log tells why.</p>'
 
