@@ -144,9 +144,10 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        connections = {one: one._session for one in self._server._tornado._clients}
         connected = [
-            (one, session, _visitor_of(one)) for one, session in connections.items() if session
+            (one, one._session, _visitor_of(one))
+            for one in self._server._tornado._clients
+            if one._session is not None
         ]
         visitors = {visitor for _, _, visitor in connected if visitor is not None}
         if not connected:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 from compute.files.labels import star_label
 from compute.files.micrograph_names import output_stem, stripped_name
 from compute.files.optics import find_file, has
@@ -29,7 +29,7 @@ def coordinate_files(
         where = f"files that end in '{suffix}' in {folder or 'the current folder'}"
     elif SUFFIX_MARK in Path(source).name:
         if not Path(source).is_file():
-            raise InputError(f"{source} does not exist. Pick another file.")
+            raise missing(source)
         end = Path(source).name.partition(SUFFIX_MARK)[2]
         found = _by_suffix(Path(source).parent, end, micrographs)
         where = f"{source}, which means files that end in '{end}'"

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from compute.files.atomic import replacing
-from compute.files.errors import InputError
+from compute.files.errors import InputError, missing
 
 HEADER_BYTES: Final = 1024
 _READABLE_MODES: Final = (0, 1, 2, 6, 12)
@@ -52,7 +52,7 @@ def read_layout(path: Path | str) -> Layout:
             data = file.read(HEADER_BYTES)
             length = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist. Pick another file.") from None
+        raise missing(path) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if len(data) < HEADER_BYTES:

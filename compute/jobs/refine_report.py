@@ -77,6 +77,16 @@ def ranks_of(team: Team) -> list[events.Rank]:
     return sorted(ranks, key=lambda one: one.rank)
 
 
+def phase_seconds(progress: Progress) -> dict[str, float]:
+    """Seconds of each phase, and of each half in it."""
+    of_halves = {
+        f"half {half} {name}": value
+        for half, one in enumerate(progress.results or [], 1)
+        for name, value in one.seconds.items()
+    }
+    return {**progress.seconds, **of_halves}
+
+
 def iteration_event(
     refinement: Refinement, progress: Progress, names: list[str], seconds: float
 ) -> events.Iteration:
@@ -133,14 +143,7 @@ def iteration_event(
         has_converged=state.has_converged,
         explanation=status.explain(state, refinement.settings),
         seconds=seconds,
-        phase_seconds={
-            **progress.seconds,
-            **{
-                f"half {half} {name}": value
-                for half, one in enumerate(results, 1)
-                for name, value in one.seconds.items()
-            },
-        },
+        phase_seconds=phase_seconds(progress),
         peak_memory_GB=[peak_GB(), *refinement.peak_memory_GB()],
         peak_gpu_memory_GB=[one["peak_GB"] for one in told_of_devices(refinement.team)],
         extent_A=inputs.box * inputs.pixel_size_A,

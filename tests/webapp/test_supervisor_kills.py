@@ -45,7 +45,7 @@ def test_each_process_of_a_job_may_be_killed(lab: Lab, undisturbed: tuple[Lab, i
         until_all_work(lab, job_id)
         lab.until(lambda: lab.attempts(job_id)[-1].has_reported, "the job has told its processes")
         find(lab, job_id, victim).kill()
-        lab.until_ended(job_id, limit_s=100)
+        lab.until_ended(job_id, limit_s=30)
         job = lab.job(job_id)
         assert job.state == "failed", (victim, job.ending, job.reason)
         assert "was killed" in job.reason and "--continue" in job.reason, (victim, job.reason)

@@ -119,22 +119,10 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def same_as_default(value: Any, default: Any) -> bool:
-    """Whether a value means what the default does: nothing given, and an empty text, are the same."""
-    if isinstance(default, bool) or isinstance(value, bool):
-        return value == default
-    if isinstance(default, (int, float)):
-        try:
-            return float(value) == float(default)
-        except (TypeError, ValueError):
-            return False
-    return (value or "") == (default if isinstance(default, str) else default or "")
-
-
 def same(value: Any, before: Any) -> bool:
-    """Whether a filled-in value means the same as a recorded one."""
+    """Whether a value means the same as a recorded one, or as the default: nothing given is an empty text."""
     if isinstance(before, bool) or isinstance(value, bool):
-        return bool(value) == bool(before)
+        return value is before
     if isinstance(before, (int, float)):
         try:
             return float(value) == float(before)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from compute.params.option import JobParams
-from webapp.components.fields import Field, label, same_as_default, widget_for
+from webapp.components.fields import Field, label, same, widget_for
 from webapp.options import stem
 
 NOT_IN_FORMS = {"output", "continue_from"}
@@ -95,7 +95,7 @@ class ParameterForm:
         return {
             name: one.value
             for name, one in self.fields.items()
-            if not same_as_default(one.value, one.info.get_default())
+            if not same(one.value, one.info.get_default())
         }
 
     def fill(self, values: Mapping[str, Any]) -> None:
