@@ -3,10 +3,11 @@
 Whoever waits for a message looks for it now and then and sleeps in between, so that waiting costs no core.
 """
 
+import contextlib
 import pickle
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,21 @@ from compute.parallel import HalfTeam, Seat, Team, Worker, seats_of
 POLL_S = 0.002
 CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER = 11, 12, 13, 14, 15, 16, 17
 SLAB_BYTES = 64_000_000
+GRACE_S = 5.0
+
+
+@contextlib.contextmanager
+def outlived() -> Iterator[None]:
+    """Hold back an error of MPI itself for a while, which is mostly the echo of another process's death.
+
+    MPI's launcher sees that death as well, ends all processes and returns its signal: the true reason. An error
+    that is reported first would hide it.
+    """
+    try:
+        yield
+    except MPI.Exception:
+        time.sleep(GRACE_S)
+        raise
 
 
 class MpiHalfTeam(HalfTeam):
@@ -81,6 +97,7 @@ class MpiTeam(Team):
         """Ranks 1, 2, 3, … in order."""
         return self._seats
 
+    @outlived()
     def _exchange(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
     ) -> list[Any]:
@@ -136,6 +153,7 @@ def wait_for(communicator: MPI.Comm, rank: int, tag: int) -> None:
         time.sleep(POLL_S)
 
 
+@outlived()
 def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> None:
     """Answer the leader's calls on a worker's rank until it closes the team."""
     rank, seats = communicator.Get_rank(), seats_of(communicator.Get_size())
@@ -149,7 +167,8 @@ def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> N
             return
         method, arguments = pickle.loads(packed)
         try:
-            reply = getattr(worker, method)(**arguments)
+            with outlived():
+                reply = getattr(worker, method)(**arguments)
         except Exception as error:
             communicator.send(_packed_error(error, rank), dest=0, tag=FAILURE)
             continue

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 LENGTH = 1001
 
 SCRIPT = f"""
+import os
 import pickle
+import signal
 import sys
 import time
 
@@ -72,6 +75,17 @@ class Worker:
             raise RuntimeError("image 7 cannot be read")
         return 0
 
+    def die(self):
+        if self.half == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Echo(MPI.Intracomm):
+    # What the leader may see after a process was killed: its next look for a message fails.
+
+    def iprobe(self, *arguments, **named):
+        raise MPI.Exception(MPI.ERR_OTHER)
+
 
 world = MPI.COMM_WORLD
 if world.Get_rank() > 0:
@@ -97,6 +111,12 @@ else:
     results["busy"] = (time.process_time() - used) / (time.monotonic() - clock)
     if "fail" in sys.argv:
         team.call("fail")
+    if "die" in sys.argv:
+        team._communicator = Echo(world)
+        try:
+            team.call("die")
+        finally:
+            world.Abort(1)
     team.close()
     with open(sys.argv[1], "wb") as file:
         pickle.dump(results, file)
@@ -202,3 +222,9 @@ def test_an_error_on_one_rank_ends_all(tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "image 7 cannot be read" in run.stdout + run.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_a_process_that_is_killed_is_the_reason_and_not_what_the_leader_sees_of_it(
+    tmp_path: Path,
+) -> None:
+    assert launch(tmp_path, 3, "die").returncode == signal.SIGKILL
