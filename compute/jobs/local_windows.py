@@ -16,7 +16,7 @@ from torch import Tensor
 from compute.jobs.half_fsc import HalfFsc
 from compute.jobs.half_pair import HalfPair
 from compute.jobs.voice import Voice
-from compute.signal.fsc import RANDOMISE_BELOW, randomised_map
+from compute.signal.fsc import RANDOMISE_BELOW
 from compute.signal.local_resolution import (
     Window,
     corrected,
@@ -27,6 +27,7 @@ from compute.signal.local_resolution import (
     non_increasing,
 )
 from compute.signal.random import generator
+from compute.signal.random_phases import randomised_map
 from compute.signal.resize import without_high_frequencies
 
 RANDOM_WINDOWS = 400

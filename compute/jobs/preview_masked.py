@@ -22,9 +22,9 @@ from compute.signal.fsc import (
     fsc,
     mask_factor,
     partial_volume_fsc,
-    randomised_map,
     resolution_A,
 )
+from compute.signal.random_phases import randomised_map
 from compute.signal.threshold import Levels, density_levels
 
 LEVEL_BINS = 400

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Complex, Float, Float64
 from torch import Tensor
 
-from compute.signal.fourier import radial_frequency
-from compute.signal.random import generator
+from compute.signal.random_phases import randomised_map
 from compute.signal.shell_sums import products_compiled, products_torch
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
@@ -182,22 +181,6 @@ def _first_below(curve: Float64[Tensor, "shell"], threshold: float) -> int:
     """The first shell from 1 on that is below a threshold; the number of shells if none is."""
     below = torch.nonzero(~(curve[1:] >= threshold))
     return 1 + int(below[0]) if len(below) else len(curve)
-
-
-def randomised_map(
-    transform: Complex[Tensor, "z y xhalf"], box: int, first_shell: int, seed: int, half: int
-) -> Float[Tensor, "z y x"]:
-    """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept.
-
-    The phases are those of a white Gaussian field, which has the symmetry of a real map by itself.
-    """
-    draw = generator(seed, "phase randomisation", half).standard_normal((box,) * 3, dtype="float32")
-    noise = torch.fft.rfftn(torch.from_numpy(draw).to(transform.device))
-    phase = noise / noise.abs().clamp(min=torch.finfo(torch.float32).tiny)
-    beyond = radial_frequency(box, 3, transform.device) >= first_shell
-    return torch.fft.irfftn(
-        torch.where(beyond, transform.abs() * phase, transform), s=(box, box, box)
-    )
 
 
 def _check(

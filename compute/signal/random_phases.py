@@ -1,0 +1,51 @@
+"""Maps whose phases are random beyond a shell: what a mask alone correlates can be seen in them.
+
+Chen et al. 2013, "High-resolution noise substitution to measure overfitting and validate resolution".
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from compute.signal.fourier import radial_frequency
+from compute.signal.random import generator
+
+TURNS = 1 << 16
+"""Phases are drawn as whole parts of a turn: the negative of one is that of its unsigned 16-bit number."""
+
+
+def randomised_map(
+    transform: Complex[Tensor, "z y xhalf"], box: int, first_shell: int, seed: int, half: int
+) -> Float[Tensor, "z y x"]:
+    """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept."""
+    phases = random_phases(box, seed, half)
+    is_kept = radial_frequency(box, 3, torch.device("cpu")) < first_shell
+    phases[is_kept.numpy()] = 0
+    unit = torch.polar(torch.ones(TURNS), 2.0 * torch.pi / TURNS * torch.arange(TURNS))
+    unit = torch.from_numpy(unit.numpy().take(phases)).to(transform.device)
+    return torch.fft.irfftn(unit.mul_(transform), s=(box, box, box))
+
+
+def random_phases(box: int, seed: int, half: int) -> np.ndarray:
+    """Independent uniform phases with the symmetry of a real map, parts of a turn as uint16 (z, y, x >= 0).
+
+    phase(-k) = -phase(k), also on the planes x = 0 and, in even boxes, x = box / 2, which hold both of a pair;
+    frequencies that are their own partners have 0 or half a turn.
+    """
+    draws = generator(seed, "random phases", half)
+    phases: np.ndarray = draws.integers(0, TURNS, (box, box, box // 2 + 1), dtype=np.uint16)
+    for x in {0, box // 2} if box % 2 == 0 else {0}:
+        _pair(phases[:, :, x])
+    return phases
+
+
+def _pair(plane: np.ndarray) -> None:
+    """Give the second of each pair of opposite frequencies of a plane (z, y) the negative of the first, in place."""
+    box = len(plane)
+    opposite = -np.arange(box) % box
+    partner = plane[np.ix_(opposite, opposite)]
+    place = np.arange(box * box).reshape(box, box)
+    partner_place = place[np.ix_(opposite, opposite)]
+    plane[:] = np.where(partner_place < place, np.negative(partner), plane)
+    plane[partner_place == place] &= TURNS // 2
