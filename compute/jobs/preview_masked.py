@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from torch import Tensor
 
 from compute.files.errors import InputError
@@ -21,10 +21,11 @@ from compute.signal.fsc import (
     crossing,
     fsc,
     mask_factor,
+    mean_fsc_inside,
     partial_volume_fsc,
     resolution_A,
 )
-from compute.signal.random_phases import randomised_map
+from compute.signal.random_phases import randomised_maps
 from compute.signal.threshold import Levels, density_levels
 
 LEVEL_BINS = 400
@@ -46,7 +47,7 @@ def curves(
     said: dict[str, Any] = {"extent_A": extent_A, "randomised_from_shell": None, "grade": None}
     chosen = _chosen_mask(request, cache, tuple(first.shape))
     if chosen is not None:
-        found["masked"] = _inside((first, second), chosen, shells)
+        found["masked"] = mean_fsc_inside([first], [second], chosen)
         found["particle_volume"] = partial_volume_fsc(unmasked, mask_factor(chosen))
         below = torch.nonzero(unmasked[1:] < RANDOMISE_BELOW)
         if request.random_phases and len(below):
@@ -55,13 +56,13 @@ def curves(
                 cache.get(
                     ("random phases", number, start, request.random_seed),
                     (path,),
-                    lambda n=number, at=start: randomised_map(  # type: ignore[misc]
+                    lambda n=number, at=start: randomised_maps(  # type: ignore[misc]
                         transforms[n - 1], len(first), at, request.random_seed, n
                     ),
                 )
                 for number, path in enumerate(halves, start=1)
             ]
-            found["randomised"] = _inside((noise[0], noise[1]), chosen, shells)
+            found["randomised"] = mean_fsc_inside(noise[0], noise[1], chosen)
             found["corrected"] = corrected_curve(found["masked"], found["randomised"], start)
             grade = graded(found["randomised"], crossing(found["corrected"], THRESHOLD), chosen)
             said |= {
@@ -80,14 +81,6 @@ def curves(
         if name != "randomised"
     }
     return said, {name: curve.numpy() for name, curve in found.items()}
-
-
-def _inside(
-    halves: tuple[Tensor, Tensor], chosen: Float32[Tensor, "z y x"], shells: int
-) -> Float64[Tensor, "shell"]:
-    """The FSC of two maps inside a mask."""
-    first, second = (torch.fft.rfftn(half * chosen) for half in halves)
-    return fsc(first, second, shells)
 
 
 def _chosen_mask(

@@ -6,13 +6,14 @@ creates is that of Chen et al. 2013, "High-resolution noise substitution to meas
 validate resolution".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float, Float64
 from torch import Tensor
 
-from compute.signal.random_phases import randomised_map
+from compute.signal.random_phases import randomised_maps
 from compute.signal.shell_sums import products_compiled, products_torch
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
@@ -67,15 +68,15 @@ def corrected_fsc(
 
     Phases of both maps are randomised (moduli kept) from the first shell with an unmasked FSC below
     `randomise_below`, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps
-    is what the mask alone does. Raises ValueError for maps and masks of different boxes and for an
-    empty mask.
+    is what the mask alone does, a mean of several draws in small boxes. Raises ValueError for maps and
+    masks of different boxes and for an empty mask.
     """
     _check(half1, half2, mask)
     box = half1.shape[0]
     shells = box // 2 + 1
     transforms = [torch.fft.rfftn(half) for half in (half1, half2)]
     unmasked = fsc(transforms[0], transforms[1], shells)
-    masked = fsc(torch.fft.rfftn(half1 * mask), torch.fft.rfftn(half2 * mask), shells)
+    masked = mean_fsc_inside([half1], [half2], mask)
     first_shell = (
         _first_below(unmasked, randomise_below)
         if randomise_from_A is None
@@ -88,12 +89,26 @@ def corrected_fsc(
         )
         return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
     noise = [
-        torch.fft.rfftn(randomised_map(transform, box, first_shell, seed, half) * mask)
+        randomised_maps(transform, box, first_shell, seed, half)
         for half, transform in enumerate(transforms, start=1)
     ]
-    randomised = fsc(noise[0], noise[1], shells)
+    randomised = mean_fsc_inside(noise[0], noise[1], mask)
     corrected = corrected_curve(masked, randomised, first_shell)
     return CorrectedFsc(unmasked, masked, randomised, corrected, first_shell)
+
+
+def mean_fsc_inside(
+    first: Sequence[Float[Tensor, "z y x"]],
+    second: Sequence[Float[Tensor, "z y x"]],
+    mask: Float[Tensor, "z3 y3 x3"],
+) -> Float64[Tensor, "shell"]:
+    """The mean FSC of pairs of maps inside a mask."""
+    pairs = zip(first, second, strict=True)
+    curves = [
+        fsc(torch.fft.rfftn(one * mask), torch.fft.rfftn(other * mask), len(mask) // 2 + 1)
+        for one, other in pairs
+    ]
+    return torch.stack(curves).mean(0)
 
 
 def corrected_curve(

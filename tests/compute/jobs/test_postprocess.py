@@ -144,8 +144,8 @@ def test_the_record_names_what_was_made(given: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_planted_b_factor_is_found(seed: int, tmp_path: Path) -> None:
-    """Inside the mask it is; the fit of the whole box, which is what the field's programs give, reads some 5 %
-    less, since the noise around the particle flattens the line, and moves by 4 % with the random phases."""
+    """Inside the mask it is; the fit to the whole box, which is what the field's programs make, mostly finds
+    less, by 5 % on average, since the noise around the particle flattens the line."""
     write_halves(tmp_path, planted_halves(seed, b_factor_A2=200.0))
     write_mask(tmp_path, sphere(BOX, MASK_RADIUS, 3.0))
     summary = postprocess(tmp_path, tmp_path / "P")

@@ -73,7 +73,7 @@ def test_added_noise_gives_the_expected_correlation() -> None:
 
 def test_the_mask_alone_correlates_and_is_taken_out() -> None:
     half1, half2 = noisy_halves()
-    mask = sphere(BOX, 6.0, 1.0)
+    mask = sphere(BOX, 9.0, 1.0)
     result = corrected_fsc(half1, half2, mask, PIXEL_SIZE_A, seed=0)
     limit = round(BOX * PIXEL_SIZE_A / 10.0)
     assert result.reason is None and result.randomised_from_shell is not None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from compute.signal.fourier import radial_frequency
-from compute.signal.random_phases import TURNS, random_phases, randomised_map
+from compute.signal.random_phases import TURNS, random_phases, randomised_map, randomised_maps
 
 
 @pytest.mark.parametrize("box", [16, 15])
@@ -39,7 +39,18 @@ def test_phases_are_uniform_and_those_of_their_seed_and_half() -> None:
     expected = phases.size / 16
     assert np.abs(counts - expected).max() < 5.0 * expected**0.5 + 32
     assert np.array_equal(phases, random_phases(32, seed=1, half=1))
-    for seed, half in ((1, 2), (2, 1)):
-        other = random_phases(32, seed, half)
+    for seed, half, draw in ((1, 2, 0), (2, 1, 0), (1, 1, 1)):
+        other = random_phases(32, seed, half, draw)
         turn = np.exp(2j * np.pi / TURNS * (phases.astype(float) - other))
         assert abs(turn.mean()) < 4.0 / phases.size**0.5
+
+
+def test_small_boxes_are_drawn_more_often() -> None:
+    generator = torch.Generator().manual_seed(3)
+    transforms = {
+        box: torch.fft.rfftn(torch.randn(box, box, box, generator=generator)) for box in (24, 120)
+    }
+    small = randomised_maps(transforms[24], 24, 4, seed=1, half=1)
+    assert len(small) == 8 and len(randomised_maps(transforms[120], 120, 4, seed=1, half=1)) == 4
+    assert torch.equal(small[3], randomised_map(transforms[24], 24, 4, seed=1, half=1, draw=3))
+    assert not torch.equal(small[0], small[3])
