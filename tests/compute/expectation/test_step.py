@@ -15,7 +15,7 @@ from compute.projection.slices import empty_accumulator
 from compute.sampling.orientations import OrientationGrid, local_grid
 from compute.sampling.rotations import angle_between
 from compute.sampling.symmetry import mates, parse_symmetry
-from compute.sampling.translations import TranslationGrid, translation_grid
+from compute.sampling.translations import translation_grid
 from compute.signal.fourier import half_plane_pixels, shell_sums
 from compute.signal.phantom import phantom_map
 from tests.compute.expectation.scene import (
@@ -212,39 +212,6 @@ def test_a_constant_added_to_images_changes_nothing_but_zero_frequency(world: Wo
         assert other.maximum_probability == pytest.approx(one.maximum_probability, rel=1e-4)
         assert torch.allclose(one.residual_power[1:], other.residual_power[1:], rtol=1e-3)
         assert float(other.residual_power[0]) > 10 * float(one.residual_power[0])
-
-
-def test_both_passes_agree_with_an_exhaustive_search(world: World) -> None:
-    """Images at low signal against every pose of the fine grid: best poses, evidence and sums."""
-    coarse = some_grid(1)
-    search = make_search(coarse, coarse_size=14)
-    children = dataclasses.replace(
-        coarse,
-        coarse=coarse.fine,
-        direction=np.repeat(coarse.direction, 8),
-        log_prior=coarse.fine_log_prior,
-    )
-    shifts = search.translations
-    points = TranslationGrid(shifts.range_A, shifts.step_A, shifts.fine, shifts.fine)
-    exhaustive = make_search(children, points, oversample=False, coarse_size=BOX)
-    noise = world.noise_power(0.03)
-    tables, complete = tables_for(search, world, noise), tables_for(exhaustive, world, noise)
-    turns, moves = fine_poses(tables, 40)
-    block = noisy_block(world, noise, turns, moves)
-    quick = results_of(block, search, tables)
-    slow = results_of(block, exhaustive, complete)
-    best = torch.stack([one.rotation for one in slow])
-    assert bool(is_at(quick, best, torch.stack([one.offset_A for one in slow])).all())
-
-    def mean(results: list[ImageResult], name: str) -> float:
-        return float(np.mean([float(getattr(one, name)) for one in results]))
-
-    for name, tolerance in (("maximum_probability", 0.03), ("offset_square_A2", 0.01)):
-        assert mean(quick, name) == pytest.approx(mean(slow, name), rel=tolerance)
-    residual = [float(sum(one.residual_power[1:].sum() for one in some)) for some in (quick, slow)]
-    assert residual[0] == pytest.approx(residual[1], rel=0.001)
-    evidence = [np.array([one.log_evidence for one in some]) for some in (quick, slow)]
-    assert np.median(np.abs(evidence[0] - evidence[1])) < 0.05
 
 
 def test_a_tiny_noise_power_gives_finite_weights(world: World) -> None:

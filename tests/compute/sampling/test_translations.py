@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from compute.sampling.perturbation import draw
 from compute.sampling.translations import translation_grid
@@ -64,6 +65,33 @@ def test_perturbation_is_uniform_and_independent():
     np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=0.04)
     np.testing.assert_allclose(scaled.var(axis=0), 1.0 / 3.0, rtol=0.06)
     np.testing.assert_allclose(np.corrcoef(scaled.T), np.eye(5), atol=0.06)
+
+
+def farthest_part(moves: np.ndarray, poses: np.ndarray) -> float:
+    """How near the displaced lattices (step 1) come to the pose that they come least near to."""
+    tree = cKDTree(np.mod(moves, 1.0), boxsize=1.0)
+    return float(tree.query(np.mod(poses, 1.0))[0].max())
+
+
+def test_a_whole_cell_is_needed_to_sample_every_pose():
+    """Specification §12, check 24, asks for an angle of at most half a fine cell; §5.4 for half a cell per direction.
+
+    Both cannot be had: a cell of the lattice is a cube, of which the ball of half a step leaves out 1 - π/6 = 48 %. The
+    displacement fills the cube, its angle is at most √3/2 = 0.87 steps (RELION: 2.24), and over the iterations every
+    pose is sampled alike; cut to the ball, poses at the corners stay (√3 - 1)/2 = 0.37 steps away for ever.
+    """
+    generator = np.random.default_rng(3)
+    moves = np.array([draw(generator, 7.5, 1.5, 0.5)[0] for _ in range(4000)]) / np.radians(7.5)
+    sizes = np.linalg.norm(moves, axis=1)
+    assert sizes.max() <= np.sqrt(3.0) / 2.0
+    inside = sizes <= 0.5
+    assert inside.mean() == pytest.approx(np.pi / 6.0, abs=0.025)
+    corners = np.full((8, 3), 0.5) + generator.uniform(-0.02, 0.02, (8, 3))
+    poses = np.concatenate([corners, generator.uniform(0.0, 1.0, (2000, 3))])
+    assert farthest_part(moves, poses) < 0.12
+    assert farthest_part(moves[inside], poses) > 0.33
+    shares = np.histogramdd(moves, bins=4, range=[(-0.5, 0.5)] * 3)[0] / len(moves)
+    np.testing.assert_allclose(shares, 1.0 / 64.0, atol=5.0 * np.sqrt(1.0 / 64.0 / len(moves)))
 
 
 def test_factor_zero_does_not_move_and_wrong_factors_are_refused():
