@@ -9,11 +9,12 @@ from torch import Tensor
 
 from compute.files.ctf_table import read_ctf_table
 from compute.jobs.specimen import Specimen
+from compute.params.coefficients import parse_coefficients, parse_magnification
 from compute.params.simulate import SimulateParams
 from compute.projection.images import images_of, projection_transforms
 from compute.projection.reference import Projector, build_projector
 from compute.sampling.rotations import euler_to_matrix
-from compute.signal.ctf import Optics, ctf
+from compute.signal.ctf import Optics, aberration_phase, ctf
 from compute.signal.fourier import PixelList, half_plane_pixels
 from compute.signal.masks import disc_background
 from compute.signal.simulation import (
@@ -53,19 +54,20 @@ class Microscope:
     has_ctf: bool = True
 
     def projections(self, ids: np.ndarray) -> Float32[Tensor, "image y x"]:
-        """Images of the specimen under the CTF, without noise, whatever the particles' kind."""
+        """Images of the specimen under the CTF and all aberrations, without noise, whatever the particles' kind."""
         device = self.inside.device
         rotations = euler_to_matrix(self.particles.angles_deg[ids])
-        return images_of(
-            projection_transforms(
-                self.projector,
-                torch.from_numpy(rotations).float().to(device),
-                torch.from_numpy(-self.particles.origin_A[ids]).to(device),
-                self._ctf(ids),
-                self.pixels,
-            ),
+        transforms = projection_transforms(
+            self.projector,
+            torch.from_numpy(rotations).float().to(device),
+            torch.from_numpy(-self.particles.origin_A[ids]).to(device),
+            self._ctf(ids, *self.pixels.frequency_A()),
             self.pixels,
         )
+        phase = aberration_phase(*self.pixels.frequency_A(), lens(self.params))
+        if phase is not None and self.has_ctf:
+            transforms = transforms * torch.exp(1j * phase).to(torch.complex64)
+        return images_of(transforms, self.pixels)
 
     def signal(self, ids: np.ndarray) -> Float32[Tensor, "image y x"]:
         """What the images show besides noise: the specimen, contamination of its contrast, or nothing."""
@@ -76,7 +78,8 @@ class Microscope:
             chosen = ids[contaminated]
             radius_A = 0.5 * self.params.box * self.params.pixel_size_A
             blobs = contamination(chosen, 0.8 * radius_A, self.pixels, self.params.random_seed)
-            heaps = images_of(blobs * self._ctf(chosen), self.pixels)
+            contrast = self._ctf(chosen, *self.pixels.frequency_A())
+            heaps = images_of(blobs * contrast, self.pixels)
             wanted = signal_variance(images[contaminated], self.inside)
             found = signal_variance(heaps, self.inside)
             images[contaminated] = heaps * (wanted / found).sqrt().float()[:, None, None]
@@ -84,22 +87,43 @@ class Microscope:
         return images * torch.from_numpy(factor).float().to(images.device)[:, None, None]
 
     def images(self, ids: np.ndarray) -> Float32[Tensor, "image y x"]:
-        """Finished images: signal and noise, background at mean 0 and standard deviation 1."""
+        """Finished images: signal and noise, background at mean 0 and standard deviation 1.
+
+        Images that are to be multiplied by their CTF are so at last, and keep the grey scale of the others.
+        """
         images = self.signal(ids)
         if self.params.snr > 0.0:
             power = noise_spectrum(self.params.box, self.params.noise == "coloured")
             noise = noise_images(ids, self.params.box, power, self.params.random_seed)
             images = normalised(images + noise.to(images.device), self.inside)
+        if self.params.premultiply_ctf:
+            images = self._multiplied(images, ids)
         norm = torch.from_numpy(self.particles.norm[ids]).float().to(images.device)
         return images * norm[:, None, None]
 
-    def _ctf(self, ids: np.ndarray) -> Float32[Tensor, "image pixel"]:
+    def _multiplied(
+        self, images: Float32[Tensor, "image y x"], ids: np.ndarray
+    ) -> Float32[Tensor, "image y x"]:
+        """Images times their CTF at every frequency, the corners of the transform too."""
+        box, pixel_A, device = self.params.box, self.params.pixel_size_A, images.device
+        y_A, x_A = torch.meshgrid(
+            torch.fft.fftfreq(box, pixel_A, dtype=torch.float64, device=device),
+            torch.fft.rfftfreq(box, pixel_A, dtype=torch.float64, device=device),
+            indexing="ij",
+        )
+        xx, xy, yx, yy = parse_magnification(self.params.magnification) or (1.0, 0.0, 0.0, 1.0)
+        x_A, y_A = (xx * x_A + xy * y_A).flatten(), (yx * x_A + yy * y_A).flatten()
+        contrast = self._ctf(ids, x_A, y_A).view(len(ids), box, -1)
+        return torch.fft.irfft2(torch.fft.rfft2(images) * contrast, s=(box, box))
+
+    def _ctf(
+        self, ids: np.ndarray, x_A: Float64[Tensor, "pixel"], y_A: Float64[Tensor, "pixel"]
+    ) -> Float32[Tensor, "image pixel"]:
         if not self.has_ctf:
-            return torch.ones(len(ids), len(self.pixels.row), device=self.inside.device)
+            return torch.ones(len(ids), len(x_A), device=self.inside.device)
         u, v, angle = torch.from_numpy(self.defocus[ids].T.copy()).to(self.inside.device)
         none = torch.zeros_like(u)
         b_factor = none + self.params.b_factor_A2
-        x_A, y_A = self.pixels.frequency_A()
         return ctf(x_A, y_A, lens(self.params), u, v, angle, none, b_factor, none + 1.0)
 
 
@@ -125,7 +149,11 @@ def build_microscope(
         particles=particles,
         defocus=defocus,
         projector=build_projector(specimen.volume, _PADDING, params.box),
-        pixels=half_plane_pixels(params.box, params.pixel_size_A).to(device),
+        pixels=half_plane_pixels(
+            params.box,
+            params.pixel_size_A,
+            magnification=parse_magnification(params.magnification),
+        ).to(device),
         inside=inside.to(device),
     )
     count = min(params.particles, _SAMPLED_IMAGES)
@@ -167,4 +195,12 @@ def _micrographs(params: SimulateParams) -> Float64[np.ndarray, "micrograph 3"]:
 
 def lens(params: SimulateParams) -> Optics:
     """The microscope's lens."""
-    return Optics(params.voltage_kV, params.spherical_aberration_mm, params.amplitude_contrast)
+    return Optics(
+        voltage_kV=params.voltage_kV,
+        spherical_aberration_mm=params.spherical_aberration_mm,
+        amplitude_contrast=params.amplitude_contrast,
+        beam_tilt_x_mrad=params.beam_tilt_x_mrad,
+        beam_tilt_y_mrad=params.beam_tilt_y_mrad,
+        odd_zernike=parse_coefficients(params.odd_zernike),
+        even_zernike=parse_coefficients(params.even_zernike),
+    )

@@ -14,6 +14,7 @@ from compute.files.mrc import write_map
 from compute.files.table import Table
 from compute.jobs.microscope import Microscope
 from compute.jobs.specimen import Specimen
+from compute.params.coefficients import parse_coefficients, parse_magnification
 from compute.params.simulate import SimulateParams
 from compute.signal.fourier import lowpass
 
@@ -62,7 +63,25 @@ def optics_table(params: SimulateParams) -> Table:
         "image_size": np.array([params.box]),
         "image_dimensionality": np.array([2]),
     }
-    return named_table("optics", columns)
+    return named_table("optics", columns | _aberrations(params))
+
+
+def _aberrations(params: SimulateParams) -> dict[str, np.ndarray]:
+    """What the optics table tells of aberrations, by our names; nothing of what the microscope does not have."""
+    found: dict[str, np.ndarray] = {}
+    if params.beam_tilt_x_mrad or params.beam_tilt_y_mrad:
+        found["beam_tilt_x_mrad"] = np.array([params.beam_tilt_x_mrad])
+        found["beam_tilt_y_mrad"] = np.array([params.beam_tilt_y_mrad])
+    for name, text in (("odd_zernike", params.odd_zernike), ("even_zernike", params.even_zernike)):
+        if coefficients := parse_coefficients(text):
+            listed = ",".join(f"{one:.12g}" for one in coefficients)
+            found[name] = np.array([f"[{listed}]"], dtype=object)
+    if matrix := parse_magnification(params.magnification):
+        names = ("mag_mat00", "mag_mat01", "mag_mat10", "mag_mat11")
+        found |= {name: np.array([value]) for name, value in zip(names, matrix, strict=True)}
+    if params.premultiply_ctf:
+        found["ctf_data_are_ctf_premultiplied"] = np.array([True])
+    return found
 
 
 def named_table(name: str, columns: dict[str, np.ndarray]) -> Table:

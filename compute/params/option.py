@@ -13,6 +13,7 @@ UNIT_OF_SUFFIX = {
     "deg": "degrees",
     "kV": "kV",
     "mm": "mm",
+    "mrad": "mrad",
     "GB": "GB",
     "A3": "Å³",
     "kDa": "kDa",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import field_validator, model_validator
 
+from compute.params.coefficients import parse_coefficients, parse_magnification
 from compute.params.option import JobParams, option, symmetry_name
 
 SPECIMEN, IMAGES, MICROSCOPE = "Specimen", "Images", "Microscope"
@@ -153,6 +154,42 @@ class SimulateParams(JobParams):
         float,
         option(MICROSCOPE, "B-factor that damps the images.", ge=0.0, le=2000.0),
     ] = 0.0
+    beam_tilt_x_mrad: Annotated[
+        float, option(MICROSCOPE, "Beam tilt along x.", ge=-100.0, le=100.0, advanced=True)
+    ] = 0.0
+    beam_tilt_y_mrad: Annotated[
+        float, option(MICROSCOPE, "Beam tilt along y.", ge=-100.0, le=100.0, advanced=True)
+    ] = 0.0
+    odd_zernike: Annotated[
+        str,
+        option(
+            MICROSCOPE,
+            "Odd aberrations: coefficients of Zernike polynomials in 1/Å, as `rlnOddZernike` lists "
+            "them, separated by commas.",
+            advanced=True,
+        ),
+    ] = ""
+    even_zernike: Annotated[
+        str,
+        option(
+            MICROSCOPE,
+            "Even aberrations, as `rlnEvenZernike` lists them, separated by commas.",
+            advanced=True,
+        ),
+    ] = ""
+    magnification: Annotated[
+        str,
+        option(
+            MICROSCOPE,
+            "Uneven magnification: the matrix xx, xy, yx, yy that takes frequencies of the image to "
+            "those of the specimen.",
+            advanced=True,
+        ),
+    ] = ""
+    premultiply_ctf: Annotated[
+        bool,
+        option(MICROSCOPE, "Multiply each finished image, noise too, by its CTF.", advanced=True),
+    ] = False
 
     offset_sigma_A: Annotated[
         float, option(VARIATION, "Standard deviation of the offsets.", ge=0.0, le=1000.0)
@@ -190,6 +227,18 @@ class SimulateParams(JobParams):
     def _known_symmetry(cls, value: str) -> str:
         return symmetry_name(value)
 
+    @field_validator("odd_zernike", "even_zernike")
+    @classmethod
+    def _coefficients(cls, value: str) -> str:
+        parse_coefficients(value)
+        return value
+
+    @field_validator("magnification")
+    @classmethod
+    def _matrix(cls, value: str) -> str:
+        parse_magnification(value)
+        return value
+
     @field_validator("box")
     @classmethod
     def _even_box(cls, value: int) -> int:
@@ -216,6 +265,18 @@ class SimulateParams(JobParams):
 
     def _check_micrographs(self) -> None:
         """Raise ValueError for what micrographs cannot have."""
+        if (
+            self.beam_tilt_x_mrad
+            or self.beam_tilt_y_mrad
+            or self.odd_zernike
+            or self.even_zernike
+            or self.magnification
+            or self.premultiply_ctf
+        ):
+            raise ValueError(
+                "aberrations, uneven magnification and multiplication by the CTF are made in images of particles, "
+                "not in whole micrographs: leave these options away"
+            )
         if self.micrograph_size_px % 2 or self.micrograph_size_px < self.box:
             raise ValueError(
                 f"micrographs of {self.micrograph_size_px} pixels: the side must be even and at least the "

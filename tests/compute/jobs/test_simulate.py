@@ -80,6 +80,112 @@ def test_a_projection_at_another_pose_or_origin_does_not_fit(tmp_path: Path) -> 
     assert _correlations(images, exact[:, ::-1, ::-1]).mean() < 0.8
 
 
+ABERRATIONS: dict[str, dict[str, Any]] = {
+    "beam tilt": {"beam_tilt_x_mrad": 6.0, "beam_tilt_y_mrad": -4.0},
+    "odd": {"odd_zernike": "3, -2, 40, 0, 0, 25"},
+    "even": {"even_zernike": "0, 30, 0, -20, 400, 0, 0, 0, -500"},
+    "magnification": {"magnification": "1.05, 0.02, 0.02, 0.94"},
+    "multiplied": {"premultiply_ctf": True},
+}
+
+
+def _definition(files: SimulatedSet, changes: dict[str, Any]) -> np.ndarray:
+    """Transforms of the images from the blobs of the phantom, with every aberration written out by hand.
+
+    At the frequency k of an image: CTF(q) exp(iψ(q)) Σ_b w exp(-2π²σ²q²) exp(-2πi (q·p_b - k·o)), where q = M k and p_b
+    are the places of the blobs in the turned specimen.
+    """
+    params, truth = phantom_params(".", pixel_size_A=2.0), _truth(files)
+    box, phantom = params.box, built_in_phantom(params)
+    along = np.fft.fftfreq(box, 2.0)
+    k = np.stack(np.meshgrid(along, along, indexing="xy")).reshape(2, -1)
+    matrix = np.array([[1.05, 0.02], [0.02, 0.94]]) if "magnification" in changes else np.eye(2)
+    x, y = q = matrix @ k
+    s, around = np.hypot(x, y), np.arctan2(y, x)
+    odd, even = np.zeros_like(s), np.zeros_like(s)
+    if "beam_tilt_x_mrad" in changes:
+        odd = -2e4 * np.pi * 2.7 * 0.0196876**2 * s**2 * (6.0 * x - 4.0 * y)
+    if "odd_zernike" in changes:  # (1,-1), (1,1), (3,-3), (3,3)
+        odd = 3 * y - 2 * x + s**3 * (40 * np.sin(3 * around) + 25 * np.cos(3 * around))
+    if "even_zernike" in changes:  # (2,-2), (2,2), (4,-4), (4,4)
+        even = s**2 * (30 * np.sin(2 * around) - 20 * np.cos(2 * around))
+        even += s**4 * (400 * np.sin(4 * around) - 500 * np.cos(4 * around))
+    turns = euler_to_matrix(_columns(truth, "AngleRot", "AngleTilt", "AnglePsi"))
+    origins = _columns(truth, "OriginXAngst", "OriginYAngst")
+    u, v, angle = _columns(truth, "DefocusU", "DefocusV", "DefocusAngle").T
+    sigma_A = phantom.sigma_A.numpy()
+    weights = phantom.weights.numpy() * np.exp(-2 * np.pi**2 * np.outer(s, sigma_A) ** 2)
+    found = []
+    for i, turn in enumerate(turns):
+        places = phantom.positions_A.numpy() @ turn[:2].T
+        wave = np.exp(-2j * np.pi * (q.T @ places.T - (k.T @ origins[i])[:, None]))
+        apart = around - np.radians(angle[i])
+        defocus = u[i] * np.cos(apart) ** 2 + v[i] * np.sin(apart) ** 2
+        delay = -np.pi * 0.0196876 * defocus * s**2 + np.pi / 2 * 2.7e7 * 0.0196876**3 * s**4
+        contrast = -np.sin(delay - np.arcsin(0.1) + even)
+        contrast = contrast**2 if "premultiply_ctf" in changes else contrast
+        found.append(contrast * np.exp(1j * odd) * (wave * weights).sum(axis=1))
+    return np.array(found).reshape(-1, box, box)
+
+
+@pytest.mark.parametrize("changes", ABERRATIONS.values(), ids=ABERRATIONS)
+def test_aberrations_are_what_the_optics_table_says(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    """Images against the definition of every aberration, in the disc that refinements use; without it they differ."""
+    options = {"snr": 0.0, "astigmatism_A": 800.0, "pixel_size_A": 2.0}
+    files = particle_set(tmp_path / "set", particles=6, **options, **changes)
+    plain = particle_set(tmp_path / "plain", particles=6, **options)
+    box = np.arange(32) - 16
+    shift = np.where(np.add.outer(box, box) % 2 == 0, 1.0, -1.0)
+    images, other = (np.fft.fft2(_images(one)) * np.fft.ifftshift(shift) for one in (files, plain))
+    inside = np.fft.ifftshift(np.hypot(box[:, None], box) <= 14)
+    inside[0, 0] = False
+    exact, images, other = (one[:, inside] for one in (_definition(files, changes), images, other))
+
+    def misfit(found: np.ndarray) -> float:
+        scale = np.vdot(exact, found).real / np.vdot(exact, exact).real
+        return float(np.linalg.norm(found - scale * exact) / np.linalg.norm(found))
+
+    assert misfit(images) < 0.02
+    assert misfit(other) > 0.1
+    optics = read_star(files.particles)["optics"].columns
+    assert set(optics) - set(read_star(plain.particles)["optics"].columns)
+
+
+def test_multiplied_images_are_the_others_times_their_ctf(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"particles": 8, "snr": 0.5, "astigmatism_A": 800.0}
+    plain = particle_set(tmp_path / "plain", **options)
+    files = particle_set(tmp_path / "multiplied", premultiply_ctf=True, **options)
+    truth = _truth(files)
+    along, half = np.fft.fftfreq(32, 4.0), np.fft.rfftfreq(32, 4.0)
+    y, x = (torch.from_numpy(one.ravel().copy()) for one in np.meshgrid(along, half, indexing="ij"))
+    defocus = [torch.from_numpy(truth[n]) for n in ("DefocusU", "DefocusV", "DefocusAngle")]
+    zeros = torch.zeros(8, dtype=torch.float64)
+    values = ctf(x, y, Optics(300.0, 2.7, 0.1), *defocus, zeros, zeros, zeros + 1.0)
+    product = np.fft.rfft2(_images(plain)) * values.view(8, 32, 17).numpy()
+    np.testing.assert_allclose(np.fft.irfft2(product), _images(files), atol=1e-5)
+    np.testing.assert_array_equal(mrcfile.read(plain.truth_map), mrcfile.read(files.truth_map))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"odd_zernike": "1, x"}, "'x' is no number"),
+        ({"even_zernike": "1, nan"}, "'nan' is not finite"),
+        ({"magnification": "1, 0, 1"}, "3 numbers, but the matrix needs four"),
+        ({"magnification": "1.6, 0, 0, 1"}, "further than 0.5"),
+        ({"micrograph_size_px": 512, "beam_tilt_y_mrad": 1.0}, "not in whole micrographs"),
+        ({"micrograph_size_px": 512, "premultiply_ctf": True}, "not in whole micrographs"),
+    ],
+)
+def test_aberrations_that_cannot_be_made_are_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        phantom_params(".", **changes)
+
+
 @pytest.mark.parametrize("noise", ["white", "coloured"])
 def test_the_signal_to_noise_ratio_is_met(tmp_path: Path, noise: str) -> None:
     snr, options = 0.4, {"particles": 300, "box": 48, "noise": noise}
