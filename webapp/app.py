@@ -148,6 +148,9 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
     """The server, not yet started; strangers reach the pages on which one signs in and nothing else."""
     pn.extension(notifications=True, exception_handler=callback_failed)
     bokeh.settings.settings.perform_document_validation = False
+    bokeh.settings.settings.simple_ids = (
+        True  # its default, for which it else asks the environment at every number
+    )
     use_sheet()
     settings = doors.settings
     hosts = known_hosts(settings, address, port)

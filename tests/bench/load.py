@@ -33,6 +33,8 @@ from tests.webapp.components.rows import iteration, start
 EVERY_S = 10.0
 """An iteration every few seconds is faster than any real refinement's."""
 LIMITS = {"cores": 0.6, "memory_MB": 400.0, "update_s": 2.0}
+SENTENCE = "The refinement goes on after iteration"
+"""How the sentence of each begins."""
 SETTLED_S = 90.0
 """How long closed pages may take to be forgotten."""
 TOGETHER = 4
@@ -66,7 +68,7 @@ class RunningJob:
 
 def sentence(number: int) -> str:
     """What the page says of the job after an iteration."""
-    return f"The refinement goes on after iteration {number:04d}."
+    return f"{SENTENCE} {number:04d}."
 
 
 @contextmanager
@@ -112,13 +114,12 @@ class Follower:
             await self.news.wait()
 
     async def follow(self, job: RunningJob) -> None:
-        """Read what the server sends, until the page is closed."""
-        while (message := await self.page.message()) is not None:
-            if message.msgtype != "PATCH-DOC":
+        """Look for the sentences in what the server sends, until the page is closed."""
+        while (text := await self.page.text()) is not None:
+            if SENTENCE not in text:
                 continue
-            text = json.dumps(message.content, default=lambda _: None)
-            for number in job.written:
-                if number not in self.told and sentence(number) in text:
+            for number in job.written.keys() - self.told:
+                if sentence(number) in text:
                     self.told[number] = time.perf_counter()
                     self.news.set()
 
@@ -138,6 +139,7 @@ async def followers(
     for _ in range(count):
         page = await open_page(lab.base, cookie, f"/job?id={lab.job}")
         await page.document()
+        await page.is_drawn()
         made.append(Follower(page))
     tasks = [asyncio.create_task(one.follow(job)) for one in made]
     try:

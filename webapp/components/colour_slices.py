@@ -9,6 +9,7 @@ from webapp.components.local_resolution import coloured, scale_html
 from webapp.components.look import Look
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import AXES, GreyScale, grey_scale, slice_of
+from webapp.components.words import Words
 
 
 class ColourSlices(pn.viewable.Viewer):
@@ -41,7 +42,7 @@ class ColourSlices(pn.viewable.Viewer):
             step=0.05,
             width=320,
         )
-        self._bar = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._bar = Words("", sizing_mode="stretch_width")
         for axis, slider in self._sliders.items():
             slider.param.watch(lambda _, axis=axis: self._draw(axis), "value")
         self._range.param.watch(lambda _: self._scaled(), "value_throttled")

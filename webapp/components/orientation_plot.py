@@ -10,6 +10,7 @@ from compute.files.events import OrientationHistogram
 from webapp.components import directions
 from webapp.components.look import Data, Look, Plot, sources
 from webapp.components.sphere_figure import sphere_figure
+from webapp.components.words import Words
 
 HALVES = {"both halves": 0, "half 1": 1, "half 2": 2}
 VIEWS = {"Mollweide": "mollweide", "azimuth × elevation": "rectangle"}
@@ -107,7 +108,7 @@ class OrientationView(pn.viewable.Viewer):
         self._symmetry = symmetry
         self._histogram: OrientationHistogram | None = None
         self._plot = orientation_plot(self._data(), look)
-        self._words = pn.pane.HTML("", css_classes=["summary"])
+        self._words = Words("", css_classes=["summary"])
         switches = [
             pn.widgets.RadioButtonGroup.from_param(self.param[name], color="default")
             for name in ("view", "half", "is_repeated")

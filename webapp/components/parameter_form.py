@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from compute.params.option import JobParams
 from webapp.components.fields import Field, label, same, widget_for
+from webapp.components.words import Words
 from webapp.options import stem
 
 NOT_IN_FORMS = {"output", "continue_from"}
@@ -60,7 +61,7 @@ class ParameterForm:
 
     def _field(self, name: str, info: FieldInfo) -> Field:
         widget = widget_for(name, info)
-        note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 10, 6, 10))
+        note = Words("", sizing_mode="stretch_width", margin=(0, 10, 6, 10))
         parts: list[object] = [widget]
         if name in FILES:
             button = pn.widgets.Button(label="Browse", align="end", margin=(5, 5, 5, 0))

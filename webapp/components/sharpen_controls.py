@@ -9,6 +9,7 @@ import numpy as np
 import panel as pn
 
 from compute.params.preview import LevelsRequest, MaskRecipe
+from webapp.components.words import Words
 from webapp.preview import Answer
 from webapp.sharpening import Axis, Settings, Shown
 
@@ -58,7 +59,7 @@ class SharpenControls:
             format="0.0000",
             **whole,
         )
-        self._enclosed = pn.pane.HTML("", css_classes=["field-note"], **whole)
+        self._enclosed = Words("", css_classes=["field-note"], **whole)
         self._lowpass_mask = pn.widgets.FloatSlider(
             label="Low-pass before the threshold (Å)",
             start=0,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import panel as pn
+from panel.io.document import unlocked
 from sqlalchemy.exc import OperationalError
 
 from db.errors import Closed
@@ -61,7 +62,8 @@ class Background:
         try:
             found = future.result()
             self._silence.end()
-            then(found)
+            with unlocked():  # all that changes goes to the browser in one message
+                then(found)
         except OperationalError as error:  # the page asks again by itself
             self._silence.tell(error)
         except Closed:  # the visitor may not see this project any more

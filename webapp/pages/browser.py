@@ -12,6 +12,7 @@ import param
 from compute.files.errors import InputError
 from webapp.components.headers import map_header, map_slices, particle_header, sample_images
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.reach import allowed
 
@@ -105,7 +106,7 @@ class FileBrowser(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._table.param.watch(self._clicked, "chosen")
-        self._preview = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._preview = Words("", sizing_mode="stretch_width")
         self._take = pn.widgets.Button(label="Take this file", color="primary", disabled=True)
         self._take.on_click(lambda _: self._chosen is not None and self._taken(self._chosen))
         self._panel = pn.Column(

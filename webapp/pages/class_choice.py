@@ -13,6 +13,7 @@ from compute.files.classes import DATA, MODEL, read_classification
 from compute.files.errors import InputError
 from compute.files.optics import find_file
 from webapp.components.headers import ParticleHeader, particle_header, picture
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.form_files import FormFiles
 from webapp.pages.frame import card
@@ -37,7 +38,7 @@ class ClassChoice:
         self._files, self._background, self._taken = files, background, taken
         self.button = pn.widgets.Button(label="From a classification …")
         self.button.on_click(lambda _: files.ask((DATA, MODEL), self.open, ""))
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._problem = Words("", sizing_mode="stretch_width")
         self.classes = pn.FlexBox(gap="12px")
         self.card: pn.Column = card(
             "Classes",

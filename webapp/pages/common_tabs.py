@@ -11,6 +11,7 @@ from compute.params.option import JobParams
 from webapp.command_line import command_line
 from webapp.components.log_view import LogView, last_lines
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.options import details, stem
 from webapp.pages.background import Background
 from webapp.pages.frame import card
@@ -59,8 +60,8 @@ class ParameterTab:
             file_name=shown.file_name("parameters"),
             sizing_mode="stretch_width",
         )
-        self._command = pn.pane.HTML("", sizing_mode="stretch_width")
-        self._inputs = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._command = Words("", sizing_mode="stretch_width")
+        self._inputs = Words("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = pn.Column(
             card("Inputs and outputs", self._inputs),
             card("Parameters as used", self._changed, sub="changed ones first"),
@@ -131,7 +132,7 @@ class LogTab:
         self._background = background
         self._out = LogView(sizing_mode="stretch_width")
         self._errors = LogView(sizing_mode="stretch_width")
-        self._warnings = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._warnings = Words("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = pn.Column(
             self._warnings,
             card("Log", self._out, sub="run.out"),

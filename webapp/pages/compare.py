@@ -35,6 +35,7 @@ from webapp.components.slices import (
 )
 from webapp.components.table import Table
 from webapp.components.tick import Tick
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.shown import Shown
@@ -79,7 +80,7 @@ class ComparePage(pn.viewable.Viewer):
         self._shows_all = Tick(text="equal ones too")
         self._shows_all.param.watch(lambda _: self._show_parameters(), "value")
         self._slices = pn.FlexBox(sizing_mode="stretch_width")
-        self._words = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._words = Words("", sizing_mode="stretch_width")
         self._choice = pn.widgets.MultiChoice(
             label=f"Jobs (up to {MOST_JOBS})",
             options={self._label(number): number for number in self._known},

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import panel as pn
-
 from compute.params.preview import ForecastRequest
 from compute.params.refine import RefineParams
 from webapp.components.derived import Fact, Machine
 from webapp.components.headers import ParticleHeader
 from webapp.components.needs import device_fact, disk_fact, memory_fact, needs_html
+from webapp.components.words import Words
 from webapp.launch.local import Share
 from webapp.pages.background import Background
 from webapp.preview import PreviewError
@@ -26,7 +25,7 @@ class FormNeeds:
         self._asked: dict[str, Any] | None = None
         self._forecast: dict[str, Fact] = {}
         self._disk: dict[str, Fact] = {}
-        self.panel = pn.pane.HTML("", sizing_mode="stretch_width")
+        self.panel = Words("", sizing_mode="stretch_width")
 
     def draw(
         self,

@@ -19,6 +19,7 @@ from webapp.components.look import Look
 from webapp.components.mending import Mending, state_html
 from webapp.components.parameter_form import FILES, ParameterForm
 from webapp.components.tick import Tick
+from webapp.components.words import Words
 from webapp.options import details
 from webapp.pages.background import Background
 from webapp.pages.class_choice import ClassChoice
@@ -93,9 +94,9 @@ class FormPage(pn.viewable.Viewer):
         self._title = pn.widgets.TextInput(label="Title", width=260)
         self._advanced = Tick(text="Advanced fields")
         self._advanced.param.watch(lambda _: self._reveal(), "value")
-        self._summary = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._summary = Words("", sizing_mode="stretch_width")
         self._mending = Mending(sizing_mode="stretch_width", margin=(0, 10))
-        self._command = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._command = Words("", sizing_mode="stretch_width")
         self._run = pn.widgets.Button(label="Run", color="primary", width=110)
         self._run.on_click(lambda _: self.run())
         self._go = Go()
@@ -287,10 +288,8 @@ class FormPage(pn.viewable.Viewer):
             self._complain(str(error))
             return
         self._run.disabled = True
-        self._summary.object = (
-            f'<p class="notice good">{made.name} is in the queue: '
-            f'<a id="made" href="job?id={made.id}">watch it</a></p>'
-        )
+        link = f'<a id="made" href="job?id={made.id}">watch it</a>'
+        self._summary.object = f'<p class="notice good">{made.name} is in the queue: {link}</p>'
         self._go.address = f"job?id={made.id}"
 
     def _complain(self, sentence: str) -> None:

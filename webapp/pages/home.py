@@ -14,6 +14,7 @@ from db.words import State
 from webapp.components.headline import duration
 from webapp.components.since import since_html
 from webapp.components.star import star_html
+from webapp.components.words import Words
 from webapp.finding import news_everywhere
 from webapp.pages.background import Background
 from webapp.pages.demo_start import DemoStarter
@@ -31,8 +32,8 @@ class HomePage(pn.viewable.Viewer):
     def __init__(self, store: Store, background: Background, **params: object) -> None:
         super().__init__(**params)
         self._store, self._background = store, background
-        self._content = pn.pane.HTML("", sizing_mode="stretch_width")
-        self._since = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._content = Words("", sizing_mode="stretch_width")
+        self._since = Words("", sizing_mode="stretch_width")
         self._demo = DemoStarter(store)
         self._load = Load()
         self._first = pn.Column(visible=False, sizing_mode="stretch_width")

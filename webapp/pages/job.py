@@ -2,12 +2,14 @@
 
 import panel as pn
 import param
+from panel.io.document import unlocked
 
 from compute.files.events import Iteration
 from db.words import ENDED
 from webapp.components.headline import hero_html
 from webapp.components.look import Look
 from webapp.components.tick import tick_for
+from webapp.components.words import Words
 from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.frame import failure_card, record_failure
@@ -41,12 +43,12 @@ class JobPage(pn.viewable.Viewer):
         self._seen: tuple[int, int] = (-1, -1)
         self._shown = Shown(view, store.job_records(view), None)
         self._tabs: dict[str, refine_tabs.Tab] = {}
-        self._hero = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._hero = Words("", sizing_mode="stretch_width")
         self._actions = Actions(store, self._changed)
         around = job_tabs.Surroundings(lambda: self._shown, look, store, background, self._choose)
         self._makers = job_tabs.tab_makers(view.job.type, around)
         self._slider = pn.widgets.IntSlider(label="Iteration", start=0, end=1, width=340)
-        self._newer = pn.pane.HTML("")
+        self._newer = Words("")
         self._places = {name: pn.Column(sizing_mode="stretch_width") for name in self._makers}
         self._tab_bar = pn.Tabs(
             *[(title, self._places[name]) for name, (title, _) in self._makers.items()],
@@ -217,9 +219,10 @@ class JobPage(pn.viewable.Viewer):
     def _redraw(self) -> None:
         records = self._shown.records
         self._shown = Shown(self._shown.view, records, self._row(records))
-        self._draw_head()
-        self._offer_iterations(records)
-        self._draw_tab()
+        with unlocked():
+            self._draw_head()
+            self._offer_iterations(records)
+            self._draw_tab()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel

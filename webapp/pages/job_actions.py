@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import panel as pn
 
 from compute.files.errors import InputError
+from webapp.components.words import Words
 from webapp.pages.next_steps import next_steps
 from webapp.pages.shown import Shown
 from webapp.store import Store
@@ -24,7 +25,7 @@ class Actions(pn.viewable.Viewer):
         self._store, self._changed = store, changed
         self._shown: Shown | None = None
         self._signature: tuple = ()
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width", visible=False)
+        self._problem = Words("", sizing_mode="stretch_width", visible=False)
         self._stop_button = _button("Stop …", self._ask_to_stop, "danger")
         self._continue_button = _button("Continue", self._continue, "primary")
         self._buttons = pn.FlexBox()

@@ -11,6 +11,7 @@ from webapp.components.look import Look
 from webapp.components.slice_viewer import SliceViewer, halves_and_more
 from webapp.components.slices import sphere
 from webapp.components.volume_viewer import VolumeViewer
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.refine_tabs import columns
@@ -29,7 +30,7 @@ class MapTab:
         self._store, self._background = store, background
         self._slices = SliceViewer(look, shown.file_name("slices"), (DIAMETER, *FSC_MASKS.values()))
         self._volume = VolumeViewer(look, shown.file_name("map"))
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._note = Words("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
             self._note,
             card(

@@ -9,6 +9,7 @@ from compute.files.errors import InputError
 from db.words import ROLES, Role
 from webapp import sharing
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.frame import card
 from webapp.store import Store
 
@@ -42,7 +43,7 @@ class MembersTab(pn.viewable.Viewer):
         self._group_role = pn.widgets.Select(
             label="Role of the group", options=[str(one) for one in ROLES], width=140
         )
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width", visible=False)
+        self._problem = Words("", sizing_mode="stretch_width", visible=False)
         self._changes = pn.Column(visible=False, sizing_mode="stretch_width")
         self._changes[:] = [
             pn.FlexBox(

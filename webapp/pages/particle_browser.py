@@ -25,6 +25,7 @@ from webapp.components.range_choice import RangeChoice
 from webapp.components.table import Table
 from webapp.components.tick import Tick
 from webapp.components.tiles import Tiles
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.preview import Answer, PreviewClient, PreviewError
 
@@ -61,8 +62,8 @@ class ParticleBrowser(pn.viewable.Viewer):
         )
         self._range = RangeChoice(self._arrange)
         self._page = pn.widgets.IntInput(label="Page", value=1, start=1, end=1, width=80)
-        self._count = pn.pane.HTML("", align="end")
-        self._select = pn.pane.HTML("", align="end")
+        self._count = Words("", align="end")
+        self._select = Words("", align="end")
         self._has_tiles = Tick(text="with images", align="end", margin=(5, 10))
         self._lowpass = pn.widgets.FloatSlider(
             label="Low-pass of the images (Å)", start=0, end=60, step=1, value=LOWPASS_A, width=200

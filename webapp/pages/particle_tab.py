@@ -11,6 +11,7 @@ from webapp.components.look import Look
 from webapp.components.particle_rows import ParticleRows, read_rows
 from webapp.components.sharpen_words import in_project
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.particle_browser import ParticleBrowser
@@ -43,7 +44,7 @@ class ParticleTab:
         )
         self._plots.when_drawn(self._browser.narrow)
         self._table.param.watch(self._picked, "chosen")
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._note = Words("", sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
             self._note,
             card(

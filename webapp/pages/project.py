@@ -19,6 +19,7 @@ from webapp.components.star import star_html
 from webapp.components.table import Table
 from webapp.components.talk import Talk
 from webapp.components.tick import Tick
+from webapp.components.words import Words
 from webapp.finding import jobs_of_project, since_last_visit
 from webapp.marking import is_project_starred
 from webapp.pages.background import Background
@@ -67,7 +68,7 @@ class ProjectPage(pn.viewable.Viewer):
             empty=NO_JOBS,
             sizing_mode="stretch_width",
         )
-        self._flow = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._flow = Words("", sizing_mode="stretch_width")
         self._files = Table(
             columns=[
                 {"key": "path", "label": "File", "kind": "path"},
@@ -85,14 +86,14 @@ class ProjectPage(pn.viewable.Viewer):
         self._notes = pn.widgets.TextAreaInput(
             label="Notes", value=self.project.notes, rows=12, sizing_mode="stretch_width"
         )
-        self._saved = pn.pane.HTML("")
+        self._saved = Words("")
         self._words = pn.widgets.TextInput(
             label="Filter", placeholder="d2  tag:best  state:failed  type:refine  by:me", width=380
         )
         self._starred = Tick(text="starred only", align="end")
         self._words.param.watch(lambda _: self._filter(), "value_input")
         self._starred.param.watch(lambda _: self._filter(), "value")
-        self._since = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._since = Words("", sizing_mode="stretch_width")
         self._tabs = self._layout()
         if self.tab in TABS:
             self._tabs.active = TABS.index(self.tab)

@@ -7,6 +7,7 @@ import panel as pn
 
 from compute.files.errors import InputError
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.demo_start import DemoStarter
 from webapp.pages.frame import card
 from webapp.store import Store
@@ -25,7 +26,7 @@ class ProjectsPage(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             max_width=420,
         )
-        self._problem = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._problem = Words("", sizing_mode="stretch_width")
         make = pn.widgets.Button(label="Create or open", color="primary", align="end")
         make.on_click(lambda _: self._create())
         found = [

@@ -11,6 +11,7 @@ from db.repository.machines import Held
 from db.repository.overview import JobLine
 from webapp.components.headline import duration
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.moments import every
@@ -36,7 +37,7 @@ class QueuePage(pn.viewable.Viewer):
     def __init__(self, store: Store, background: Background, **params: object) -> None:
         super().__init__(**params)
         self._store, self._background = store, background
-        self._machines = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._machines = Words("", sizing_mode="stretch_width")
         self._running = Table(
             columns=[one for one in JOBS if one["key"] != "why"],
             empty="Nothing runs.",

@@ -11,6 +11,7 @@ from webapp.components.iteration_table import iteration_rows, iteration_table
 from webapp.components.look import Data, Look
 from webapp.components.orientation_plot import OrientationView
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.explain import explain_fsc
 from webapp.pages.frame import card
 from webapp.pages.moments import after_drawing
@@ -66,7 +67,7 @@ class Overview:
         self._fsc = fsc_plot.fsc_plot(
             _fsc_data(shown), limits, look, shown.file_name("fsc"), corrected=_corrected(shown)
         )
-        self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
+        self._words = Words("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
         self._table.param.watch(self._chosen, "chosen")
         self._lower = pn.Row(sizing_mode="stretch_width", min_height=LOWER_HEIGHT_PX)
@@ -110,9 +111,10 @@ class Overview:
         self._table.param.update(rows=iteration_rows(rows), chosen=chosen)
 
     def _chosen(self, event: object) -> None:
-        index = self._table.chosen
-        if 0 <= index < len(self._table.rows):
-            self._choose(self._table.rows[index]["iteration"])
+        """A click on a row; the mark that follows what is shown is none."""
+        index, rows = self._table.chosen, self._shown.records.iterations
+        if 0 <= index < len(rows) and rows[index] != self._shown.row:
+            self._choose(rows[index].iteration)
 
 
 def grid(figures: list[figure]) -> list[pn.Row]:
@@ -142,7 +144,7 @@ class FscTab:
         self._spectra = spectra.spectra_plot(
             spectra.spectra_data(shown.row), limits.nyquist_A, look
         )
-        self._words = pn.pane.HTML("", css_classes=["summary"], sizing_mode="stretch_width")
+        self._words = Words("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = Table(
             columns=[
                 {"key": "shell", "label": "Shell", "kind": "number"},

@@ -7,6 +7,7 @@ import panel as pn
 from webapp.components.look import Look
 from webapp.components.resource_plots import gpu_words, resource_data, resource_plot
 from webapp.components.table import Table
+from webapp.components.words import Words
 from webapp.pages.frame import card
 from webapp.pages.shown import Shown
 
@@ -16,7 +17,7 @@ class ResourceTab:
 
     def __init__(self, shown: Shown, look: Look) -> None:
         self._plot = resource_plot(shown.records, look)
-        self._gpu = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._gpu = Words("", sizing_mode="stretch_width")
         self._memory = Table(
             columns=[
                 {"key": "what", "label": "Part"},

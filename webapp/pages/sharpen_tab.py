@@ -18,6 +18,7 @@ from webapp.components.sharpen_controls import SharpenControls
 from webapp.components.sharpen_words import asked, asked_mask, commands, words
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import fixed_palette
+from webapp.components.words import Words
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.refine_tabs import columns, pane, row
@@ -47,11 +48,11 @@ class SharpenTab:
         self._levels_of: tuple[str, float] | None = None
         self._is_ready = self._is_waiting = False
         self._drawn_for: tuple = ()
-        self._words = pn.pane.HTML("", sizing_mode="stretch_width")
+        self._words = Words("", sizing_mode="stretch_width")
         self._again = pn.widgets.Button(label="Try again", visible=False)
         self._again.on_click(lambda _: self._changed())
-        self._commands = pn.pane.HTML("", sizing_mode="stretch_width")
-        self._form = pn.pane.HTML("", margin=(5, 5))
+        self._commands = Words("", sizing_mode="stretch_width")
+        self._form = Words("", margin=(5, 5))
         self._go = Go()
         self._run = pn.widgets.Button(
             label="Run PostProcess with these settings", button_type="primary", disabled=True

@@ -41,6 +41,12 @@ class OpenPage:
             if found is not None:
                 return found
 
+    async def text(self) -> str | None:
+        """The next piece of text that the server sends, as it is; None where it has closed the connection."""
+        while isinstance(fragment := await self.socket.read_message(), bytes):
+            pass
+        return fragment
+
     async def reply(self, kind: str) -> Any:
         """The next message of a kind; others are passed over."""
         while True:
@@ -56,6 +62,14 @@ class OpenPage:
         )
         found = (await self.reply("PULL-DOC-REPLY")).content["doc"]
         return json.loads(json.dumps(found, default=lambda _: None))
+
+    async def is_drawn(self) -> None:
+        """Tell the server that the page is drawn, as a browser does: what waits for that begins."""
+        event = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+        told = {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event}
+        for piece in ({"msgid": "drawn", "msgtype": "PATCH-DOC"}, {}, {"events": [told]}):
+            await self.socket.write_message(json.dumps(piece))
+        await self.reply("OK")
 
     def close(self) -> None:
         """Leave the page, as a browser does."""
