@@ -42,6 +42,8 @@ class Happening:
     who: str
     action: str
     subject: str
+    job_id: int | None = None
+    """The job that it is about, where that has a page: it is not in the bin."""
 
 
 def show(store: Store, project_id: int) -> Members:
@@ -89,9 +91,15 @@ def activity(
         members.check_role(session, project_id, store.user_id, Role.VIEWER)
         names = {user.id: user.name for user in people.users(session)}
         found = audit.entries(session, project_id=project_id, before_id=before_id, limit=limit)
+        open_jobs = audit.open_jobs(session, found)
         return [
             Happening(
-                one.id, one.time, names.get(one.user_id or 0, "Halfmap"), one.action, one.subject
+                one.id,
+                one.time,
+                names.get(one.user_id or 0, "Halfmap"),
+                one.action,
+                one.subject,
+                one.job_id if one.job_id in open_jobs else None,
             )
             for one in found
         ]

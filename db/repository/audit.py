@@ -55,3 +55,17 @@ def entries(
     if before_id is not None:
         query = query.where(AuditEntry.id < before_id)
     return session.scalars(query).all()
+
+
+def open_jobs(session: Session, found: Sequence[AuditEntry]) -> dict[int, str]:
+    """The jobs of entries that have a page, those not in the bin: their ids, with the names of their projects."""
+    query = (
+        select(Job.id, Project.name)
+        .join(Project, Project.id == Job.project_id)
+        .where(
+            Job.id.in_({one.job_id for one in found if one.job_id is not None}),
+            Job.deleted_at.is_(None),
+            Project.deleted_at.is_(None),
+        )
+    )
+    return {row.id: row.name for row in session.execute(query)}

@@ -43,15 +43,16 @@ class Results:
             )
         )
         self.project: ProjectHandle = self._client.create_project("results")
-        self._half = write_halves(self.project.folder, planted_halves(0))
+        self.half = write_halves(self.project.folder, planted_halves(0))
         self._mask = write_mask(self.project.folder, sphere(BOX, MASK_RADIUS, 3.0))
         self._jobs: dict[str, JobHandle] = {}
-        pair = {"half1": self._half, "mask": self._mask}
+        pair = {"half1": self.half, "mask": self._mask}
         self._asked: dict[str, dict[str, Any]] = {
             "postprocess": pair,
             "local_resolution": {**pair, "window_A": 20.0, "step_A": 6.0},
             "directional_fsc": {**pair, "healpix_order": 1},
-            "mask": {"map": self._half, "lowpass_A": 10.0},
+            "mask": {"map": self.half, "lowpass_A": 10.0},
+            "rescale": {"maps": self.half, "new_box_px": 40},
             "select": {"tables": write_classification(self.project.folder), "classes": "2"},
         }
 

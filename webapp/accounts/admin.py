@@ -1,7 +1,7 @@
 """What admins ask for: users, groups, invitations, the banner, and the list of who did what."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.errors import NotAllowed
 from db.models.accounts import Invitation
-from db.models.people import LabGroup, User
+from db.models.people import AuditEntry, LabGroup, User
 from db.models.queue import Machine
 from db.repository import audit, banner, invitations, logins, machines, people, rows
 from db.repository.machines import Held
@@ -56,6 +56,9 @@ class AuditLine:
     who: str
     action: str
     subject: str
+    url: str = ""
+    project: str = ""
+    """Of the job that the entry is about, where that is not in the bin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +122,7 @@ class AdminDesk:
                     _machine(one, machines.held(session, one.name))
                     for one in machines.machines(session)
                 ],
-                [
-                    AuditLine(
-                        one.id, one.time, names.get(one.user_id or 0, ""), one.action, one.subject
-                    )
-                    for one in happened
-                ],
+                _happened(happened, names, audit.open_jobs(session, happened)),
                 banner.banner(session),
             )
 
@@ -239,3 +237,21 @@ def _machine(one: Machine, held: Sequence[Held]) -> MachineLine:
     return MachineLine(
         one.name, one.cores, memory, gpus, f"{jobs}{words}" if held else "idle", one.seen_at
     )
+
+
+def _happened(
+    found: Sequence[AuditEntry], names: Mapping[int, str], open_jobs: Mapping[int, str]
+) -> list[AuditLine]:
+    """Entries with the names of people, and with job and project where the job has a page."""
+    return [
+        AuditLine(
+            one.id,
+            one.time,
+            names.get(one.user_id or 0, ""),
+            one.action,
+            one.subject,
+            f"job?id={one.job_id}" if one.job_id in open_jobs else "",
+            open_jobs.get(one.job_id or 0, ""),
+        )
+        for one in found
+    ]

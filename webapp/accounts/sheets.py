@@ -233,7 +233,8 @@ ADMIN = """{% extends "frame" %}
 <section class="sheet" tabindex="0" aria-label="What happened"><h2>What happened</h2>
 <table><thead><tr><th>When</th><th>Who</th><th>What</th><th>Subject</th></tr></thead><tbody>
 {% for one in audit %}<tr><td>{{ one.time | moment }}</td><td>{{ one.who or "Halfmap" }}</td><td>{{ one.action }}</td>
-<td>{{ one.subject }}</td></tr>{% endfor %}</tbody></table>
+<td>{% if one.url %}<a href="{{ one.url }}">{{ one.subject }}</a>{% else %}{{ one.subject }}{% endif %}
+{% if one.project %}<span class="faint"> in {{ one.project }}</span>{% endif %}</td></tr>{% endfor %}</tbody></table>
 {% if older %}<p><a href="admin?before={{ older }}#content">Older</a></p>{% endif %}
 </section>
 {% endblock %}

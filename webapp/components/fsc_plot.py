@@ -143,15 +143,6 @@ def _crossings(
     }
 
 
-class FscPlot(Plot):
-    """The curves, with a legend that names those that there are."""
-
-    def draw(self, data: Data) -> None:
-        """Draw other data."""
-        Plot.draw(self, data)
-        _name_the_present(self.figures[0], data)
-
-
 def fsc_plot(
     data: Data,
     limits: Limits,
@@ -159,7 +150,7 @@ def fsc_plot(
     name: str = "fsc",
     height: int = 340,
     corrected: str = NAMES["corrected"],
-) -> FscPlot:
+) -> Plot:
     """The figure for `fsc_data`; both axes name the frequency, in 1/Å below and in Å above.
 
     `corrected` is what the legend calls the corrected curve: for which mask it is.
@@ -191,6 +182,8 @@ def fsc_plot(
             source=made["marks"],
             text_font_size="10px",
             text_color=look.faint,
+            background_fill_color=look.card,
+            background_fill_alpha=0.75,
         )
     )
     for threshold in THRESHOLDS:
@@ -206,7 +199,6 @@ def fsc_plot(
             )
         )
     _draw_curves(plot, made, data, look, {**NAMES, "corrected": corrected})
-    _name_the_present(plot, data)
     points = plot.scatter("x", "y", source=made["crossings"], size=8, color=look.vermilion)
     points.glyph.line_color = look.card
     plot.add_layout(
@@ -221,15 +213,11 @@ def fsc_plot(
             text_font_size="12px",
             text_font_style="bold",
             text_color=look.vermilion,
+            background_fill_color=look.card,
+            background_fill_alpha=0.75,
         )
     )
-    return FscPlot([plot], made)
-
-
-def _name_the_present(plot: figure, data: Data) -> None:
-    """Show the names of the curves that have points, and only those."""
-    for curve, item in zip(reversed(NAMES), plot.legend[0].items, strict=True):
-        item.visible = bool(len(data[curve]["x"]))
+    return Plot([plot], made)
 
 
 def _draw_curves(

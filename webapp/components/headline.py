@@ -2,12 +2,12 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from compute.files.events import Iteration
 from db.models.jobs import Job
-from db.words import Ending, State
+from db.words import ENDED, Ending, State
 from webapp.records import JobRecords
 
 SILENT_AFTER_S = 120.0
@@ -188,6 +188,8 @@ def run_left(rows: Sequence[Iteration]) -> str:
 def hero_html(job: Job, title: str, author: str, records: JobRecords, row: Iteration | None) -> str:
     """The head of a job's page."""
     number = headline(records, row)
+    if job.state in ENDED:
+        number = replace(number, meaning=number.meaning.removesuffix(" yet"))
     words, share = activity(records) if job.state in ("running", "stopping") else ("", None)
     bar = f'<div class="bar"><span style="width:{100 * share:.0f}%"></span></div>' if share else ""
     facts = [fact for fact in _facts(job, author, records, row) if fact]

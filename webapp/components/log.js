@@ -36,7 +36,7 @@ export function render({ model, el }) {
       .filter(([kind, text]) => fits(kind) && text.toLowerCase().includes(wanted))
     lines.replaceChildren(...found.map(([kind, text]) => {
       const row = document.createElement('span')
-      row.className = kind; row.textContent = text + '\n'
+      row.className = `line-${kind}`; row.textContent = text + '\n'
       return row
     }))
     count.textContent = `${found.length} of ${model.lines.length} lines`

@@ -89,12 +89,30 @@ class Plot:
     sources: dict[str, ColumnDataSource]
     words: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._name_what_is_drawn()
+
     def draw(self, data: Data) -> None:
         """Draw other data; names that are not given keep theirs, and nothing is sent of what is as it was."""
         for name, columns in data.items():
             source = self.sources[name]
             if not is_same(source.data, columns):
                 source.data = _columns(columns)
+        self._name_what_is_drawn()
+
+    def _name_what_is_drawn(self) -> None:
+        """Legends name what has data; words without a mark would puzzle readers."""
+        for item in (
+            one for plot in self.figures for legend in plot.legend for one in legend.items
+        ):
+            is_drawn = any(_has_rows(one.data_source) for one in item.renderers)
+            if item.visible != is_drawn:
+                item.visible = is_drawn
+
+
+def _has_rows(source: ColumnDataSource) -> bool:
+    """Whether there is anything to draw from a source."""
+    return any(len(column) for column in source.data.values())
 
 
 def is_same(old: Any, new: Any) -> bool:

@@ -10,6 +10,8 @@ from webapp.records import JobRecords
 
 ONE_BEAT_MS = 60_000
 """What the axis of time spans around the only sign of life of a short job."""
+FULL_LOAD = 100.0
+"""What the axis of the load spans where all of it is the same, such as nothing."""
 PARTS = ("planning", "expectation", "maximisation")
 
 
@@ -75,6 +77,7 @@ def resource_plot(records: JobRecords, look: Look) -> Plot:
         "iteration", "gpu_GB", source=made["memory"], size=9, color=look.orange, marker="diamond"
     )
     memory.y_range.start = 0
+    memory.xaxis.ticker.min_interval = 1  # there is no half iteration
     hover(memory, [bars, dots], [("memory", "@memory_GB{0.00} GB"), ("GPU", "@gpu_GB{0.00} GB")])
     time = new_figure(look, "seconds", "iteration", "seconds", 240)
     time.vbar_stack(
@@ -85,6 +88,8 @@ def resource_plot(records: JobRecords, look: Look) -> Plot:
         color=[look.faint, look.sky, look.orange],
         legend_label=list(PARTS),
     )
+    time.y_range.start = 0
+    time.xaxis.ticker.min_interval = 1
     legend_above(time, look)
     return Plot([memory, time, _load(made, look), _gpu_memory(made, look)], made)
 
@@ -92,6 +97,7 @@ def resource_plot(records: JobRecords, look: Look) -> Plot:
 def _load(made: dict, look: Look) -> figure:
     """Load of the leader's process and of each GPU."""
     plot = new_figure(look, "load", "time", "load (%)", 220, x_axis_type="datetime")
+    plot.y_range.default_span = 2 * FULL_LOAD
     return _with_devices(plot, made, look, ("cpu", "percent"), ("load", "$y{0} %"))
 
 

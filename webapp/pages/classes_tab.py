@@ -11,8 +11,8 @@ from webapp.components.pictures import png
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
-from webapp.pages.local_resolution_tab import TOO_EARLY
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING, result_words, said
 
 CLASS_COLUMNS: list[dict[str, Any]] = [
     {"key": "number", "label": "Class", "kind": "number"},
@@ -48,9 +48,7 @@ class ClassesTab:
 
     def __init__(self, shown: Shown, background: Background) -> None:
         self._background = background
-        self.panel: pn.viewable.Viewable = pn.Column(
-            pn.pane.HTML(TOO_EARLY), sizing_mode="stretch_width"
-        )
+        self.panel: pn.viewable.Viewable = pn.Column(said(READING), sizing_mode="stretch_width")
 
     def draw(self, shown: Shown) -> None:
         """Read the job's reports, then draw them."""
@@ -59,6 +57,7 @@ class ClassesTab:
             root.with_name(f"{root.name}_{one}.json") for one in ("selection", "classes")
         )
         if not steps.exists():
+            self.panel[:] = [said(result_words(shown, steps))]
             return
 
         def read() -> tuple[dict[str, Any], dict[str, Any] | None]:

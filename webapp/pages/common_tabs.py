@@ -7,7 +7,7 @@ from typing import Any
 import panel as pn
 from pydantic.fields import FieldInfo
 
-from compute.params.option import JobParams
+from compute.params.option import JobParams, unit
 from webapp.command_line import command_line
 from webapp.components.log_view import LogView, last_lines
 from webapp.components.table import Table
@@ -16,6 +16,7 @@ from webapp.options import details, stem
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING
 from webapp.store import Store
 
 KINDS = {
@@ -30,8 +31,8 @@ KINDS = {
     ".bild": "directions for a viewer",
     ".xml": "FSC for deposition",
 }
-
-
+NONE = "–"
+NO_FILES = "The job has no files yet."
 NAMED = {
     "RELION_JOB_EXIT_SUCCESS": "it has finished",
     "RELION_JOB_EXIT_FAILURE": "it has failed",
@@ -89,8 +90,8 @@ def parameter_rows(model: type[JobParams] | None, used: dict[str, Any]) -> list[
         rows.append(
             {
                 "name": stem(name).replace("_", " "),
-                "value": _text(value),
-                "default": _text(default),
+                "value": _with_unit(value, unit(name)),
+                "default": _with_unit(default, unit(name)),
                 "group": details(info)["group"] if info is not None else "",
                 "changed": "yes" if value != default else "",
             }
@@ -98,9 +99,14 @@ def parameter_rows(model: type[JobParams] | None, used: dict[str, Any]) -> list[
     return sorted(rows, key=lambda row: row["changed"] == "")
 
 
+def _with_unit(value: Any, unit_of_it: str) -> str:
+    text = _text(value)
+    return f"{text} {unit_of_it}" if unit_of_it and text != NONE else text
+
+
 def _text(value: Any) -> str:
     if value in (None, ""):
-        return "–"
+        return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -132,7 +138,7 @@ class LogTab:
         self._background = background
         self._out = LogView(sizing_mode="stretch_width")
         self._errors = LogView(sizing_mode="stretch_width")
-        self._warnings = Words("", sizing_mode="stretch_width")
+        self._warnings = Words(READING, sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = pn.Column(
             self._warnings,
             card("Log", self._out, sub="run.out"),
@@ -146,12 +152,16 @@ class LogTab:
         out, err = folder / "run.out", folder / "run.err"
         self._out.url = shown.file_url(out)
         self._errors.url = shown.file_url(err)
+        self._background.run(
+            "log",
+            lambda: (last_lines(out), last_lines(err)),
+            lambda found: self._arrived(shown, *found),
+        )
+
+    def _arrived(self, shown: Shown, out: list[str], errors: list[str]) -> None:
         warnings = [html.escape(one.message) for one in shown.records.warnings]
         self._warnings.object = "".join(f'<p class="notice warn">{text}</p>' for text in warnings)
-        self._background.run("log", lambda: (last_lines(out), last_lines(err)), self._arrived)
-
-    def _arrived(self, found: tuple[list[str], list[str]]) -> None:
-        self._out.lines, self._errors.lines = found
+        self._out.lines, self._errors.lines = out, errors
 
 
 class FileTab:
@@ -167,6 +177,7 @@ class FileTab:
                 {"key": "time", "label": "Written"},
             ],
             file_name=shown.file_name("files"),
+            empty="Reading …",
             scroll_height=560,
             sizing_mode="stretch_width",
         )
@@ -186,7 +197,7 @@ class FileTab:
 
     def _arrived(self, rows: list[dict[str, Any]]) -> None:
         total = size_words(sum(row["bytes"] for row in rows))
-        self._table.param.update(rows=rows, caption=f"{len(rows)} files, {total}")
+        self._table.param.update(rows=rows, empty=NO_FILES, caption=f"{len(rows)} files, {total}")
 
 
 def size_words(count: float) -> str:

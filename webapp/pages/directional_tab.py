@@ -11,9 +11,9 @@ from webapp.components.look import Look
 from webapp.components.table import Table
 from webapp.pages.background import Background
 from webapp.pages.frame import card
-from webapp.pages.local_resolution_tab import TOO_EARLY
 from webapp.pages.refine_tabs import pane, row
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING, result_words, said
 
 COLUMNS: list[dict[str, Any]] = [
     {"key": "azimuth_deg", "label": "Azimuth", "unit": "°", "kind": "number", "digits": 1},
@@ -34,20 +34,20 @@ class DirectionalTab:
 
     def __init__(self, shown: Shown, look: Look, background: Background) -> None:
         self._look, self._background = look, background
-        self.panel: pn.viewable.Viewable = pn.Column(
-            pn.pane.HTML(TOO_EARLY), sizing_mode="stretch_width"
-        )
+        self.panel: pn.viewable.Viewable = pn.Column(said(READING), sizing_mode="stretch_width")
 
     def draw(self, shown: Shown) -> None:
         """Read the job's table, then draw it."""
         root = shown.view.root
         path = root.with_name(f"{root.name}_directional_fsc.json")
-        if path.exists():
-            self._background.run(
-                "directions",
-                lambda: json.loads(path.read_text()),
-                lambda table: self._arrived(shown, table),
-            )
+        if not path.exists():
+            self.panel[:] = [said(result_words(shown, path))]
+            return
+        self._background.run(
+            "directions",
+            lambda: json.loads(path.read_text()),
+            lambda table: self._arrived(shown, table),
+        )
 
     def _arrived(self, shown: Shown, table: dict[str, Any]) -> None:
         look, name = self._look, shown.file_name

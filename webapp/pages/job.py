@@ -17,6 +17,7 @@ from webapp.pages.job_actions import Actions
 from webapp.pages.moments import after_sending, every
 from webapp.pages.shown import Shown
 from webapp.pages.talk_tab import marks_line
+from webapp.pages.waiting import READING, said
 from webapp.records import JobRecords
 from webapp.store import Store
 from webapp.views import JobView
@@ -46,10 +47,12 @@ class JobPage(pn.viewable.Viewer):
         self._hero = Words("", sizing_mode="stretch_width")
         self._actions = Actions(store, self._changed)
         around = job_tabs.Surroundings(lambda: self._shown, look, store, background, self._choose)
-        self._makers = job_tabs.tab_makers(view.job.type, around)
+        self._makers = job_tabs.tab_makers(view, around)
         self._slider = pn.widgets.IntSlider(label="Iteration", start=0, end=1, width=340)
         self._newer = Words("")
-        self._places = {name: pn.Column(sizing_mode="stretch_width") for name in self._makers}
+        self._places = {
+            name: pn.Column(said(READING), sizing_mode="stretch_width") for name in self._makers
+        }
         self._tab_bar = pn.Tabs(
             *[(title, self._places[name]) for name, (title, _) in self._makers.items()],
             dynamic=True,
@@ -140,7 +143,7 @@ class JobPage(pn.viewable.Viewer):
         return chosen[0] if chosen else records.newest
 
     def _is_live_tab(self) -> bool:
-        return self._active() in job_tabs.LIVE
+        return self._active() in job_tabs.LIVE or not self._is_refinement
 
     def _draw_head(self) -> None:
         shown = self._shown

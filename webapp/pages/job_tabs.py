@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from webapp.components.look import Look
-from webapp.pages import common_tabs, refine_tabs
+from webapp.pages import common_tabs, images_tab, maps_tab, refine_tabs
 from webapp.pages.background import Background
 from webapp.pages.classes_tab import ClassesTab
 from webapp.pages.directional_tab import DirectionalTab
+from webapp.pages.images_tab import ImagesTab
 from webapp.pages.local_resolution_tab import LocalResolutionTab
 from webapp.pages.map_tab import MapTab
 from webapp.pages.maps_tab import MapsTab
@@ -19,6 +20,7 @@ from webapp.pages.sharpen_tab import SharpenTab
 from webapp.pages.shown import Shown
 from webapp.pages.talk_tab import TalkTab
 from webapp.store import Store
+from webapp.views import JobView
 
 LIVE = frozenset({"log", "files", "resources", "parameters", "result", "sharpen"})
 """The tabs that are drawn anew with every record, not only with every iteration."""
@@ -41,8 +43,8 @@ class Surroundings:
     choose: Callable[[int], None]
 
 
-def tab_makers(job_type: str, around: Surroundings) -> Makers:
-    """The tabs of a kind of job."""
+def tab_makers(view: JobView, around: Surroundings) -> Makers:
+    """The tabs of a job."""
     own = {
         "refine": _refinement,
         "postprocess": _post_processing,
@@ -50,7 +52,11 @@ def tab_makers(job_type: str, around: Surroundings) -> Makers:
         "directional_fsc": _directional,
         "mask": _mask,
         "select": _selection,
-    }.get(job_type)
+        "rescale": _maps,
+        "simulate": _simulation,
+        "extract": _images,
+        "importing": _import,
+    }.get(view.job.type)
     return {**(own(around) if own is not None else {}), **_common(around)}
 
 
@@ -71,7 +77,7 @@ def _post_processing(around: Surroundings) -> Makers:
     now, look, store, background = around.current, around.look, around.store, around.background
     return {
         "result": ("Result", lambda: PostprocessTab(now(), look, background)),
-        "map": ("Map", lambda: MapsTab(now(), look, store, background)),
+        **_maps(around),
         "sharpen": ("Other settings", lambda: SharpenTab(now(), look, store, background)),
     }
 
@@ -95,7 +101,27 @@ def _mask(around: Surroundings) -> Makers:
 
 def _selection(around: Surroundings) -> Makers:
     now, background = around.current, around.background
-    return {"result": ("Selection", lambda: ClassesTab(now(), background))}
+    return {"result": ("Selection", lambda: ClassesTab(now(), background)), **_images(around)}
+
+
+def _maps(around: Surroundings) -> Makers:
+    now, look, store, background = around.current, around.look, around.store, around.background
+    return {"map": ("Map", lambda: MapsTab(now(), look, store, background))}
+
+
+def _images(around: Surroundings) -> Makers:
+    return {"images": ("Images", lambda: ImagesTab(around.current(), around.background))}
+
+
+def _simulation(around: Surroundings) -> Makers:
+    return {**_images(around), **_maps(around)}
+
+
+def _import(around: Surroundings) -> Makers:
+    """What was brought in, as far as that is already known to be maps or particles."""
+    contents = {node.content for node in around.current().view.outputs}
+    maps = _maps(around) if contents & set(maps_tab.CONTENTS) else {}
+    return {**maps, **(_images(around) if images_tab.PARTICLES in contents else {})}
 
 
 def _common(around: Surroundings) -> Makers:

@@ -16,11 +16,11 @@ from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.refine_tabs import columns, pane
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING, result_words, said
 from webapp.store import Store
 
 COLOURS = 32
 """That many of the palette's colours are enough for a surface."""
-TOO_EARLY = "<p class='notice'>The result is shown here once the job has finished.</p>"
 
 
 class LocalResolutionTab:
@@ -33,7 +33,7 @@ class LocalResolutionTab:
         self._histogram: Plot | None = None
         self._summary: dict[str, Any] = {}
         self._urls = ("", "")
-        self._words = pn.pane.HTML(TOO_EARLY, sizing_mode="stretch_width")
+        self._words = said(READING)
         self._figures = pn.Column(sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(self._words, self._figures)
 
@@ -45,6 +45,7 @@ class LocalResolutionTab:
             for ending in (".mrc", "_filtered.mrc", ".json")
         }
         if not names[".json"].exists():
+            self._words.object = result_words(shown, names[".json"])
             return
         given = str(shown.view.job.parameters.get("mask") or "")
         mask_path = Path(shown.view.project.folder) / given if given else None

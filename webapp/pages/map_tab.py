@@ -16,6 +16,7 @@ from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.refine_tabs import columns
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING
 from webapp.store import Store
 
 DIAMETER = "mask diameter"
@@ -30,7 +31,7 @@ class MapTab:
         self._store, self._background = store, background
         self._slices = SliceViewer(look, shown.file_name("slices"), (DIAMETER, *FSC_MASKS.values()))
         self._volume = VolumeViewer(look, shown.file_name("map"))
-        self._note = Words("", sizing_mode="stretch_width")
+        self._note = Words(READING, sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
             self._note,
             card(

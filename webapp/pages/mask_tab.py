@@ -14,9 +14,9 @@ from webapp.components.slice_viewer import SliceViewer
 from webapp.components.volume_viewer import VolumeViewer
 from webapp.pages.background import Background
 from webapp.pages.frame import card
-from webapp.pages.local_resolution_tab import TOO_EARLY
 from webapp.pages.refine_tabs import pane
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING, result_words, said
 from webapp.store import Store
 
 MASK = "mask"
@@ -29,15 +29,14 @@ class MaskTab:
         self._look, self._store, self._background = look, store, background
         self._slices = SliceViewer(look, shown.file_name("mask"), (MASK,))
         self._volume = VolumeViewer(look, shown.file_name("mask_3d"))
-        self.panel: pn.viewable.Viewable = pn.Column(
-            pn.pane.HTML(TOO_EARLY), sizing_mode="stretch_width"
-        )
+        self.panel: pn.viewable.Viewable = pn.Column(said(READING), sizing_mode="stretch_width")
 
     def draw(self, shown: Shown) -> None:
         """Read the report, the mask and the map it was made from, then draw them."""
         root = shown.view.root
         mask, report = (root.with_name(f"{root.name}{end}") for end in (".mrc", ".json"))
         if not report.exists():
+            self.panel[:] = [said(result_words(shown, report))]
             return
         given = str(shown.view.job.parameters.get("map") or "")
         source = Path(shown.view.project.folder) / given if given else None

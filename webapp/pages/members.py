@@ -128,6 +128,7 @@ def activity_card(store: Store, project_id: int) -> pn.Column:
             "who": one.who,
             "action": one.action,
             "subject": one.subject,
+            "url": f"job?id={one.job_id}" if one.job_id is not None else "",
         }
         for one in sharing.activity(store, project_id)
     ]
@@ -136,7 +137,7 @@ def activity_card(store: Store, project_id: int) -> pn.Column:
             {"key": "time", "label": "When"},
             {"key": "who", "label": "Who"},
             {"key": "action", "label": "What"},
-            {"key": "subject", "label": "Subject"},
+            {"key": "subject", "label": "Subject", "link": "url"},
         ],
         rows=rows,
         caption="what happened",

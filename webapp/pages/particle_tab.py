@@ -17,6 +17,7 @@ from webapp.pages.frame import card
 from webapp.pages.particle_browser import ParticleBrowser
 from webapp.pages.refine_tabs import columns, grid
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING
 from webapp.store import Store
 
 
@@ -44,7 +45,7 @@ class ParticleTab:
         )
         self._plots.when_drawn(self._browser.narrow)
         self._table.param.watch(self._picked, "chosen")
-        self._note = Words("", sizing_mode="stretch_width")
+        self._note = Words(READING, sizing_mode="stretch_width")
         self.panel: pn.viewable.Viewable = columns(
             self._note,
             card(

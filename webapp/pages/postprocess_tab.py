@@ -16,6 +16,7 @@ from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.refine_tabs import pane, row
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import READING, result_words, said
 
 
 class PostprocessTab:
@@ -23,25 +24,27 @@ class PostprocessTab:
 
     def __init__(self, shown: Shown, look: Look, background: Background) -> None:
         self._look, self._background = look, background
-        self.panel: pn.viewable.Viewable = pn.Column(sizing_mode="stretch_width")
+        self.panel: pn.viewable.Viewable = pn.Column(said(READING), sizing_mode="stretch_width")
 
     def draw(self, shown: Shown) -> None:
         """Read the job's files, then draw them."""
         star = shown.view.root.with_name(f"{shown.view.root.name}.star")
         report = shown.view.root.with_name(f"{shown.view.root.name}_summary.json")
+        if not star.exists():
+            self.panel[:] = [said(result_words(shown, star))]
+            return
 
         def read() -> tuple[PostprocessTables, dict[str, Any]] | str:
             try:
                 return read_postprocess(star), json.loads(report.read_text())
             except (InputError, OSError) as error:
-                return "" if not star.exists() else str(error)
+                return str(error)
 
         self._background.run("result", read, lambda found: self._arrived(shown, found))
 
     def _arrived(self, shown: Shown, found: tuple | str) -> None:
         if isinstance(found, str):
-            words = html.escape(found) or "The result is shown here once the job has finished."
-            self.panel[:] = [pn.pane.HTML(f'<p class="notice">{words}</p>')]
+            self.panel[:] = [said(f'<p class="notice warn">{html.escape(found)}</p>')]
             return
         tables, summary = found
         look, name = self._look, shown.file_name

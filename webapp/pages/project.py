@@ -2,11 +2,14 @@
 
 import html
 from functools import partial
+from pathlib import Path
+from urllib.parse import quote
 
 import panel as pn
 import param
 
 from compute.files.errors import InputError
+from db.models.jobs import Job
 from db.models.projects import Project
 from db.repository.overview import JobLine
 from db.repository.visits import Since
@@ -71,7 +74,7 @@ class ProjectPage(pn.viewable.Viewer):
         self._flow = Words("", sizing_mode="stretch_width")
         self._files = Table(
             columns=[
-                {"key": "path", "label": "File", "kind": "path"},
+                {"key": "path", "label": "File", "kind": "path", "link": "file", "download": True},
                 {"key": "content", "label": "What"},
                 {"key": "particles", "label": "Particles", "kind": "number"},
                 {"key": "box", "label": "Box", "unit": "px", "kind": "number"},
@@ -190,8 +193,9 @@ class ProjectPage(pn.viewable.Viewer):
                 "particles": node.particles,
                 "box": node.box_size,
                 "pixel": node.pixel_size_A,
-                "job": f"job {job.number}",
+                "job": job.name,
                 "url": f"job?id={job.id}",
+                "file": file_address(job, node.path),
             }
             for node, job in files
         ]
@@ -234,6 +238,14 @@ def _head(project: Project, edits: bool, is_starred: bool) -> str:
         f'<div class="facts"><code>{html.escape(project.folder)}</code></div></div>'
         f"<div>{acts if edits else '<span class=faint>You look at this project</span>'}</div></div>"
     )
+
+
+def file_address(job: Job, path: str) -> str:
+    """Where the browser gets a file of a job by its path in the project; empty where that lies elsewhere."""
+    inside = Path(path)
+    if not inside.is_relative_to(job.folder):
+        return ""
+    return f"api/file?job={job.id}&file={quote(str(inside.relative_to(job.folder)))}"
 
 
 def job_row(line: JobLine) -> dict[str, object]:

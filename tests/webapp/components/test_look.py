@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from webapp.components.look import Plot, is_same, sent, sources
+from webapp.components.look import LIGHT, Plot, is_same, new_figure, sent, sources
 
 
 def test_numbers_are_sent_in_one_piece_and_nothing_else_is_changed() -> None:
@@ -41,3 +41,15 @@ def test_only_changed_columns_are_replaced() -> None:
     assert plot.sources["curve"].data is held
     plot.draw({"curve": {"x": [0.0, 1.0], "y": [1.0, 0.5]}})
     assert plot.sources["curve"].data["y"].tolist() == [1.0, 0.5]
+
+
+def test_a_legend_names_only_what_has_data() -> None:
+    made = sources({"known": {"x": [1.0], "y": [2.0]}, "coming": {"x": [], "y": []}})
+    drawn = new_figure(LIGHT, "curves", "x", "y")
+    for name, source in made.items():
+        drawn.line("x", "y", source=source, legend_label=name)
+    plot = Plot([drawn], made)
+    named = {item.label.value: item.visible for item in drawn.legend[0].items}
+    assert named == {"known": True, "coming": False}
+    plot.draw({"coming": {"x": [1.0, 2.0], "y": [1.0, 2.0]}})
+    assert all(item.visible for item in drawn.legend[0].items)
