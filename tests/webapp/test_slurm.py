@@ -147,7 +147,7 @@ def test_a_lost_node_is_told_and_its_job_is_not_started_again(
 def test_a_job_is_submitted_once(
     slurm_of_one_node: SlurmService, small_set: SmallSet, tmp_path: Path
 ) -> None:
-    """A second submission of the same launch, as after a crash, finds the first."""
+    """A second submission of the same launch, as after a crash, finds the first; Slurm may never requeue it."""
     slurm = client(slurm_of_one_node)
     folder = tmp_path / "Refine3D" / "job001"
     folder.mkdir(parents=True)
@@ -158,6 +158,8 @@ def test_a_job_is_submitted_once(
     assert orders.submit(slurm, profile, order) == number
     shown = slurm.queue()[number]
     assert (shown.stage, shown.reason) == ("waiting", "JobHeldUser")
+    told = slurm_of_one_node.ask("scontrol", "--oneliner", "show", "job", str(number)).stdout
+    assert slurm_text.read_fields(told)["Requeue"] == "0"
     script = (folder / "run_submit.script").read_text()
     assert "#SBATCH --ntasks=1" in script
     assert "#SBATCH --account" not in script
