@@ -27,6 +27,7 @@ from webapp.packed import packed_rules
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
 from webapp.pages.compare import ComparePage, numbers_in
+from webapp.pages.following import Following
 from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor, use_sheet
 from webapp.pages.job import JobPage
 from webapp.pages.project import ProjectPage
@@ -55,6 +56,7 @@ class App:
 
     base: Store
     threads: ThreadPoolExecutor
+    following: Following
 
     @property
     def store(self) -> Store:
@@ -103,6 +105,7 @@ class App:
         page = JobPage(
             self.store,
             self._background(),
+            self.following,
             look_of_visitor(),
             _number("id"),
             iteration=_number("it", 0),
@@ -182,6 +185,7 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
     keeper = Doorkeeper(app.base.database, app.threads, doors.desk.session_lasts)
     put_behind(server, Gate(keeper, settings, secret, hosts), packed_rules(settings.server.prefix))
     Watch(server, keeper, app.threads).start()
+    app.following.start()
     return server
 
 

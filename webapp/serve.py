@@ -26,6 +26,7 @@ from webapp.accounts.desk import Desk
 from webapp.accounts.link import OneTimeLink
 from webapp.accounts.plain_page import Doors
 from webapp.maps import MapCache
+from webapp.news import News
 from webapp.records import RecordReader
 from webapp.settings import Settings, read_settings
 from webapp.store import Store
@@ -157,6 +158,7 @@ def serve(
 ) -> None:
     """Serve until a signal comes; `begin` is called first and says which page the link leads to."""
     from webapp.app import App, make_server
+    from webapp.pages.following import Following
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     with database.writing() as session:
@@ -165,7 +167,8 @@ def serve(
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
     link = None if is_shared(settings, address) else OneTimeLink(user.id)
     doors = Doors(Desk(database, settings), threads, link)
-    server = make_server(App(store, threads), doors, address, port, secret(settings))
+    following = Following(News(database, store.records), threads)
+    server = make_server(App(store, threads, following), doors, address, port, secret(settings))
     server.start()
     target = begin(store) if begin is not None else "/"
     if link is not None:

@@ -15,7 +15,6 @@ from db.errors import Closed, NotFound
 from db.models.jobs import Job, Node
 from db.models.projects import Project
 from db.repository import (
-    attempts,
     jobs,
     machines,
     members,
@@ -33,7 +32,7 @@ from webapp.maps import MapCache
 from webapp.preview import PreviewClient
 from webapp.records import JobRecords, RecordReader
 from webapp.settings import Settings
-from webapp.views import JobView, QueueView
+from webapp.views import JobView, QueueView, job_view
 
 
 @dataclass(slots=True)
@@ -110,33 +109,8 @@ class Store:
     def job(self, job_id: int) -> JobView:
         """A job with its attempts and files. Raises NotFound where the user may not see it."""
         with self.database.reading() as session:
-            job = jobs.get(session, job_id)
-            role = self._role(session, job.project_id)
-            author = next(
-                (
-                    user.name
-                    for user, _ in members.members(session, job.project_id)
-                    if user.id == job.created_by
-                ),
-                "",
-            )
-            return JobView(
-                job=job,
-                project=projects.get(session, job.project_id),
-                author=author,
-                role=role,
-                attempts=attempts.of_job(session, job_id),
-                inputs=nodes.inputs(session, job_id),
-                outputs=nodes.outputs(session, job_id),
-            )
-
-    def job_versions(self, job_id: int) -> tuple[int, int]:
-        """The counts of changes of a job and its project. Raises Closed where the user may not see it (any more)."""
-        with self.database.reading() as session:
-            found = overview.job_versions(session, job_id, self.user_id)
-        if found is None:
-            raise Closed(f"there is no job {job_id}")
-        return found
+            role = self._role(session, jobs.get(session, job_id).project_id)
+            return job_view(session, job_id, role)
 
     def job_records(self, view: JobView) -> JobRecords:
         """What a job has reported so far, straight from its folder."""

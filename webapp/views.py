@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from db.models.jobs import Attempt, Job, Node
 from db.models.projects import Project
 from db.models.queue import Machine
-from db.repository import machines, nodes, overview
+from db.repository import attempts, jobs, machines, members, nodes, overview, projects
 from db.words import ENDED, Role, State
 from webapp.records import JobRecords
 
@@ -59,6 +61,21 @@ class QueueView:
     waiting: Sequence[overview.JobLine]
     machines: Sequence[tuple[Machine, Sequence[machines.Held]]]
     pause: str | None
+
+
+def job_view(session: Session, job_id: int, role: Role) -> JobView:
+    """A job as the database knows it, for whoever has this role in its project. Raises NotFound."""
+    job = jobs.get(session, job_id)
+    authors = members.members(session, job.project_id)
+    return JobView(
+        job=job,
+        project=projects.get(session, job.project_id),
+        author=next((user.name for user, _ in authors if user.id == job.created_by), ""),
+        role=role,
+        attempts=attempts.of_job(session, job_id),
+        inputs=nodes.inputs(session, job_id),
+        outputs=nodes.outputs(session, job_id),
+    )
 
 
 def can_stop(view: JobView) -> bool:

@@ -126,20 +126,6 @@ def projects(
     return project_lines(session, user_id, conditions, limit)
 
 
-def job_versions(session: Session, job_id: int, user_id: int) -> tuple[int, int] | None:
-    """The counts of changes of a job and of its project; None where the user does not see it, or it is in the bin.
-
-    Pages ask for them every second: while they are the same, nothing else of the job need be read.
-    """
-    query = (
-        select(Job.version, Project.version)
-        .join(Project, Project.id == Job.project_id)
-        .where(Job.id == job_id, Job.deleted_at.is_(None), visible(session, user_id))
-    )
-    found = session.execute(query).one_or_none()
-    return (found[0], found[1]) if found is not None else None
-
-
 def home(session: Session, user_id: int, *, projects_shown: int = 8) -> Home:
     """What the home page shows to a user."""
     alive = (Job.deleted_at.is_(None), Project.deleted_at.is_(None))

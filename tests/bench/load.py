@@ -106,6 +106,7 @@ class Follower:
     page: OpenPage
     told: dict[int, float] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until_told(self, number: int) -> None:
         """Wait until the page has been told of an iteration."""
@@ -122,6 +123,7 @@ class Follower:
                 if sentence(number) in text:
                     self.told[number] = time.perf_counter()
                     self.news.set()
+        self.ended.set()
 
 
 def cookie_of(lab: Lab, name: str) -> str:

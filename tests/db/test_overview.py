@@ -1,5 +1,6 @@
 """What the home page and the lists show, and the list of who did what."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from db.repository import (
@@ -11,10 +12,13 @@ from db.repository import (
     members,
     overview,
     people,
+    projects,
     queue,
+    sight,
     visits,
 )
 from db.repository.overview import JobFilter
+from db.repository.sight import Glimpse
 from db.session import Database
 from db.words import Role, State
 from tests.db import scene
@@ -96,28 +100,36 @@ def test_versions_tell_what_has_changed(database: Database) -> None:
         assert entries[0].details == {"before": "", "after": "new"}
 
 
-def test_counts_of_changes_are_told_to_whoever_sees_the_job(database: Database) -> None:
+def test_glimpses_are_of_whoever_sees_the_job_and_change_with_it(database: Database) -> None:
     with database.writing() as session:
         ana, gal = scene.lab(session)
         ben = people.create_user(session, "ben", who=None).id
         job = scene.draft(session, gal, who=ana)
-        project_id, job_id, known = gal.id, job.id, (job.version, gal.version)
-    with database.reading() as session:
-        assert overview.job_versions(session, job_id, ana) == known
-        assert overview.job_versions(session, job_id, ben) is None
-        assert overview.job_versions(session, job_id + 1, ana) is None
+        project_id, job_id = gal.id, job.id
+        known = Glimpse(job.version, gal.version, Role.OWNER)
+    pairs = [(job_id, ana), (job_id, ben), (job_id + 1, ana), (job_id, ben + 1)]
+
+    def found() -> dict[tuple[int, int], Glimpse]:
+        with database.reading() as session:
+            return sight.glimpses(session, pairs)
+
+    assert found() == {(job_id, ana): known}
     with database.writing() as session:
         jobs.rename(session, job_id, "better", who=ana)
         members.set_role(session, project_id, ben, Role.VIEWER, who=ana)
-    with database.reading() as session:
-        found = overview.job_versions(session, job_id, ben)
-        assert found is not None and found[0] > known[0] and found[1] > known[1]
+    of_ana, of_ben = found()[job_id, ana], found()[job_id, ben]
+    assert of_ana.job_version > known.job_version
+    assert of_ana.project_version > known.project_version
+    assert of_ben == replace(of_ana, role=Role.VIEWER)
     with database.writing() as session:
         members.set_role(session, project_id, ben, None, who=ana)
-    with database.reading() as session:
-        assert overview.job_versions(session, job_id, ben) is None
-        assert overview.job_versions(session, job_id, ana) is not None
+    assert found().keys() == {(job_id, ana)}
     with database.writing() as session:
         bin.move_to_bin(session, [job_id], who=ana)
-    with database.reading() as session:
-        assert overview.job_versions(session, job_id, ana) is None
+    assert found() == {}
+    with database.writing() as session:
+        bin.restore(session, job_id, who=ana)
+    assert found().keys() == {(job_id, ana)}
+    with database.writing() as session:
+        projects.move_to_bin(session, project_id, who=ana)
+    assert found() == {}

@@ -1,6 +1,9 @@
 """What people may do, and what they attach to jobs and keep for themselves."""
 
+from collections.abc import Sequence
+
 import pytest
+from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound, Refused
 from db.repository import (
@@ -19,6 +22,16 @@ from db.words import Role, may
 from tests.db import scene
 
 
+def roles_of(session: Session, project_id: int, users: Sequence[int]) -> list[Role | None]:
+    """The roles of users in a project, asked for one by one and, which has to give the same, all at once."""
+    found = [sight.role_of(session, project_id, one) for one in users]
+    pairs = [(project, one) for project in (project_id, project_id + 1) for one in (*users, 999)]
+    together = sight.roles(session, pairs)
+    assert [together.get((project_id, one)) for one in users] == found
+    assert len(together) == sum(one is not None for one in found)
+    return found
+
+
 def test_roles_come_from_membership_group_and_admins(database: Database) -> None:
     with database.writing() as session:
         owner, project = scene.lab(session)
@@ -31,17 +44,17 @@ def test_roles_come_from_membership_group_and_admins(database: Database) -> None
         people.join_group(session, group.id, ben, who=None)
         projects.set_group(session, project.id, group.id, Role.EDITOR, who=owner)
         members.set_role(session, project.id, ben, Role.VIEWER, who=owner)
-        found = [sight.role_of(session, project.id, one) for one in (owner, ben, eva, root, out)]
+        found = roles_of(session, project.id, (owner, ben, eva, root, out))
         assert found == [Role.OWNER, Role.EDITOR, Role.EDITOR, Role.OWNER, None]
         people.leave_group(session, group.id, ben, who=None)
-        assert sight.role_of(session, project.id, ben) == Role.VIEWER
+        assert roles_of(session, project.id, (owner, ben)) == [Role.OWNER, Role.VIEWER]
         members.check_role(session, project.id, ben, Role.VIEWER)
         with pytest.raises(Refused, match="takes the role editor, you are viewer: ask ana"):
             members.check_role(session, project.id, ben, Role.EDITOR)
         with pytest.raises(NotFound):
             members.check_role(session, project.id, out, Role.VIEWER)
         people.set_active(session, ben, False, who=root)
-        assert sight.role_of(session, project.id, ben) is None
+        assert roles_of(session, project.id, (owner, ben)) == [Role.OWNER, None]
     assert may(Role.OWNER, Role.EDITOR) and not may(Role.VIEWER, Role.EDITOR)
     assert not may(None, Role.VIEWER)
 

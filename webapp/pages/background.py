@@ -56,11 +56,14 @@ class Background:
             document.add_next_tick_callback(partial(self._arrive, subject, turn, then, future))
 
     def _arrive(self, subject: str, turn: int, then: Callable[[Any], None], future: Future) -> None:
-        if turn != self._turns[subject]:
-            return
-        self._busy.discard(subject)
+        if turn == self._turns[subject]:
+            self._busy.discard(subject)
+            self.arrive(future.result, then)
+
+    def arrive(self, result: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Call `then` on the page with a result; an error in its place is told in the page's own way."""
         try:
-            found = future.result()
+            found = result()
             self._silence.end()
             with unlocked():  # all that changes goes to the browser in one message
                 then(found)

@@ -10,8 +10,10 @@ from webapp.components.headline import hero_html
 from webapp.components.look import Look
 from webapp.components.tick import tick_for
 from webapp.components.words import Words
+from webapp.news import Found
 from webapp.pages import job_tabs, refine_tabs
 from webapp.pages.background import Background
+from webapp.pages.following import Following
 from webapp.pages.frame import failure_card, record_failure
 from webapp.pages.job_actions import Actions
 from webapp.pages.moments import after_sending, every
@@ -22,7 +24,8 @@ from webapp.records import JobRecords
 from webapp.store import Store
 from webapp.views import JobView
 
-POLL_MS = 500
+HEAD_MS = 1000
+"""How often the head tells the time that is left, also where nothing has happened."""
 NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
 NOTHING_CAME = '<p class="notice">It ended before its first iteration: there are no figures. The log tells why.</p>'
 
@@ -35,13 +38,19 @@ class JobPage(pn.viewable.Viewer):
     tab = param.String(default="")
 
     def __init__(
-        self, store: Store, background: Background, look: Look, job_id: int, **params: object
+        self,
+        store: Store,
+        background: Background,
+        following: Following,
+        look: Look,
+        job_id: int,
+        **params: object,
     ) -> None:
         super().__init__(**params)
         self._store, self._background, self._look = store, background, look
         view = store.job(job_id)
         self._is_refinement = view.job.type == "refine"
-        self._seen: tuple[int, int] = (-1, -1)
+        self._seen: tuple[object, ...] = ()
         self._shown = Shown(view, store.job_records(view), None)
         self._tabs: dict[str, refine_tabs.Tab] = {}
         self._hero = Words("", sizing_mode="stretch_width")
@@ -66,7 +75,8 @@ class JobPage(pn.viewable.Viewer):
         self._wire()
         self._shown = Shown(view, self._shown.records, self._row(self._shown.records))
         self._draw_head()
-        after_sending(lambda: self._arrived((self.view, self._shown.records)))
+        after_sending(lambda: self._arrived(Found(self.view, self._shown.records)))
+        following.follow((job_id, store.user_id), background, self._arrived)
 
     @property
     def view(self) -> JobView:
@@ -99,33 +109,23 @@ class JobPage(pn.viewable.Viewer):
     def _wire(self) -> None:
         self._slider.param.watch(self._slid, "value")
         self._tab_bar.param.watch(lambda _: self._tab_changed(), "active")
-        every(POLL_MS, self._poll)
+        every(HEAD_MS, self._go_on)
 
-    def _poll(self) -> None:
-        """Look whether the job has anything new; one look at a time. Only what has changed is read again."""
-        if self._background.is_busy("job"):
-            return
-        known, position = self._shown.view, self._shown.records.position
-
-        def read() -> tuple[JobView, JobRecords]:
-            versions = self._store.job_versions(known.job.id)
-            records = self._store.job_records(known)
-            is_same = versions == known.versions and records.position == position
-            return known if is_same else self._store.job(known.job.id), records
-
-        self._background.run("job", read, self._arrived)
+    def _go_on(self) -> None:
+        """Tell how far a running job is by now."""
+        if self._shown.view.job.state not in ENDED:
+            self._draw_hero()
 
     def _changed(self) -> None:
         """After an action: show the new state at once."""
         view = self._store.job(self._shown.view.job.id)
-        self._arrived((view, self._store.job_records(view)))
+        self._arrived(Found(view, self._store.job_records(view)))
 
-    def _arrived(self, found: tuple[JobView, JobRecords]) -> None:
-        view, records = found
-        seen = (view.job.version, records.position)
-        is_new = seen != self._seen
+    def _arrived(self, found: Found) -> None:
+        view, records = found.view, found.records
+        is_new = found.mark != self._seen
         had = self._shown.records.newest
-        self._seen = seen
+        self._seen = found.mark
         self._shown = Shown(view, records, self._row(records))
         if is_new or view.job.state not in ENDED:
             self._draw_head()
@@ -146,12 +146,14 @@ class JobPage(pn.viewable.Viewer):
         return self._active() in job_tabs.LIVE or not self._is_refinement
 
     def _draw_head(self) -> None:
+        self._draw_hero()
+        self._actions.draw(self._shown)
+
+    def _draw_hero(self) -> None:
         shown = self._shown
-        job = shown.view.job
         self._hero.object = hero_html(
-            job, shown.view.title, shown.view.author, shown.records, shown.row
+            shown.view.job, shown.view.title, shown.view.author, shown.records, shown.row
         )
-        self._actions.draw(shown)
 
     def _offer_iterations(self, records: JobRecords) -> None:
         """Bring the slider up to date, and say that there is newer data where it is not followed."""

@@ -77,6 +77,8 @@ def main() -> None:
     from webapp.accounts.plain_page import Doors
     from webapp.app import App, make_server
     from webapp.maps import MapCache
+    from webapp.news import News
+    from webapp.pages.following import Following
     from webapp.records import RecordReader
     from webapp.settings import read_settings
     from webapp.store import Store
@@ -88,7 +90,8 @@ def main() -> None:
     threads = ThreadPoolExecutor(1)
     store = Store(database, settings, RecordReader(), MapCache(), 1, {})
     doors = Doors(Desk(database, settings), threads)
-    server = make_server(App(store, threads), doors, "127.0.0.1", 0, "s" * 40)
+    following = Following(News(database, store.records), threads)
+    server = make_server(App(store, threads, following), doors, "127.0.0.1", 0, "s" * 40)
     found = [_route(rule) for rule in _rules(server._tornado.default_router)]
     print(json.dumps([asdict(one) for one in found]))
     database.close()

@@ -13,7 +13,7 @@ from webapp.accounts.gate import OPEN
 from webapp.api.openapi import ENDPOINTS
 from webapp.app import App
 
-PAGES = sorted(App(None, None).pages())  # type: ignore[arg-type]  # the addresses alone
+PAGES = sorted(App(None, None, None).pages())  # type: ignore[arg-type]  # the addresses alone
 PLAIN = [
     "/account",
     "/admin",
