@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from compute.signal.fourier import radial_frequency
 from compute.signal.random import generator
 
 TURNS = 1 << 16
@@ -41,11 +40,13 @@ def randomised_map(
 ) -> Float[Tensor, "z y x"]:
     """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept."""
     phases = random_phases(box, seed, half, draw)
-    is_kept = radial_frequency(box, 3, torch.device("cpu")) < first_shell
-    phases[is_kept.numpy()] = 0
-    unit = torch.polar(torch.ones(TURNS), 2.0 * torch.pi / TURNS * torch.arange(TURNS))
-    unit = torch.from_numpy(unit.numpy().take(phases)).to(transform.device)
-    return torch.fft.irfftn(unit.mul_(transform), s=(box, box, box))
+    _keep(phases, first_shell)
+    unit = np.exp(2j * np.pi / TURNS * np.arange(TURNS)).astype(np.complex64)
+    turns = np.empty(phases.shape, np.complex64)
+    for plane, phase in zip(turns, phases, strict=True):
+        unit.take(phase, out=plane, mode="wrap")  # planes' indices stay in the processor's cache
+    turned = torch.from_numpy(turns).to(transform.device).mul_(transform)
+    return torch.fft.irfftn(turned, s=(box, box, box))
 
 
 def random_phases(box: int, seed: int, half: int, draw: int = 0) -> np.ndarray:
@@ -59,6 +60,16 @@ def random_phases(box: int, seed: int, half: int, draw: int = 0) -> np.ndarray:
     for x in {0, box // 2} if box % 2 == 0 else {0}:
         _pair(phases[:, :, x])
     return phases
+
+
+def _keep(phases: np.ndarray, first_shell: int) -> None:
+    """Set the phases of all frequencies |k| < first_shell to zero, in place; only their cube is looked at."""
+    k = np.fft.fftfreq(len(phases), 1 / len(phases))
+    near = np.flatnonzero(np.abs(k) < first_shell)
+    column = np.arange(min(first_shell, phases.shape[2]))
+    squared = k[near, None, None] ** 2 + k[near, None] ** 2 + column**2
+    cube = np.ix_(near, near, column)
+    phases[cube] = np.where(squared < first_shell**2, 0, phases[cube])
 
 
 def _pair(plane: np.ndarray) -> None:
