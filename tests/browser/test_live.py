@@ -16,9 +16,9 @@ pytestmark = pytest.mark.browser
 CURVES = """([name, count]) => Bokeh.documents.some(one => Array.from(one._all_models.values()).some(model => {
   if (model.name !== name) return false
   const data = model.data instanceof Map ? Object.fromEntries(model.data) : model.data
-  return data.ys.length === count
+  return (data.ys || data.fsc0143).length === count
 }))"""
-"""Whether a source of curves on the page has so many of them."""
+"""Whether a source on the page has so many curves or points."""
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def shows(page: Page, iteration: int, newest: int) -> None:
     expect(lines.nth(iteration - 1)).to_have_class(re.compile("chosen"))
     expect(page.locator(".bk-slider-title")).to_have_text(f"Iteration: {iteration}")
     page.wait_for_function(CURVES, arg=["ghosts", iteration - 1])
+    page.wait_for_function(CURVES, arg=["normal", newest])
     newer = page.get_by_text(re.compile("newer data"))
     if iteration == newest:
         expect(newer).to_have_count(0)

@@ -1,6 +1,6 @@
 """How a refinement came here: resolution, accuracy, step, changes and cost by iteration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bokeh.models import PrintfTickFormatter, Range1d, Span
 from bokeh.plotting import figure
@@ -20,6 +20,20 @@ from webapp.components.look import (
 FINE_ENOUGH = 0.75
 """A step below this part of the accuracy is fine enough."""
 POOR_ACCURACY_DEG = 10.0
+
+
+class HistoryPlot(Plot):
+    """Figures that hold only those columns of the history that they draw."""
+
+    def draw(self, data: Data) -> None:
+        """Draw other data, what there is to draw of it."""
+        wanted = {name: list(source.data) for name, source in self.sources.items()}
+        Plot.draw(self, _chosen(data, wanted))
+
+
+def _chosen(data: Data, wanted: Mapping[str, Sequence[str]]) -> Data:
+    """Some columns of some sources."""
+    return {name: {key: data[name][key] for key in keys} for name, keys in wanted.items()}
 
 
 def history_data(rows: Sequence[Iteration]) -> Data:
@@ -79,9 +93,10 @@ def _first_local(rows: Sequence[Iteration]) -> list[Iteration]:
     return [row for row in rows if row.is_local_search][:1]
 
 
-def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300) -> Plot:
+def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300) -> HistoryPlot:
     """Resolution by iteration in Å, better is up; the final joined iteration stands apart."""
-    made = sources(data)
+    columns = ("iteration", "fsc0143", "fsc05")
+    made = sources(_chosen(data, dict.fromkeys(("normal", "final", "local"), columns)))
     worst = max(data["rows"]["iteration"], default=1)
     plot = new_figure(
         look,
@@ -139,12 +154,14 @@ def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300)
         [("iteration", "@iteration"), ("0.143", "@fsc0143{0.00} Å"), ("0.5", "@fsc05{0.00} Å")],
     )
     dress_legend(plot, look, "bottom_right")
-    return Plot([plot], made)
+    return HistoryPlot([plot], made)
 
 
-def accuracy_plot(data: Data, look: Look, height: int = 180) -> Plot:
+def accuracy_plot(data: Data, look: Look, height: int = 180) -> HistoryPlot:
     """Angles above, offsets below: estimated accuracy, its 75 % line, the step in use, the changes."""
-    made = sources(data)
+    kinds = ("step", "accuracy", "limit", "change")
+    columns = ["iteration", *(f"{kind}_{unit}" for kind in kinds for unit in ("deg", "A"))]
+    made = sources(_chosen(data, {"rows": columns}))
     last = max(data["rows"]["iteration"], default=1)
     shared = Range1d(0.5, max(last, 8) + 0.7)
     figures = [
@@ -160,7 +177,7 @@ def accuracy_plot(data: Data, look: Look, height: int = 180) -> Plot:
             line_dash="dotted",
         )
     )
-    return Plot(figures, made)
+    return HistoryPlot(figures, made)
 
 
 def _accuracy(
@@ -227,9 +244,10 @@ def _accuracy(
     return plot
 
 
-def convergence_strip(data: Data, look: Look, height: int = 178) -> Plot:
+def convergence_strip(data: Data, look: Look, height: int = 178) -> HistoryPlot:
     """Small multiples: certainty of the poses, gain of log-likelihood, seconds, stalls."""
-    made = sources(data)
+    columns = ("iteration", "pmax", "gain", "stalls", "seconds")
+    made = sources(_chosen(data, {"rows": columns}))
     figures = []
     for column, label, colour in (
         ("pmax", "mean Pmax", look.blue),
@@ -247,7 +265,7 @@ def convergence_strip(data: Data, look: Look, height: int = 178) -> Plot:
         bars = plot.vbar("iteration", 0.7, column, source=made["rows"], color=colour, alpha=0.85)
         hover(plot, [bars], [("iteration", "@iteration"), (label, f"@{column}{{0.[000]}}")])
         figures.append(plot)
-    return Plot(figures, made)
+    return HistoryPlot(figures, made)
 
 
 def widen(plot: Plot, rows: Sequence[Iteration]) -> None:

@@ -96,8 +96,11 @@ class Plot:
         """Draw other data; names that are not given keep theirs, and nothing is sent of what is as it was."""
         for name, columns in data.items():
             source = self.sources[name]
-            if not is_same(source.data, columns):
+            more = more_of(source.data, columns)
+            if more is None:
                 source.data = _columns(columns)
+            elif any(map(len, more.values())):
+                source.stream(more)
         self._name_what_is_drawn()
 
     def _name_what_is_drawn(self) -> None:
@@ -105,14 +108,23 @@ class Plot:
         for item in (
             one for plot in self.figures for legend in plot.legend for one in legend.items
         ):
-            is_drawn = any(_has_rows(one.data_source) for one in item.renderers)
+            is_drawn = any(_are_rows(one.data_source.data) for one in item.renderers)
             if item.visible != is_drawn:
                 item.visible = is_drawn
 
 
-def _has_rows(source: ColumnDataSource) -> bool:
-    """Whether there is anything to draw from a source."""
-    return any(len(column) for column in source.data.values())
+def _are_rows(columns: Mapping[str, Any]) -> bool:
+    """Whether there is anything to draw in columns."""
+    return any(len(column) for column in columns.values())
+
+
+def more_of(old: Mapping[str, Any], new: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
+    """What stands in columns behind what stood there before; None where they are not the old ones with more."""
+    if old.keys() != new.keys() or (_are_rows(new) and not _are_rows(old)):
+        return None
+    if not all(is_same(values, new[key][: len(values)]) for key, values in old.items()):
+        return None
+    return {key: list(values[len(old[key]) :]) for key, values in new.items()}
 
 
 def is_same(old: Any, new: Any) -> bool:

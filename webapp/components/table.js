@@ -109,8 +109,9 @@ export function render({ model, el }) {
   let lines = new Map()
 
   function sorted() {
-    const names = identities(model.columns, model.rows)
-    const rows = model.rows.map((row, index) => ({ row, index, name: names[index] }))
+    const found = JSON.parse(model.rows_text)
+    const names = identities(model.columns, found)
+    const rows = found.map((row, index) => ({ row, index, name: names[index] }))
     if (order.column === null || model.is_remote) return rows
     const key = model.columns[order.column].key
     const rank = (v) => (v === null || v === undefined ? null : v)
@@ -199,14 +200,14 @@ export function render({ model, el }) {
   }
 
   function drawRows() {
-    const hasRows = model.rows.length > 0
+    const rows = sorted()
+    const hasRows = rows.length > 0
     tools.hidden = !(model.has_tools && hasRows)
     empty.hidden = hasRows
     scroll.hidden = !hasRows
     const focused = focusedCell()
     const old = lines
     lines = new Map()
-    const rows = sorted()
     for (const { row, index, name } of rows) {
       const line = old.get(name) || newLine()
       old.delete(name)
@@ -260,7 +261,7 @@ export function render({ model, el }) {
     drawRows()
   }
 
-  model.on('rows', drawRows)
+  model.on('rows_text', drawRows)
   model.on('columns', drawAll)
   model.on('chosen', markChosen)
   model.on(['caption', 'empty'], drawWords)

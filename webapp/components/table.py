@@ -1,6 +1,10 @@
 """A table as HTML: sortable, with links and states, copied or saved as tab-separated text."""
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -17,10 +21,13 @@ class Table(JSComponent):
     shown, while the column is sorted and copied by its value). `chosen` is the index of the row that the reader has
     picked, -1 for none. Rows of an `is_remote` table are sorted by whoever fills it: `order_key` and `is_down` say
     what the reader has asked for.
+
+    The rows are sent as one text: Bokeh walks through lists of dicts again and again, in search of models.
     """
 
     columns = param.List(default=[], item_type=dict)
     rows = param.List(default=[], item_type=dict)
+    rows_text = param.String(default="[]")
     chosen = param.Integer(default=-1)
     can_choose = param.Boolean(default=False)
     is_remote = param.Boolean(default=False)
@@ -34,3 +41,22 @@ class Table(JSComponent):
 
     _esm = Path(__file__).parent / "table.js"
     _stylesheets = [APP_SHEET]
+    _rename: ClassVar[Mapping[str, str | None]] = {"rows": None}
+
+    @param.depends("rows", watch=True, on_init=True)
+    def _write_rows(self) -> None:
+        rows = [*map(_plain, self.rows)]
+        self.rows_text = json.dumps(rows, ensure_ascii=False, default=_number)
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON has it: a number that is none is not there."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
+def _number(value: Any) -> Any:
+    """A number of numpy's as a plain one."""
+    return value.item()

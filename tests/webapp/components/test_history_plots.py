@@ -45,5 +45,9 @@ def test_figures_of_an_empty_history_can_be_made_and_grow() -> None:
     for plot in plots:
         plot.draw(history_data(rows))
         widen(plot, rows)
-        assert plot.sources["rows"].data["iteration"] == list(range(1, 21))
+        (held,) = {tuple(one.data["iteration"]) for one in plot.sources.values()} - {()}
+        assert held == tuple(range(1, 21))
     assert plots[0].figures[0].x_range.end > 20
+    held = [{key for one in plot.sources.values() for key in one.data} for plot in plots]
+    assert set.union(*held) == {key for columns in data.values() for key in columns}
+    assert set.intersection(*held) == {"iteration"}

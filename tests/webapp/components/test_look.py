@@ -4,8 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from bokeh.document import Document
 
-from webapp.components.look import LIGHT, Plot, is_same, new_figure, sent, sources
+from webapp.components.look import (
+    LIGHT,
+    Data,
+    Plot,
+    is_same,
+    more_of,
+    new_figure,
+    sent,
+    sources,
+)
 
 
 def test_numbers_are_sent_in_one_piece_and_nothing_else_is_changed() -> None:
@@ -41,6 +51,40 @@ def test_only_changed_columns_are_replaced() -> None:
     assert plot.sources["curve"].data is held
     plot.draw({"curve": {"x": [0.0, 1.0], "y": [1.0, 0.5]}})
     assert plot.sources["curve"].data["y"].tolist() == [1.0, 0.5]
+
+
+def test_columns_that_grow_are_sent_from_where_they_ended() -> None:
+    grown = {"x": [0.0, 1.0, 2.0], "y": [1.0, math.nan, 3.0], "text": ["a", "b", "c"]}
+    document, plot = Document(), Plot([], sources({"curve": {k: v[:2] for k, v in grown.items()}}))
+    source, sent = plot.sources["curve"], []
+    document.add_root(source)
+    document.on_change(sent.append)
+    plot.draw({"curve": grown})
+    assert [(one.kind, one.data) for one in sent] == [
+        ("ColumnsStreamed", {"x": [2.0], "y": [3.0], "text": ["c"]})
+    ]
+    assert is_same(source.data, grown)
+    plot.draw({"curve": grown})
+    assert len(sent) == 1
+    plot.draw({"curve": {key: values[1:] for key, values in grown.items()}})
+    assert [one.kind for one in sent[1:]] == ["ColumnDataChanged"]
+    assert list(source.data["text"]) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "more"),
+    [
+        ({"x": [1]}, {"x": [1, 2]}, {"x": [2]}),
+        ({"x": [1]}, {"x": [1]}, {"x": []}),
+        ({"x": []}, {"x": []}, {"x": []}),
+        ({"x": []}, {"x": [1]}, None),
+        ({"x": [1, 2]}, {"x": [1]}, None),
+        ({"x": [1]}, {"y": [1, 2]}, None),
+        ({"x": [1], "y": [1]}, {"x": [1, 2], "y": [2, 2]}, None),
+    ],
+)
+def test_more_is_known(old: Data, new: Data, more: object) -> None:
+    assert more_of(old, new) == more
 
 
 def test_a_legend_names_only_what_has_data() -> None:
