@@ -39,6 +39,11 @@ def test_matrix_of_30_60_45():
     np.testing.assert_allclose(matrix_to_euler(matrix), [[30.0, 60.0, 45.0]], atol=1e-9)
 
 
+def test_a_whole_turn_of_psi_changes_nothing():
+    """Specification §12, check 27: searches work on matrices, which are the same."""
+    np.testing.assert_allclose(one(30.0, 60.0, 405.0), one(30.0, 60.0, 45.0), atol=1e-14)
+
+
 def test_third_row_is_the_viewing_direction():
     np.testing.assert_allclose(one(0.0, 90.0, 77.0)[0, 2], [1.0, 0.0, 0.0], atol=1e-15)
     np.testing.assert_allclose(one(90.0, 90.0, 10.0)[0, 2], [0.0, 1.0, 0.0], atol=1e-15)
