@@ -126,7 +126,14 @@ def test_a_cycle_is_seen() -> None:
 
 
 HEAVY = {"torch", "numba", "scipy", "mpi4py"}
-SERVED = ("webapp.app", "webapp.serving", "webapp.pages", "webapp.components", "webapp.packed")
+SERVED = (
+    "webapp.app",
+    "webapp.serving",
+    "webapp.pages",
+    "webapp.components",
+    "webapp.packed",
+    "webapp.rehearsal",
+)
 """The only rooms of `webapp` that load Panel, and pandas with it: the command and the supervisor start without them."""
 
 
@@ -144,6 +151,7 @@ SERVED = ("webapp.app", "webapp.serving", "webapp.pages", "webapp.components", "
         ("webapp.app", HEAVY),
         ("webapp.serving", HEAVY),
         ("webapp.packed", HEAVY),
+        ("webapp.rehearsal", HEAVY),
         ("db", HEAVY | {"pandas"}),
     ],
 )

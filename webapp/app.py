@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bokeh.settings
 import panel as pn
@@ -23,7 +23,7 @@ from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
 from webapp.api.guide import GuidePage
 from webapp.api.handler import ApiHandler
-from webapp.packed import packed_rules
+from webapp.packed import Shelf, packed_rules
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
 from webapp.pages.compare import ComparePage, numbers_in
@@ -57,6 +57,7 @@ class App:
     base: Store
     threads: ThreadPoolExecutor
     following: Following
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def store(self) -> Store:
@@ -183,7 +184,8 @@ def make_server(app: App, doors: Doors, address: str, port: int, secret: str) ->
         websocket_origin=sorted(host for host in hosts if not host.startswith("[")),
     )
     keeper = Doorkeeper(app.base.database, app.threads, doors.desk.session_lasts)
-    put_behind(server, Gate(keeper, settings, secret, hosts), packed_rules(settings.server.prefix))
+    packed = packed_rules(settings.server.prefix, app.shelf)
+    put_behind(server, Gate(keeper, settings, secret, hosts), packed)
     Watch(server, keeper, app.threads).start()
     app.following.start()
     return server

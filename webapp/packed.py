@@ -89,9 +89,8 @@ class PackedHandler(StaticFileHandler):
         self.finish(data)
 
 
-def packed_rules(prefix: str) -> list[Rule]:
+def packed_rules(prefix: str, shelf: Shelf) -> list[Rule]:
     """The addresses of our own files and of those of both libraries, each before its library's own handler."""
-    shelf = Shelf()
     folders: Mapping[str, Path] = {
         "/static/js/": Path(str(bokeh.settings.settings.bokehjs_path())) / "js",
         "/static/extensions/panel/": Path(panel.__file__).parent / "dist",

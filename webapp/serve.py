@@ -159,6 +159,7 @@ def serve(
     """Serve until a signal comes; `begin` is called first and says which page the link leads to."""
     from webapp.app import App, make_server
     from webapp.pages.following import Following
+    from webapp.rehearsal import rehearse
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     with database.writing() as session:
@@ -168,7 +169,8 @@ def serve(
     link = None if is_shared(settings, address) else OneTimeLink(user.id)
     doors = Doors(Desk(database, settings), threads, link)
     following = Following(News(database, store.records), threads)
-    server = make_server(App(store, threads, following), doors, address, port, secret(settings))
+    app = App(store, threads, following)
+    server = make_server(app, doors, address, port, secret(settings))
     server.start()
     target = begin(store) if begin is not None else "/"
     if link is not None:
@@ -176,6 +178,7 @@ def serve(
     announce(settings, link, address, port, opens_browser)
     gc.collect()
     gc.freeze()  # else collections walk through all libraries again and again, 0.2 s each, in the middle of a page
+    threads.submit(rehearse, store, app.shelf)
     loop = server.io_loop
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))

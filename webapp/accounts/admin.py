@@ -232,7 +232,8 @@ def _machine(one: Machine, held: Sequence[Held]) -> MachineLine:
     gpus = ", ".join(f"{count} × {name}" for name, count in counts.items()) or "none"
     cores, in_use = sum(two.cores for two in held), sum(len(two.gpus) for two in held)
     words = f"{cores} cores" + (f", {in_use} GPUs" if one.gpus else "")
-    memory = f"{one.memory_GB:.0f} GB" if one.memory_GB else "not known"
+    memory_GB = one.memory_GB or (one.load or {}).get("memory_GB")
+    memory = f"{memory_GB:.0f} GB" if memory_GB else "not known"
     jobs = f"{len(held)} job: " if len(held) == 1 else f"{len(held)} jobs: "
     return MachineLine(
         one.name, one.cores, memory, gpus, f"{jobs}{words}" if held else "idle", one.seen_at

@@ -7,6 +7,7 @@ import panel as pn
 
 from webapp.components.local_resolution import coloured, scale_html
 from webapp.components.look import Look
+from webapp.components.side_by_side import side_by_side
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import AXES, GreyScale, grey_scale, slice_of
 from webapp.components.words import Words
@@ -47,8 +48,8 @@ class ColourSlices(pn.viewable.Viewer):
             slider.param.watch(lambda _, axis=axis: self._draw(axis), "value")
         self._range.param.watch(lambda _: self._scaled(), "value_throttled")
         self._panel = pn.Column(
-            pn.Row(self._range, self._bar, sizing_mode="stretch_width"),
-            pn.Row(
+            side_by_side(self._range, self._bar),
+            side_by_side(
                 *[
                     pn.Column(
                         pn.pane.Bokeh(self._slices[axis].figure, sizing_mode="scale_width"),
@@ -57,8 +58,7 @@ class ColourSlices(pn.viewable.Viewer):
                         max_width=480,
                     )
                     for axis in AXES
-                ],
-                sizing_mode="stretch_width",
+                ]
             ),
             sizing_mode="stretch_width",
         )

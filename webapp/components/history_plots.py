@@ -262,6 +262,7 @@ def convergence_strip(data: Data, look: Look, height: int = 178) -> HistoryPlot:
         plot.title.text_color = look.ink
         plot.title.text_font_size = "12px"
         plot.title.text_font_style = "normal"
+        plot.xaxis.ticker.min_interval = 1  # there is no half iteration
         bars = plot.vbar("iteration", 0.7, column, source=made["rows"], color=colour, alpha=0.85)
         hover(plot, [bars], [("iteration", "@iteration"), (label, f"@{column}{{0.[000]}}")])
         figures.append(plot)

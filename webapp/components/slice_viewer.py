@@ -9,6 +9,7 @@ from bokeh.models import LinearColorMapper
 from bokeh.plotting import figure
 
 from webapp.components.look import Look
+from webapp.components.side_by_side import side_by_side
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import (
     AXES,
@@ -79,7 +80,6 @@ class SliceViewer(pn.viewable.Viewer):
                 pn.pane.Bokeh(self._slices[axis].figure, sizing_mode="scale_width"),
                 sliders[axis],
                 sizing_mode="stretch_width",
-                min_width=220,
                 max_width=480,
             )
             for axis in AXES
@@ -91,7 +91,7 @@ class SliceViewer(pn.viewable.Viewer):
                 tick_for(self, "has_outline"),
                 align_items="center",
             ),
-            pn.Row(*panes, sizing_mode="stretch_width"),
+            side_by_side(*panes),
             sizing_mode="stretch_width",
         )
 

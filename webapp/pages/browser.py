@@ -11,6 +11,7 @@ import param
 
 from compute.files.errors import InputError
 from webapp.components.headers import map_header, map_slices, particle_header, sample_images
+from webapp.components.side_by_side import side_by_side
 from webapp.components.table import Table
 from webapp.components.words import Words
 from webapp.pages.background import Background
@@ -112,7 +113,7 @@ class FileBrowser(pn.viewable.Viewer):
         self._panel = pn.Column(
             self._where,
             self._path,
-            pn.Row(
+            side_by_side(
                 pn.Column(self._table, sizing_mode="stretch_width"),
                 pn.Column(self._preview, self._take, sizing_mode="stretch_width"),
                 sizing_mode="stretch_width",

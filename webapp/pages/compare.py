@@ -23,6 +23,7 @@ from webapp.components.comparing import (
 )
 from webapp.components.linked_surfaces import linked_surfaces
 from webapp.components.look import Look
+from webapp.components.side_by_side import side_by_side
 from webapp.components.slice_figure import SliceFigure
 from webapp.components.slices import (
     AXES,
@@ -117,7 +118,7 @@ class ComparePage(pn.viewable.Viewer):
                     sizing_mode="stretch_width",
                 ),
             ),
-            pn.Row(
+            side_by_side(
                 card("FSC", pn.pane.Bokeh(fsc_overlay(self._jobs, self._look))),
                 card(
                     "Resolution",

@@ -2,6 +2,7 @@
 
 import panel as pn
 
+from webapp.components.side_by_side import side_by_side
 from webapp.pages.frame import card
 
 GLOSSARY = (
@@ -93,7 +94,7 @@ def help_page() -> pn.Column:
         return pn.pane.HTML(html, sizing_mode="stretch_width")
 
     return pn.Column(
-        pn.Row(
+        side_by_side(
             card("Explain my FSC", text(cases)),
             pn.Column(
                 card("Why does it go on?", text(WHY_IT_GOES_ON)),

@@ -22,6 +22,7 @@ from webapp.components.particle_rows import (
 )
 from webapp.components.pictures import small, whole
 from webapp.components.range_choice import RangeChoice
+from webapp.components.side_by_side import side_by_side
 from webapp.components.table import Table
 from webapp.components.tick import Tick
 from webapp.components.tiles import Tiles
@@ -86,7 +87,7 @@ class ParticleBrowser(pn.viewable.Viewer):
             pn.FlexBox(self._which, self._range, self._select, align_items="end"),
             pn.FlexBox(self._page, self._count, self._has_tiles, self._lowpass, align_items="end"),
             self._tiles,
-            pn.Row(self._table, self._image, sizing_mode="stretch_width"),
+            side_by_side(self._table, self._image),
             sizing_mode="stretch_width",
         )
 

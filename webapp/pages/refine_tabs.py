@@ -10,12 +10,14 @@ from webapp.components import fsc_plot, history_plots, spectra
 from webapp.components.iteration_table import iteration_rows, iteration_table
 from webapp.components.look import Data, Look
 from webapp.components.orientation_plot import OrientationView
+from webapp.components.side_by_side import side_by_side
 from webapp.components.table import Table
 from webapp.components.words import Words
 from webapp.pages.explain import explain_fsc
 from webapp.pages.frame import card
 from webapp.pages.moments import after_drawing
 from webapp.pages.shown import Shown
+from webapp.pages.waiting import DRAWING, said
 
 LOWER_HEIGHT_PX = 450
 """About the height of the lower figures of the overview, so that nothing moves when they come."""
@@ -43,7 +45,7 @@ def pane(plot: figure) -> pn.pane.Bokeh:
 
 def row(*parts: object) -> pn.Row:
     """Parts side by side."""
-    return pn.Row(*parts, sizing_mode="stretch_width")
+    return side_by_side(*parts)
 
 
 def columns(*parts: object) -> pn.Column:
@@ -70,7 +72,7 @@ class Overview:
         self._words = Words("", css_classes=["summary"], sizing_mode="stretch_width")
         self._table = iteration_table(shown.records.iterations, shown.file_name("iterations"))
         self._table.param.watch(self._chosen, "chosen")
-        self._lower = pn.Row(sizing_mode="stretch_width", min_height=LOWER_HEIGHT_PX)
+        self._lower = side_by_side(said(DRAWING), min_height=LOWER_HEIGHT_PX)
         self.panel: pn.viewable.Viewable = columns(
             row(
                 card("Resolution by iteration", pane(self._plots[0].figures[0])),

@@ -6,6 +6,7 @@ import panel as pn
 
 from webapp.components.look import Look
 from webapp.components.resource_plots import gpu_words, resource_data, resource_plot
+from webapp.components.side_by_side import side_by_side
 from webapp.components.table import Table
 from webapp.components.words import Words
 from webapp.pages.frame import card
@@ -61,24 +62,21 @@ class ResourceTab:
         )
         figures = [pn.pane.Bokeh(one, sizing_mode="stretch_width") for one in self._plot.figures]
         self.panel: pn.viewable.Viewable = pn.Column(
-            pn.Row(
+            side_by_side(
                 card("Memory", figures[0], sub="all processes at the end of each iteration"),
                 card("Time by phase", figures[1], sub="seconds of each iteration"),
-                sizing_mode="stretch_width",
             ),
-            pn.Row(
+            side_by_side(
                 card("Load over time", figures[2], self._gpu),
                 card(
                     "Memory over time",
                     figures[3],
                     sub="the first process, and all that is in use on a GPU",
                 ),
-                sizing_mode="stretch_width",
             ),
-            pn.Row(
+            side_by_side(
                 card("Processes", self._ranks),
                 card("Memory forecast", self._memory),
-                sizing_mode="stretch_width",
             ),
             sizing_mode="stretch_width",
         )

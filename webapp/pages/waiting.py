@@ -7,6 +7,7 @@ from webapp.components.words import Words
 from webapp.pages.shown import Shown
 
 READING = '<p class="faint reading">Reading …</p>'
+DRAWING = '<p class="faint">Drawing …</p>'
 TOO_EARLY = '<p class="notice">The result is shown here once the job has finished.</p>'
 NO_RESULT = (
     '<p class="notice">The job ended without a result. The sentence above and the log tell why.</p>'

@@ -14,8 +14,10 @@ def test_an_admin_sees_every_machine(tmp_path: Path) -> None:
     with lab.database.writing() as session:
         machines.register(session, "big", cores=32, memory_GB=256.0, gpus=gpus)
         machines.register(session, "small", cores=4)
+        machines.register(session, "told", cores=2, load={"memory_GB": 31.6})
     settings = read_settings({"HOME": str(tmp_path), "HALFMAP_DATABASE": lab.url})
-    big, small = AdminDesk(lab.database, settings, lab.users["chief"]).overview().machines
+    big, small, told = AdminDesk(lab.database, settings, lab.users["chief"]).overview().machines
     assert (big.name, big.cores, big.memory, big.gpus) == ("big", 32, "256 GB", "2 × A40")
+    assert told.memory == "32 GB"
     assert (small.gpus, small.memory, small.held) == ("none", "not known", "idle")
     lab.database.close()
