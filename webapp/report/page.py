@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from compute.files.relion import IterationFiles
+from compute.params.option import unit
+from webapp.options import stem
 from webapp.report.facts import Facts, FileFact
 from webapp.report.figures import Figure, figures
 from webapp.report.methods import Citation, citations, paragraph
@@ -119,12 +121,20 @@ def _cited(one: Citation) -> str:
 
 
 def _parameters(used: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), _shown(value)) for name, value in sorted(used.items())]
+    return [
+        (
+            stem(name).replace("_", " "),
+            f"{_shown(value)} {unit(name) if value is not None else ''}".strip(),
+        )
+        for name, value in sorted(used.items())
+    ]
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.8g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -138,7 +148,10 @@ def _machine(facts: Facts) -> list[tuple[str, str]]:
         ("system", str(environment.get("system", ""))),
         *((name, str(one)) for name, one in versions.items()),
         *(
-            (f"process {one.rank} ({one.role})", f"{one.host}, {one.device}, {one.threads} threads")
+            (
+                f"process {one.rank} ({one.role})",
+                f"{one.host}, {one.device}, {_threads(one.threads)}",
+            )
             for one in facts.ranks
         ),
         ("random seed", "" if start is None or start.seed is None else str(start.seed)),
@@ -146,6 +159,10 @@ def _machine(facts: Facts) -> list[tuple[str, str]]:
         ("attempts", str(len(facts.attempts) or 1)),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:

@@ -15,6 +15,7 @@ figcaption { font-size: 12px; color: #5a6876; }
 .bar { display: block; height: 3px; background: #17212b; margin: 4px 0; }
 table { border-collapse: collapse; font-size: 13px; } th { text-align: left; font-weight: 550; }
 th, td { padding: 3px 14px 3px 0; vertical-align: top; border-bottom: 1px solid #e3e8ed; overflow-wrap: anywhere; }
+th { overflow-wrap: normal; }
 code, pre { font: 12px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
 footer { color: #5a6876; font-size: 12px; }
 @media (max-width: 640px) { .slices { grid-template-columns: 1fr; } }

@@ -94,6 +94,11 @@ def test_the_values_of_the_fsc_are_those_of_the_records(facts: Facts) -> None:
     assert cells[: len(told)] == [f"{value:.5g}" for value in told]
 
 
+def test_parameters_have_their_units(facts: Facts) -> None:
+    text = read(facts).text
+    assert text[text.index("initial lowpass") + 1] == "25 Å"
+
+
 def test_the_methods_name_what_was_done(facts: Facts) -> None:
     words, row = "".join(read(facts).text), facts.newest
     assert row is not None and row.resolution_fsc0143_A is not None
