@@ -12,7 +12,7 @@ NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _TOKEN: Final = re.compile(r"[^ \t]+")
 _VERSION: Final = re.compile(r"#\s*version\s+(\d+)\s*$")
 _BLANK_LINE: Final = re.compile(rb"\n[ \t]*(?=\n)")
-_BLOCK_LINE: Final = re.compile(rb"\ndata_[^ \t\n]*[ \t]*(?=\n)")
+_END_LINE: Final = re.compile(rb"\n(?:[ \t]*|data_[^ \t\n]*[ \t]*)(?=\n)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,16 @@ class _Lines:
 
     def __init__(self, data: bytes, path: Path) -> None:
         self.data, self.path = data, path
-        self.position, self.number = 0, 0
+        self.position = 0
         self.version: int | None = None
+        self._counted, self._number = 0, 0
+
+    @property
+    def number(self) -> int:
+        """How many lines lie before the position; counted when asked for, which a large last block never is."""
+        self._number += self.data.count(b"\n", self._counted, self.position)
+        self._counted = self.position
+        return self._number
 
     def peek(self) -> str | None:
         """The next line that is neither blank nor a comment, not yet taken; None at the end."""
@@ -54,7 +62,6 @@ class _Lines:
     def take(self) -> None:
         """Move behind the current line."""
         self.position = self.data.index(b"\n", self.position) + 1
-        self.number += 1
 
     def error(self, message: str) -> InputError:
         """The error for the current line."""
@@ -132,14 +139,9 @@ def _loop_block(lines: _Lines, name: str, version: int | None) -> Block:
 def _take_body(lines: _Lines, columns: int) -> bytes:
     """The rows up to the first blank line, the next block or the end of the file."""
     start = lines.position
-    found = _BLANK_LINE.search(lines.data, start)
-    end = found.start() + 1 if found else len(lines.data)
-    has_block = columns > 1 and lines.data.find(b"\ndata_", start, end) >= 0
-    if has_block and (found := _BLOCK_LINE.search(lines.data, start, end)):
-        end = found.start() + 1
-    body = lines.data[start:end]
-    lines.position, lines.number = end, lines.number + body.count(b"\n")
-    return body
+    found = (_END_LINE if columns > 1 else _BLANK_LINE).search(lines.data, start)
+    lines.position = found.start() + 1 if found else len(lines.data)
+    return lines.data[start : lines.position]
 
 
 def split_row(line: str) -> list[str]:
