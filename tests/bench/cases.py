@@ -27,7 +27,10 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Case:
-    """One refinement: its files, point group, mask diameter, and the options for where it runs."""
+    """One refinement: its files, point group, mask diameter, and the options for where it runs.
+
+    `truth` is the root of the true map and poses of a simulated set.
+    """
 
     name: str
     particles: Path
@@ -35,6 +38,7 @@ class Case:
     symmetry: str
     diameter_A: float
     is_gpu: bool = False
+    truth: Path | None = None
 
 
 SIMULATED = {
@@ -58,7 +62,8 @@ def case_of(name: str, folder: Path) -> Case:
         _simulate(made, root)
     reference = root.with_name(f"{name}_reference.mrc")
     is_gpu = name.startswith("gpu")
-    return Case(name, root.with_suffix(".star"), reference, made.symmetry, made.diameter_A, is_gpu)
+    particles, truth = root.with_suffix(".star"), root.with_name(f"{name}_truth")
+    return Case(name, particles, reference, made.symmetry, made.diameter_A, is_gpu, truth)
 
 
 def _simulate(made: Simulation, root: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from compute.files.events import End, Iteration
 from compute.files.labels import star_label
+from compute.files.mrc import read_map
 from compute.files.progress import read_progress
 from compute.files.stacks import StackReader, StackWriter
 from compute.files.star import read_star, write_star
@@ -22,6 +23,7 @@ from compute.files.timing import read_timing
 from tests.bench.cases import Case
 from tests.bench.floor import COUNTED, floor_of
 from tests.bench.machine import Peak
+from tests.bench.quality import judge
 
 RANKS = 3
 PEER = "relion_refine_mpi"
@@ -91,8 +93,22 @@ def run_ours(case: Case, folder: Path, peak: Peak) -> dict[str, Any]:
         "iterations": len(iterations),
         "peak_memory_GB": [round(max(one or 0.0 for one in process), 2) for process in peaks],
         "resolution_A": end.resolution_A,
+        "against_truth": quality_of(case, root.parent),
         "phases": phases_of(root, peak),
     }
+
+
+def quality_of(case: Case, output: Path) -> dict[str, float]:
+    """How a result agrees with the true map and poses of a simulated set; nothing for a real one."""
+    if case.truth is None:
+        return {}
+    true = {
+        "truth": read_map(case.truth.with_suffix(".mrc")),
+        "poses": case.truth.with_suffix(".star"),
+        "group": case.symmetry,
+        "diameter_A": case.diameter_A,
+    }
+    return {key: round(value, 4) for key, value in judge(true, output).items()}
 
 
 def phases_of(root: Path, peak: Peak) -> dict[str, dict[str, float]]:
@@ -137,10 +153,11 @@ def single_precision(particles: Path, folder: Path) -> Path:
     column = next(one.columns for one in tables.values() if label in one.columns)
     names = [name.partition("@")[::2] for name in column[label]]
     copies = {
-        stack: folder / f"stack{number:03d}.mrcs"
+        stack: folder / f"{number:03d}" / Path(stack).name
         for number, stack in enumerate(dict.fromkeys(stack for _, stack in names))
     }
     for stack, copy in copies.items():
+        copy.parent.mkdir()
         with StackReader(particles.parent / stack) as reader:
             images = reader.read(np.arange(reader.count))
             with StackWriter(copy, reader.box, 1.0) as writer:
@@ -166,6 +183,7 @@ def run_peer(case: Case, folder: Path, threads: list[int]) -> dict[str, Any]:
                 "wall_s": round(wall_s, 1),
                 "cpu_s": round(cpu_s, 1),
                 "iterations": len(list(root.parent.glob("run_it*_half1_model.star"))) - 1,
+                "against_truth": quality_of(case, root.parent),
             }
         )
     return min(runs, key=lambda one: float(str(one["wall_s"])))
