@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from compute.files.frames import PROTOCOL, Frame, FrameError, frame_bytes, read_frame
 from compute.jobs.map_cache import MapCache
+from compute.jobs.memory import keep_freed
 from compute.jobs.preview_answers import answer
 from compute.jobs.preview_rehearsal import rehearse
 from compute.params.preview import PreviewRequest
@@ -35,6 +36,7 @@ def main(words: list[str]) -> int:
             return 2
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the answers
+    keep_freed()
     rehearse()
     serve(sys.stdin.buffer, answers, MapCache(int(memory_GB * BYTES_PER_GB)))
     return 0

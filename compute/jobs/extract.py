@@ -23,7 +23,6 @@ from compute.jobs.extract_files import (
 from compute.jobs.extract_micrograph import Done, extract_micrograph, fingerprint, finished
 from compute.jobs.extract_plan import MUCH_PADDING, Plan, Work, make_plan
 from compute.jobs.extract_source import read_source
-from compute.jobs.memory import keep_freed
 from compute.jobs.plain import Result
 from compute.jobs.voice import Voice
 from compute.params.extract import ExtractParams
@@ -135,7 +134,6 @@ def _extract_all(
 
     if to_do:
         threads = _threads(params, plan, [plan.work[i] for i in to_do])
-        keep_freed()
         for _ in range(threads):
             readers.put(PixelReader())
         pool = ThreadPoolExecutor(threads, thread_name_prefix="micrograph")

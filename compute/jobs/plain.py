@@ -17,7 +17,7 @@ from compute.files import events
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
 from compute.files.relion import JobFolder
-from compute.jobs.memory import peak_GB
+from compute.jobs.memory import keep_freed, peak_GB
 from compute.jobs.voice import speaking
 from compute.params.option import JobParams
 
@@ -40,6 +40,7 @@ def run(job: str, params: JobParams) -> None:
     folder = check_folder(job, params)
     module = _module(job)
     started = time.perf_counter()
+    keep_freed()
     with speaking(folder) as voice:
         voice.progress.write(_start(job, params, folder))
         voice.progress.start_heartbeat()

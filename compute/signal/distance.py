@@ -52,18 +52,18 @@ def distance_in_planes(
 
 def _by_shifts(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.ndarray, "z y x"]:
     """Distances exact up to `reach` voxels: along one axis after the other, the least of all shifted squares."""
-    squared = torch.where(torch.from_numpy(np.ascontiguousarray(is_inside)), 0, BEYOND)
-    squared = squared.to(torch.int16)
+    squared = torch.from_numpy(np.logical_not(is_inside)).to(torch.int16).mul_(BEYOND)
+    found, moved = torch.empty_like(squared), torch.empty_like(squared)
     for axis in range(3):
-        found = squared.clone()
+        found.copy_(squared)
         length = squared.shape[axis]
         for step in range(1, min(reach, length - 1) + 1):
-            moved = squared + step * step
+            torch.add(squared, step * step, out=moved)
             ahead = found.narrow(axis, step, length - step)
             behind = found.narrow(axis, 0, length - step)
             torch.minimum(ahead, moved.narrow(axis, 0, length - step), out=ahead)
             torch.minimum(behind, moved.narrow(axis, step, length - step), out=behind)
-        squared = found
+        squared, found = found, squared
     return np.sqrt(squared.numpy(), dtype=np.float32)
 
 
