@@ -31,7 +31,7 @@ TABS: dict[str, dict[str, int]] = {
     "mask": {"Mask": 4, **COMMON},
     "local_resolution": {"Local resolution": 4, **COMMON},
     "directional_fsc": {"Directions": 2, **COMMON},
-    "select": {"Selection": 0, **COMMON},
+    "select": {"Selection": 0, "Images": 0, **COMMON},
 }
 """The tabs of each kind of job, with the least number of figures on them."""
 
