@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import panel as pn
 from sqlalchemy.exc import OperationalError
+from tornado.ioloop import IOLoop
 
 from db.errors import Closed
 from webapp.pages.frame import callback_failed
@@ -29,7 +30,8 @@ class Background:
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
-        self._document = pn.state.curdoc if pn.state.curdoc is not None else None
+        self._document = pn.state.curdoc
+        self._loop = None if self._document is None else IOLoop.current()
         self._turns: dict[str, int] = {}
         self._busy: set[str] = set()
         self._silence = Silence()
@@ -41,13 +43,15 @@ class Background:
     def run(self, subject: str, read: Callable[[], T], then: Callable[[T], None]) -> None:
         """Read in a thread, then call `then` on the page with the result."""
         turn = self._turns[subject] = self._turns.get(subject, 0) + 1
-        document = self._document
-        if document is None or document.session_context is None:
+        document, loop = self._document, self._loop
+        if document is None or document.session_context is None or loop is None:
             then(read())
             return
         self._busy.add(subject)
-        future = self._threads.submit(read)
-        future.add_done_callback(partial(self._done, subject, turn, then))
+        arrived = partial(loop.add_callback, self._done, subject, turn, then)
+        # Only from the loop's own thread may the document be asked: while it is being changed, what another thread
+        # asks of it is held with the changes, and may be lost when they are let go.
+        self._threads.submit(read).add_done_callback(arrived)
 
     def _done(self, subject: str, turn: int, then: Callable[[Any], None], future: Future) -> None:
         document = self._document
