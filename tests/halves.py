@@ -24,6 +24,17 @@ def frequency(box: int = BOX, pixel_size_A: float = PIXEL_A) -> torch.Tensor:
     return radial_frequency(box, 3) / (box * pixel_size_A)
 
 
+def planted_atoms(seed: int, radius: float = 16.0) -> torch.Tensor:
+    """The atoms that `planted_halves` of the same seed hold, with amplitudes that do not fall."""
+    generator = torch.Generator().manual_seed(seed)
+    return _atoms(generator, radius)
+
+
+def _atoms(generator: torch.Generator, radius: float) -> torch.Tensor:
+    ball = sphere(BOX, radius, 2.0)
+    return (torch.rand(BOX, BOX, BOX, generator=generator) < 0.03).float() * ball
+
+
 def planted_halves(
     seed: int, b_factor_A2: float = 200.0, resolution_A: float = 3.6, radius: float = 16.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,8 +44,7 @@ def planted_halves(
     the FSC inside the particle's sphere falls to about 0.143 near the given resolution.
     """
     generator = torch.Generator().manual_seed(seed)
-    ball = sphere(BOX, radius, 2.0)
-    atoms = (torch.rand(BOX, BOX, BOX, generator=generator) < 0.03).float() * ball
+    atoms = _atoms(generator, radius)
     signal = shaped(atoms, torch.exp(-b_factor_A2 / 4 * frequency().square()))
     whole = sphere(BOX, BOX / 2 - 4, 3.0)
     faintest = np.exp(-b_factor_A2 / 4 / resolution_A**2) * float(atoms.norm()) / BOX**1.5

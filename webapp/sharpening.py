@@ -173,6 +173,18 @@ def fsc_key(settings: Settings) -> Settings:
     )
 
 
+def _fitted_in(settings: Settings, curves: Curves) -> dict[str, Any]:
+    """Where the line is fitted, and how far: inside the mask down to the resolution, unless the mask was given up."""
+    end_A = settings.fit_highest_resolution_A
+    if curves.values["final"] == "unmasked":
+        return {"fit_highest_resolution_A": end_A}
+    return {
+        "fit_highest_resolution_A": end_A or curves.resolution_A,
+        "mask": "" if settings.mask is None else str(settings.mask),
+        "made_mask": settings.recipe,
+    }
+
+
 def previewed(settings: Settings, curves: Curves, axis: Axis, index: int | None, ask: Ask) -> Shown:
     """The amplitudes, and one slice of the map and of its mask, for curves that are known."""
     weight = tuple(curves.final.tolist()) if settings.is_weighted else ()
@@ -186,8 +198,8 @@ def previewed(settings: Settings, curves: Curves, axis: Axis, index: int | None,
         GuinierRequest(
             **both,
             **detector,
+            **_fitted_in(settings, curves),
             fit_lowest_resolution_A=settings.fit_lowest_resolution_A,
-            fit_highest_resolution_A=settings.fit_highest_resolution_A,
             b_factor_A2=settings.b_factor_A2,
         )
     )

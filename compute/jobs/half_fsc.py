@@ -63,6 +63,11 @@ class HalfFsc:
         return crossing(self.final, THRESHOLD)
 
     @property
+    def is_inside_mask(self) -> bool:
+        """Whether the final curve is one inside the mask: there is one, and it was not given up."""
+        return self.masked is not None and self.grade.grade != "of no use"
+
+    @property
     def is_at_nyquist(self) -> bool:
         """Whether the pixel size limits the resolution."""
         return self.shell == len(self.final) - 1

@@ -103,8 +103,17 @@ def _message(found: HalfFsc, sharpened: Sharpened) -> str:
     limit = ", at Nyquist (limited by the pixel size)" if found.is_at_nyquist else ""
     return (
         f"Final resolution {found.resolution_A():.2f} Å (FSC {THRESHOLD}, {report.kind(found)}){limit}; "
-        f"B-factor {sharpened.b_factor_A2:.0f} Å²."
+        f"B-factor {sharpened.b_factor_A2:.0f} Å²{_region(sharpened)}."
     )
+
+
+def _region(sharpened: Sharpened) -> str:
+    """Where the B-factor was fitted, with that of the other place; nothing for one of the user's own."""
+    if sharpened.fit is None:
+        return ""
+    if sharpened.whole_box is None or sharpened.fit is sharpened.whole_box:
+        return ", fitted to the whole box"
+    return f", fitted inside the mask ({sharpened.whole_box.b_factor_A2:.0f} Å² for the whole box)"
 
 
 def _write(

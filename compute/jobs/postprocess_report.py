@@ -18,9 +18,7 @@ from compute.signal.fsc import (
 
 def kind(found: HalfFsc) -> str:
     """Which curve a resolution is from."""
-    if found.masked is None or found.grade.grade == "of no use":
-        return "unmasked half-maps"
-    return "half-maps, masked and corrected"
+    return "half-maps, masked and corrected" if found.is_inside_mask else "unmasked half-maps"
 
 
 def summary(
@@ -49,16 +47,17 @@ def summary(
         "randomised_from_A": _randomised_from_A(found),
         "mask": _mask_summary(pair, found, params),
         "b_factor_A2": sharpened.b_factor_A2,
-        "b_factor_inside_mask_A2": sharpened.inside and sharpened.inside.b_factor_A2,
+        "b_factor_whole_box_A2": sharpened.whole_box and sharpened.whole_box.b_factor_A2,
         "fit": None
         if fit is None
         else {
+            "region": sharpened.region,
             "slope_A2": fit.slope_A2,
             "intercept": fit.intercept,
             "squared_correlation": fit.correlation,
             "points": fit.points,
             "lowest_resolution_A": params.fit_lowest_resolution_A,
-            "highest_resolution_A": params.fit_highest_resolution_A or None,
+            "highest_resolution_A": sharpened.fit_end_A,
         },
         "remarks": [*pair.warnings, *found.remarks, *([no_fit] if no_fit else [])],
     }
@@ -102,6 +101,8 @@ def record(
         molecular_weight_factor=weight_factor,
         randomised_from_A=_randomised_from_A(found),
         fit=None if fit is None else (fit.slope_A2, fit.intercept, fit.correlation),
+        fitted_region=None if fit is None else sharpened.region,
+        b_factor_whole_box_A2=sharpened.whole_box.b_factor_A2 if sharpened.whole_box else None,
         curves=FscCurves(
             extent_A=found.extent_A,
             unmasked=found.unmasked.numpy(),

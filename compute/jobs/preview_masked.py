@@ -45,7 +45,7 @@ def curves(
     unmasked = cache.get("fsc", halves, lambda: fsc(transforms[0], transforms[1], shells))
     found = {"unmasked": unmasked}
     said: dict[str, Any] = {"extent_A": extent_A, "randomised_from_shell": None, "grade": None}
-    chosen = _chosen_mask(request, cache, tuple(first.shape))
+    chosen = chosen_mask(request, cache, tuple(first.shape))
     if chosen is not None:
         found["masked"] = mean_fsc_inside([first], [second], chosen)
         found["particle_volume"] = partial_volume_fsc(unmasked, mask_factor(chosen))
@@ -83,8 +83,8 @@ def curves(
     return said, {name: curve.numpy() for name, curve in found.items()}
 
 
-def _chosen_mask(
-    request: preview.FscRequest, cache: MapCache, shape: tuple[int, ...]
+def chosen_mask(
+    request: preview.FscRequest | preview.GuinierRequest, cache: MapCache, shape: tuple[int, ...]
 ) -> Float32[Tensor, "z y x"] | None:
     """The mask of a request, from its file or its recipe; None without one. InputError where it is of no use."""
     if request.made_mask is not None:

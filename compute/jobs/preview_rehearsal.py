@@ -41,7 +41,7 @@ def rehearse() -> None:
             LevelsRequest(map=first, lowpass_A=8.0),
             MaskRequest(mask=recipe),
             FscRequest(half1=first, half2=second, made_mask=recipe),
-            GuinierRequest(map=first, second_map=second, fsc=curve),
+            GuinierRequest(map=first, second_map=second, fsc=curve, made_mask=recipe),
             SharpenedRequest(map=first, second_map=second, fsc=curve, b_factor_A2=0.0),
         ):
             answer(request, cache)

@@ -13,9 +13,16 @@ from torch import Tensor
 from compute.files.errors import InputError
 from compute.files.postprocess_files import read_mtf
 from compute.jobs.map_cache import MapCache
+from compute.jobs.preview_masked import chosen_mask
 from compute.jobs.preview_slices import Answer, facts, in_grey
 from compute.params import preview
-from compute.signal.sharpening import NO_AMPLITUDE, fsc_filter, guinier_fit, mtf_weight
+from compute.signal.sharpening import (
+    NO_AMPLITUDE,
+    fsc_filter,
+    guinier_fit,
+    log_amplitudes,
+    mtf_weight,
+)
 from compute.signal.slices import filtered_slices, squared_radius
 
 Radii = Float64[Tensor, "square"]
@@ -64,10 +71,13 @@ def guinier(request: preview.GuinierRequest, cache: MapCache) -> Answer:
         weight = weight * _fsc_weight(request.fsc, radius)
         steps["weighted"] = logarithms()
     frequency = torch.arange(shells, dtype=torch.float64) / extent_A
+    before = logarithms()
+    mask = chosen_mask(request, cache, (box,) * 3)
+    if mask is not None:
+        before = steps["inside_mask"] = _inside(transform, weight, mask, shells)
     is_used = frequency >= 1.0 / request.fit_lowest_resolution_A
     if request.fit_highest_resolution_A > 0:
         is_used &= frequency <= 1.0 / request.fit_highest_resolution_A
-    before = logarithms()
     fit = guinier_fit(frequency.square(), before, is_used)
     b_factor_A2 = request.b_factor_A2
     if b_factor_A2 is None:
@@ -85,11 +95,24 @@ def guinier(request: preview.GuinierRequest, cache: MapCache) -> Answer:
             "squared_correlation": fit.correlation,
             "points": fit.points,
             "b_factor_A2": fit.b_factor_A2,
+            "region": "whole box" if mask is None else "inside the mask",
             "from_per_A2": float(used.min()),
             "to_per_A2": float(used.max()),
         }
     said = {"fit": line, "b_factor_A2": b_factor_A2, "extent_A": extent_A, "box": box}
     return said, {name: values.numpy() for name, values in steps.items()}
+
+
+def _inside(
+    transform: Complex[Tensor, "z y xhalf"],
+    weight: Radii,
+    mask: Float32[Tensor, "z y x"],
+    shells: int,
+) -> Float64[Tensor, "shell"]:
+    """ln of the mean amplitude of each shell of what a map holds inside a mask after a weight by |k|^2."""
+    weighted = transform * weight.float()[squared_radius(len(mask))]
+    alone = torch.fft.irfftn(weighted, s=mask.shape) * mask
+    return log_amplitudes(torch.fft.rfftn(alone, norm="forward"), shells)
 
 
 def _mean_transform(

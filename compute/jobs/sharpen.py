@@ -28,14 +28,22 @@ Mtf = tuple[Float64[np.ndarray, "row"], Float64[np.ndarray, "row"]]
 class Sharpened:
     """The map, the B-factor that was applied, the line it came from and the amplitudes of all steps.
 
-    `inside` is the line for the map inside the mask down to the resolution, if there is a mask.
+    `fit` is the line for the map inside its mask, down to the resolution; where there is no mask, or it was given
+    up, that for the whole box, which is always in `whole_box`. Without an automatic B-factor both are None.
+    `fit_end_A` is the highest resolution of the fit's range; None where that is open.
     """
 
     volume: Float32[Tensor, "z y x"]
     b_factor_A2: float
     fit: GuinierFit | None
-    inside: GuinierFit | None
+    whole_box: GuinierFit | None
+    fit_end_A: float | None
     guinier: GuinierTable
+
+    @property
+    def region(self) -> str:
+        """What the line was fitted to, in words."""
+        return "inside the mask" if self.guinier.inside_mask is not None else "whole box"
 
 
 def sharpen(
@@ -47,7 +55,8 @@ def sharpen(
 ) -> Sharpened:
     """The average of the halves after MTF, FSC weight, B-factor and low-pass filter, in this order.
 
-    The mask serves only to fit the amplitudes inside it.
+    The mask serves only to fit the amplitudes inside it: around a particle there is noise alone, which makes the
+    amplitudes of the whole box fall less than the particle's do.
     """
     box, extent_A = average.shape[0], found.extent_A
     shells = len(found.final)
@@ -59,25 +68,25 @@ def sharpen(
     if not params.skip_fsc_weighting:
         transform = weight_shells(transform, fsc_filter(found.final))
         weighted = log_amplitudes(transform, shells)
-    fit = inside = None
+    inside, end_A = None, params.fit_highest_resolution_A
+    fit = whole_box = None
     if params.auto_b_factor:
-        fit = _fitted(transform, shells, extent_A, params, params.fit_highest_resolution_A)
-        if mask is not None:
-            alone = torch.fft.irfftn(transform, s=(box,) * 3, norm="forward") * mask
-            end_A = params.fit_highest_resolution_A or found.resolution_A()
-            masked = torch.fft.rfftn(alone, norm="forward")
-            inside = _fitted(masked, shells, extent_A, params, end_A)
-        fit = inside if params.fit_inside_mask else fit
+        before = log_amplitudes(transform, shells)
+        fit = whole_box = _fitted(before, extent_A, params, end_A)
+        if mask is not None and found.is_inside_mask:
+            inside, end_A = _inside(transform, mask, shells), end_A or found.resolution_A()
+            fit = _fitted(inside, extent_A, params, end_A)
     b_factor_A2 = fit.b_factor_A2 if fit is not None else params.own_b_factor_A2
     if b_factor_A2 != 0:
         transform = apply_b_factor(transform, b_factor_A2, extent_A)
-    steps = (original, corrected, weighted, log_amplitudes(transform, shells))
+    last = log_amplitudes(transform, shells)
     transform = _filtered(transform, found, params)
-    first, second, third, last = (None if one is None else one.numpy() for one in steps)
-    assert first is not None and last is not None
-    guinier = GuinierTable(first, second, third, last, None if fit is None else fit.intercept)
+    optional = (corrected, weighted, inside)
+    second, third, masked = (None if one is None else one.numpy() for one in optional)
+    intercept = None if fit is None else fit.intercept
+    guinier = GuinierTable(original.numpy(), second, third, last.numpy(), intercept, masked)
     volume = torch.fft.irfftn(transform, s=(box,) * 3, norm="forward")
-    return Sharpened(volume, b_factor_A2, fit, inside, guinier)
+    return Sharpened(volume, b_factor_A2, fit, whole_box, end_A or None, guinier)
 
 
 def sharpened_alike(
@@ -110,16 +119,23 @@ def _filtered(
     return transform * lowpass_weight(box, extent_A / box, limit_A, params.filter_edge_width_px)
 
 
+def _inside(
+    transform: Complex[Tensor, "z y xhalf"], mask: Float32[Tensor, "z y x"], shells: int
+) -> Float64[Tensor, "shell"]:
+    """Logarithms of the amplitudes of what a map holds inside a mask."""
+    alone = torch.fft.irfftn(transform, s=mask.shape, norm="forward") * mask
+    return log_amplitudes(torch.fft.rfftn(alone, norm="forward"), shells)
+
+
 def _fitted(
-    transform: Complex[Tensor, "z y xhalf"],
-    shells: int,
+    amplitudes: Float64[Tensor, "shell"],
     extent_A: float,
     params: PostprocessParams,
     highest_resolution_A: float,
 ) -> GuinierFit | None:
     """The line through the shells of the fit's range that have an amplitude; 0 leaves its end open."""
-    frequency = torch.arange(shells, dtype=torch.float64) / extent_A
+    frequency = torch.arange(len(amplitudes), dtype=torch.float64) / extent_A
     is_used = frequency >= 1.0 / params.fit_lowest_resolution_A
     if highest_resolution_A > 0:
         is_used &= frequency <= 1.0 / highest_resolution_A
-    return guinier_fit(frequency.square(), log_amplitudes(transform, shells), is_used)
+    return guinier_fit(frequency.square(), amplitudes, is_used)

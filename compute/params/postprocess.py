@@ -112,7 +112,8 @@ class PostprocessParams(HalfMapParams):
         bool,
         option(
             SHARPEN,
-            "Find the B-factor from the Guinier plot, unless one of your own is given.",
+            "Find the B-factor from the Guinier plot of the map inside the mask (of the whole box without "
+            "a mask), unless one of your own is given.",
             "--auto_bfac",
             absent=False,
         ),
@@ -131,22 +132,14 @@ class PostprocessParams(HalfMapParams):
         float,
         option(
             SHARPEN,
-            "Highest resolution of that line; 0 is where the FSC ends.",
+            "Highest resolution of that line; 0 is the resolution that the FSC gives (without a mask, "
+            "where the FSC ends).",
             "--autob_highres",
             ge=0.0,
             le=1000.0,
             advanced=True,
         ),
     ] = 0.0
-    fit_inside_mask: Annotated[
-        bool,
-        option(
-            SHARPEN,
-            "Fit the amplitudes of the map inside the mask, down to the resolution: the noise of the "
-            "solvent makes the B-factor of a small particle too small.",
-            advanced=True,
-        ),
-    ] = False
     own_b_factor_A2: Annotated[
         float,
         option(
@@ -226,8 +219,6 @@ class PostprocessParams(HalfMapParams):
             )
         if self.mtf and self.mtf_pixel_size_A == 0:
             raise ValueError("the MTF (--mtf) needs the pixel size of the detector (--mtf_angpix)")
-        if self.fit_inside_mask and not self.mask:
-            raise ValueError("a fit inside the mask (--fit-inside-mask) needs a mask (--mask)")
         if self.fit_highest_resolution_A >= self.fit_lowest_resolution_A:
             raise ValueError(
                 f"the fit cannot run from {self.fit_lowest_resolution_A:g} Å (--autob_lowres) to "

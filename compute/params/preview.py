@@ -97,12 +97,15 @@ class GuinierRequest(JobParams):
     """ln of the mean amplitude of each shell through the steps of sharpening, and the line for the B-factor.
 
     The map is `map`, or the mean of it and `second_map`. `fsc` is the curve to weight by; empty: no
-    weight. Without `b_factor_A2` the map is sharpened by the line's B-factor.
+    weight. The line is fitted to the map inside the mask (a file, or one that is made), or to the whole
+    box where there is none. Without `b_factor_A2` the map is sharpened by the line's B-factor.
     """
 
     what: Literal["guinier"] = "guinier"
     map: str
     second_map: str = ""
+    mask: str = ""
+    made_mask: MaskRecipe | None = None
     fsc: tuple[float, ...] = ()
     mtf: str = ""
     mtf_pixel_size_A: Annotated[float, Field(ge=0.0)] = 0.0

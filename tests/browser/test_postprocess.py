@@ -50,10 +50,16 @@ def test_curves_and_amplitudes_are_those_of_the_file(page: Page, made: Result) -
         assert np.allclose(holds(page, f"guinier_{name}", "y"), values[is_drawn], atol=1e-5)
         assert np.allclose(holds(page, f"guinier_{name}", "x"), squared[is_drawn], atol=1e-8)
     slope = float(tables["general"]["rlnFittedSlopeGuinierPlot"])
+    inside = tables["guinier_inside_mask"]["halfmapLogAmplitudesInsideMask"].to_numpy(float)
+    assert np.allclose(holds(page, "guinier_inside_mask", "y"), inside[1:], atol=1e-5)
     line = source(page, "guinier_line")
     assert np.diff(line["y"])[0] / np.diff(line["x"])[0] == pytest.approx(slope, rel=1e-4)
     found = float(tables["general"]["rlnBfactorUsedForSharpening"])
     expect(page.get_by_text(f"{found:.0f} Å²").first).to_be_visible()
+    whole_box = float(tables["b_factors"]["halfmapBfactorWholeBox"])
+    listed = page.locator(".facts-list")
+    expect(listed).to_contain_text("inside the mask")
+    expect(listed).to_contain_text(f"of the whole box{whole_box:.0f} Å²")
 
 
 def test_the_map_is_that_of_the_file(page: Page, made: Result) -> None:
@@ -88,6 +94,7 @@ def test_settings_are_previewed_and_run(page: Page, made: Result) -> None:
     values = tables["guinier"]["rlnLogAmplitudesSharpened"].to_numpy(float)
     squared = tables["guinier"]["rlnResolutionSquared"].to_numpy(float)
     assert np.allclose(first, values[(values > -90) & (squared > 0)], atol=2e-4)
+    expect(page.locator(".sharpen-facts")).to_contain_text("inside the mask")
     assert np.allclose(
         holds(page, "corrected", "y"), tables["fsc"][FSC["corrected"]].to_numpy(float), atol=2e-5
     )

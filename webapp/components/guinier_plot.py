@@ -22,6 +22,7 @@ NAMES = {
     "original": "as reconstructed",
     "mtf_corrected": "divided by the MTF",
     "weighted": "weighted by the FSC",
+    "inside_mask": "inside the mask, not sharpened",
     "sharpened": "sharpened",
 }
 
@@ -80,6 +81,7 @@ def guinier_plot(data: Data, nyquist_A: float, look: Look, name: str, height: in
         "original": (look.ink, "solid", 1.8),
         "mtf_corrected": (look.green, "dotdash", 1.8),
         "weighted": (look.blue, "solid", 2.0),
+        "inside_mask": (look.orange, "solid", 2.0),
         "sharpened": (look.vermilion, "solid", 2.4),
     }
     for step, (colour, dash, width) in styles.items():

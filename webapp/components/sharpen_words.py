@@ -27,7 +27,7 @@ def words(settings: Settings, made: Shown) -> str:
         )
     else:
         facts.append(
-            f"<b>B {fit['b_factor_A2']:.0f} Å²</b> from {fit['points']} shells "
+            f"<b>B {fit['b_factor_A2']:.0f} Å²</b> from {fit['points']} shells, {fit['region']} "
             f"(r² {fit['squared_correlation']:.2f})"
         )
     if settings.lowpass_A and settings.lowpass_A > made.curves.resolution_A:

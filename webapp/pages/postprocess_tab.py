@@ -18,6 +18,9 @@ from webapp.pages.refine_tabs import pane, row
 from webapp.pages.shown import Shown
 from webapp.pages.waiting import READING, result_words, said
 
+FITTED = ("inside_mask", "weighted", "mtf_corrected", "original")
+"""Which amplitudes the line was fitted to: the first of these that there are."""
+
 
 class PostprocessTab:
     """The result of a finished job."""
@@ -81,7 +84,7 @@ def amplitudes(tables: PostprocessTables, summary: dict[str, Any]) -> Data:
         highest = fit.get("highest_resolution_A")
         if highest:
             is_used &= tables.squared_per_A2 <= highest**-2
-        last = tables.amplitudes.get("weighted", tables.amplitudes["original"])
+        last = next(tables.amplitudes[name] for name in FITTED if name in tables.amplitudes)
         used = tables.squared_per_A2[is_used & (last > -99.0)]
         if len(used):
             line = (*tables.fit, float(used.min()), float(used.max()))
@@ -100,11 +103,14 @@ def facts(summary: dict[str, Any]) -> str:
         ("B-factor", f"<b>{summary['b_factor_A2']:.0f} Å²</b>"),
     ]
     if fit is not None:
+        region = fit.get("region", "whole box")
         lines[-1] = (
             "B-factor",
-            f"{lines[-1][1]}, from {fit['points']} shells beyond {fit['lowest_resolution_A']:g} Å "
-            f"(r² {fit['squared_correlation']:.2f})",
+            f"{lines[-1][1]}, from {fit['points']} shells beyond {fit['lowest_resolution_A']:g} Å, "
+            f"{region} (r² {fit['squared_correlation']:.2f})",
         )
+        if region != "whole box":
+            lines.append(("of the whole box", f"{summary['b_factor_whole_box_A2']:.0f} Å²"))
     for name, found in summary["resolutions_A"].items():
         text = ", ".join(f"{value:.2f} Å at {level}" for level, value in found.items())
         lines.append((f"FSC {name.replace('_', ' ')}", text))

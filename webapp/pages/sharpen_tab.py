@@ -131,8 +131,10 @@ class SharpenTab:
                         "Guinier plot",
                         self._guinier_place,
                         help_text="ln of the mean amplitude of each shell. The line is fitted to the curve before "
-                        "sharpening, in the range of the dashes; four times its slope is the B-factor "
-                        "(Rosenthal &amp; Henderson 2003). Sharpening makes that curve level.",
+                        "sharpening, of the map inside the mask where there is one (the solvent's noise falls less), "
+                        "in the range of the dashes; four times its slope is the B-factor "
+                        "(Rosenthal &amp; Henderson 2003). Sharpening makes the particle's amplitudes level; those of "
+                        "the whole box, drawn in all other curves, may then rise with the noise.",
                     ),
                 ),
             ),

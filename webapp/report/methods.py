@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compute.files.errors import InputError
+from compute.files.postprocess_files import read_postprocess
 from webapp.report.facts import Facts
 
 
@@ -144,16 +146,26 @@ def _post_processed(facts: Facts) -> list[str]:
     if end is None or end.resolution_A is None:
         return []
     masked = "inside a soft mask" if used.get("mask") else "without a mask"
-    sharpened = (
-        f"a B-factor of {used['own_b_factor_A2']:g} Å²"
-        if used.get("own_b_factor_A2")
-        else "a B-factor estimated from the slope of the Guinier plot"
-    )
     return [
         f"The half-maps were compared {masked}, the curve being corrected by phase randomisation "
         f"({RANDOMISED.key}); the resolution at FSC 0.143 ({CRITERION.key}) was {end.resolution_A:.2f} Å.",
-        f"The map was sharpened with {sharpened} and weighted by its FSC.",
+        f"The map was sharpened with {_b_factor(facts)} and weighted by its FSC.",
     ]
+
+
+def _b_factor(facts: Facts) -> str:
+    """The B-factor and where it is from; its value and the place of the fit as the job's STAR file says them."""
+    if facts.parameters.get("own_b_factor_A2"):
+        return f"a B-factor of {facts.parameters['own_b_factor_A2']:g} Å²"
+    try:
+        found = read_postprocess(facts.root.with_suffix(".star"))
+    except InputError:
+        return "a B-factor estimated from the slope of the Guinier plot"
+    place = {"inside the mask": "map inside the mask", "whole box": "whole box"}
+    return (
+        f"a B-factor of {found.b_factor_A2:.0f} Å², estimated from the slope of the Guinier plot of the "
+        f"{place.get(found.fitted_region or '', 'map')}"
+    )
 
 
 def symmetry_words(group: str) -> str:

@@ -13,18 +13,21 @@ from compute.__main__ import checked, run_job
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.mrc import read_map, write_map
+from compute.files.postprocess_files import read_postprocess
 from compute.files.progress import read_progress
 from compute.files.star import read_star
 from compute.jobs.half_pair import partner
 from compute.params.postprocess import PostprocessParams
 from compute.signal.fourier import lowpass
 from compute.signal.masks import sphere
+from compute.signal.sharpening import log_amplitudes
 from tests.halves import (
     BOX,
     EXTENT_A,
     MASK_RADIUS,
     PIXEL_A,
     frequency,
+    planted_atoms,
     planted_halves,
     shaped,
     write_halves,
@@ -88,7 +91,7 @@ def test_files_and_tables(given: Path, tmp_path: Path) -> None:
         molecular_weight_kDa=30.0,
     )
     blocks = read_star(tmp_path / "postprocess.star")
-    assert list(blocks) == ["general", "fsc", "guinier"]
+    assert list(blocks) == ["general", "fsc", "guinier", "b_factors", "guinier_inside_mask"]
     assert list(blocks["general"].columns) == GENERAL
     assert list(blocks["fsc"].columns) == FSC
     assert list(blocks["guinier"].columns) == GUINIER
@@ -144,14 +147,18 @@ def test_the_record_names_what_was_made(given: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_planted_b_factor_is_found(seed: int, tmp_path: Path) -> None:
-    """Inside the mask it is; the fit to the whole box, which is what the field's programs make, mostly finds
-    less, by 5 % on average, since the noise around the particle flattens the line."""
+    """The fit inside the mask finds it, and is the one that is applied; that to the whole box mostly finds less, by
+    5 % on average, since the noise around the particle flattens the line."""
     write_halves(tmp_path, planted_halves(seed, b_factor_A2=200.0))
     write_mask(tmp_path, sphere(BOX, MASK_RADIUS, 3.0))
     summary = postprocess(tmp_path, tmp_path / "P")
-    assert summary["b_factor_inside_mask_A2"] == pytest.approx(-200.0, rel=0.05)
-    assert summary["b_factor_A2"] == pytest.approx(-190.0, rel=0.12)
+    assert summary["b_factor_A2"] == pytest.approx(-200.0, rel=0.05)
+    assert summary["fit"]["region"] == "inside the mask"
+    assert summary["b_factor_whole_box_A2"] == pytest.approx(-190.0, rel=0.12)
     assert summary["resolution_A"] == pytest.approx(3.6, rel=0.1)
+    sharpened = tmp_path / "P" / "postprocess.mrc"
+    left_A2 = remaining_b_factor_A2(sharpened, planted_atoms(seed), summary["resolution_A"])
+    assert abs(left_A2) < 5.0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -160,17 +167,52 @@ def test_inside_its_mask_the_b_factor_of_a_small_particle_is_found(
 ) -> None:
     write_halves(tmp_path, planted_halves(seed, b_factor_A2=120.0, radius=12.0))
     write_mask(tmp_path, sphere(BOX, 14.0, 3.0))
-    whole = postprocess(tmp_path, tmp_path / "P")
-    inside = postprocess(tmp_path, tmp_path / "Q", fit_inside_mask=True)
-    assert inside["b_factor_A2"] == pytest.approx(-120.0, rel=0.1)
-    assert inside["b_factor_A2"] == whole["b_factor_inside_mask_A2"]
-    assert abs(whole["b_factor_A2"] + 120.0) > abs(inside["b_factor_A2"] + 120.0)
+    found = postprocess(tmp_path, tmp_path / "P")
+    assert found["b_factor_A2"] == pytest.approx(-120.0, rel=0.1)
+    assert abs(found["b_factor_whole_box_A2"] + 120.0) > abs(found["b_factor_A2"] + 120.0)
+
+
+def remaining_b_factor_A2(sharpened: Path, truth: torch.Tensor, resolution_A: float) -> float:
+    """What B-factor the amplitudes of a map inside the mask still have against those of the truth."""
+    mask = sphere(BOX, MASK_RADIUS, 3.0)
+    volume = torch.from_numpy(read_map(sharpened).volume)
+    logs = [
+        log_amplitudes(torch.fft.rfftn(one * mask), BOX // 2 + 1).numpy() for one in (volume, truth)
+    ]
+    s = np.arange(len(logs[0])) / EXTENT_A
+    is_used = (s >= 0.1) & (s <= 1 / resolution_A)
+    return 4 * float(np.polyfit(s[is_used] ** 2, (logs[0] - logs[1])[is_used], 1)[0])
+
+
+def test_the_star_file_names_where_each_b_factor_was_fitted(given: Path, tmp_path: Path) -> None:
+    summary = postprocess(given, tmp_path)
+    blocks = read_star(tmp_path / "postprocess.star")
+    own = {label: values[0] for label, values in blocks["b_factors"].columns.items()}
+    assert own["halfmapFittedRegion"] == "inside the mask"
+    assert own["halfmapBfactorInsideMask"] == pytest.approx(summary["b_factor_A2"], rel=1e-5)
+    whole_box = summary["b_factor_whole_box_A2"]
+    assert own["halfmapBfactorWholeBox"] == pytest.approx(whole_box, rel=1e-5)
+    squared, inside = blocks["guinier_inside_mask"].columns.values()
+    fit = summary["fit"]
+    is_used = (squared >= fit["lowest_resolution_A"] ** -2) & (
+        squared <= fit["highest_resolution_A"] ** -2
+    )
+    slope, intercept = np.polyfit(squared[is_used], inside[is_used], 1)
+    general = blocks["general"].columns
+    assert is_used.sum() == fit["points"]
+    assert general["rlnFittedSlopeGuinierPlot"][0] == pytest.approx(slope, rel=1e-4)
+    assert general["rlnFittedInterceptGuinierPlot"][0] == pytest.approx(intercept, rel=1e-4)
+    tables = read_postprocess(tmp_path / "postprocess.star")
+    assert tables.fitted_region == "inside the mask"
+    np.testing.assert_array_equal(tables.amplitudes["inside_mask"], inside)
 
 
 def test_without_a_mask(given: Path, tmp_path: Path) -> None:
     summary = postprocess(given, tmp_path, mask="")
     assert summary["criterion"] == "FSC 0.143, unmasked half-maps"
     assert summary["mask"] is None
+    assert summary["fit"]["region"] == "whole box"
+    assert summary["b_factor_A2"] == summary["b_factor_whole_box_A2"] < 0
     assert not (tmp_path / "postprocess_masked.mrc").exists()
     columns = read_star(tmp_path / "postprocess.star")["fsc"].columns
     np.testing.assert_array_equal(columns[FSC[3]], columns[FSC[6]])
@@ -238,6 +280,8 @@ def test_a_mask_that_cuts_the_particle_is_given_up(given: Path, tmp_path: Path) 
     assert summary["mask"]["grade"] == "of no use"
     assert summary["criterion"] == "FSC 0.143, unmasked half-maps"
     assert any("reaches further" in text for text in warned(tmp_path / "P"))
+    assert summary["fit"]["region"] == "whole box"
+    assert summary["b_factor_A2"] == summary["b_factor_whole_box_A2"] < 0
 
 
 def test_no_points_for_the_guinier_fit(tmp_path: Path) -> None:
@@ -343,7 +387,6 @@ def test_maps_that_their_pixel_limits(tmp_path: Path) -> None:
     [
         ({"auto_b_factor": True, "own_b_factor_A2": -50.0}, "not both"),
         ({"mtf": "mtf.star"}, "--mtf_angpix"),
-        ({"fit_inside_mask": True}, "needs a mask"),
         ({"fit_highest_resolution_A": 12.0}, "the first must be larger"),
     ],
 )

@@ -33,16 +33,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("own_b_factor_A2", [None, -150.0])
+@pytest.mark.parametrize(("own_b_factor_A2", "is_masked"), [(None, 1), (None, 0), (-150.0, 1)])
 def test_amplitudes_and_line_are_those_of_post_processing(
-    folder: Path, own_b_factor_A2: float | None
+    folder: Path, own_b_factor_A2: float | None, is_masked: bool
 ) -> None:
     halves = [str(folder / f"run_half{n}.mrc") for n in (1, 2)]
     own = {} if own_b_factor_A2 is None else {"own_b_factor_A2": own_b_factor_A2}
     params = PostprocessParams(
         half1=halves[0],
         output=str(folder / "post" / "p"),
-        mask=str(folder / "mask.mrc"),
+        mask=str(folder / "mask.mrc") if is_masked else "",
         mtf=str(folder / "mtf.star"),
         mtf_pixel_size_A=1.0,
         **own,
@@ -60,6 +60,8 @@ def test_amplitudes_and_line_are_those_of_post_processing(
             mtf=params.mtf,
             mtf_pixel_size_A=1.0,
             b_factor_A2=own_b_factor_A2,
+            mask=params.mask if is_masked else "",
+            fit_highest_resolution_A=found.resolution_A() if is_masked else 0.0,
         ),
         MapCache(1 << 28),
     )
@@ -70,8 +72,14 @@ def test_amplitudes_and_line_are_those_of_post_processing(
         assert values["fit"]["slope_A2"] == pytest.approx(expected.fit.slope_A2, rel=1e-5)
         assert values["fit"]["intercept"] == pytest.approx(expected.fit.intercept, abs=1e-4)
         assert values["fit"]["points"] == expected.fit.points
+        assert values["fit"]["region"] == expected.region
     assert values["fit"]["from_per_A2"] >= 1 / 10.0**2
-    used = (arrays["weighted"] > -99.0) & (arrays["squared_per_A2"] >= 0.01)
+    fitted = arrays["inside_mask" if is_masked else "weighted"]
+    if expected.guinier.inside_mask is not None:
+        np.testing.assert_allclose(fitted, expected.guinier.inside_mask, atol=2e-4)
+    used = (fitted > -99.0) & (arrays["squared_per_A2"] >= 0.01)
+    if is_masked:
+        used &= arrays["squared_per_A2"] <= found.resolution_A() ** -2
     assert values["fit"]["to_per_A2"] == arrays["squared_per_A2"][used].max()
     assert values["fit"]["points"] == used.sum()
 
