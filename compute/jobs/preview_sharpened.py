@@ -74,7 +74,13 @@ def guinier(request: preview.GuinierRequest, cache: MapCache) -> Answer:
     before = logarithms()
     mask = chosen_mask(request, cache, (box,) * 3)
     if mask is not None:
-        before = steps["inside_mask"] = _inside(transform, weight, mask, shells)
+        # whatever the B-factor is: it is asked for again with each move of that
+        alike = request.mtf_pixel_size_A, request.fsc, request.made_mask, pixel_size_A
+        made_from = request.made_mask.map if request.made_mask is not None else request.mask
+        files = (*paths, made_from, *([request.mtf] if request.mtf else []))
+        before = steps["inside_mask"] = cache.get(
+            ("inside", *alike), files, lambda: _inside(transform, weight, mask, shells)
+        )
     is_used = frequency >= 1.0 / request.fit_lowest_resolution_A
     if request.fit_highest_resolution_A > 0:
         is_used &= frequency <= 1.0 / request.fit_highest_resolution_A
