@@ -10,6 +10,7 @@ Outcome = Literal["success", "failure", "aborted"]
 ABORT_REQUEST = "RELION_JOB_ABORT_NOW"
 SUPERSEDED = "superseded"
 EXCLUDED = "excluded.star"
+UNSCORED = "unscored.star"
 FINAL_NAMES = (
     "class001.mrc",
     "half1_class001_unfil.mrc",
@@ -23,6 +24,7 @@ FINAL_NAMES = (
     "fsc.star",
     "fsc.xml",
     "timing.jsonl",
+    UNSCORED,
 )
 
 
@@ -166,6 +168,10 @@ class IterationFiles:
     def excluded(self) -> Path:
         """The images that were left out, with the reason of each."""
         return self.named(None, EXCLUDED)
+
+    def unscored(self, iteration: int | None) -> Path:
+        """The particles that had no orientation with a finite score, with the reason of each, if there were any."""
+        return self.named(iteration, UNSCORED)
 
     def fsc_xml(self) -> Path:
         """The FSC curve of the result as EMDB takes it."""

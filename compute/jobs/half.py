@@ -14,7 +14,7 @@ from torch import Tensor
 from compute.expectation import batch, step
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
-from compute.jobs import devices
+from compute.jobs import devices, half_lost
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
 from compute.jobs.half_map import new_map
@@ -211,7 +211,7 @@ class Half:
         largest = max(one.pixels.count(search.accumulation_size) for one in images.imagings)
         blocks = self._blocks(self._block_size(search, largest), taken)
         expectation.run(blocks, self._workers, self._team.report)
-        return only(results, np.concatenate([mine[:0], *taken]))
+        return half_lost.explained(images, only(results, np.concatenate([mine[:0], *taken])), order)
 
     def _blocks(self, size: int, taken: list[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
         """Optics group and positions of a few images at a time: the own ones, or as long as the leader has any.

@@ -1,7 +1,7 @@
 """What the leader and the workers of a refinement tell each other about a half-set."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class ShardResults:
 
     rows: positions of the images in the half. An image without any finite score keeps its pose and has weight 0.
     noise_residual: [optics group, shell]; direction_sums: posterior weight per direction of a shared grid. notes:
-    sentences that the user should read.
+    sentences that the user should read. lost: why images have no finite score, by their positions in the half.
     """
 
     rows: np.ndarray
@@ -92,6 +92,7 @@ class ShardResults:
     translations: int
     seconds: dict[str, float]
     notes: list[str]
+    lost: dict[int, str] = field(default_factory=dict)
 
 
 def unchanged(

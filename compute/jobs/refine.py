@@ -25,6 +25,7 @@ from compute.jobs.device_foresight import record_device_peaks, say_outlooks, tol
 from compute.jobs.foresight import foresee, foresee_last, record_peaks, say_foresight
 from compute.jobs.gpu_load import gpu_loads
 from compute.jobs.image_check import write_excluded
+from compute.jobs.lost_particles import lost_sentence, write_lost
 from compute.jobs.memory import peak_GB
 from compute.jobs.particle_report import particle_sentences
 from compute.jobs.refine_checkpoint import restore, rows_of
@@ -221,7 +222,7 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     progress = refinement.iterate(before, on_plan=lambda state: _say_plan(state, refinement, voice))
     for note in dict.fromkeys(note for one in progress.results or [] for note in one.notes):
         voice.log.warning(note, "E38")
-    _warn_of_lost(refinement.inputs, progress, voice)
+    _warn_of_lost(refinement.inputs, progress, writer.files, voice)
     voice.progress.enter("writing", iteration=number)
     with refinement.stopwatch.measure("writing"):
         if progress.state.is_finished:
@@ -234,18 +235,26 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
     return progress
 
 
-def _warn_of_lost(inputs: Inputs, progress: Progress, voice: Voice) -> None:
-    """Say how many particles had no orientation with a finite score."""
+def _warn_of_lost(inputs: Inputs, progress: Progress, files: IterationFiles, voice: Voice) -> None:
+    """Say how many particles had no orientation with a finite score and why, and name all of them in a file."""
     results = progress.results or []
-    lost = [rows[one.weight == 0] for rows, one in zip(inputs.rows, results, strict=False)]
-    rows = np.sort(np.concatenate(lost)) if lost else np.empty(0, dtype=np.int64)
-    if not len(rows):
+    lost = {
+        int(rows[position]): reason
+        for rows, one in zip(inputs.rows, results, strict=False)
+        for position, reason in one.lost.items()
+    }
+    if not lost:
         return
-    total = sum(len(one) for one in inputs.rows)
+    rows = sorted(lost)
+    reasons = [lost[row] for row in rows]
+    total, number = sum(len(one) for one in inputs.rows), progress.state.iteration
+    path = files.unscored(None if progress.state.is_finished else number)
+    write_lost(path, inputs.particles, np.array(rows), reasons)
     voice.log.warning(
-        f"{len(rows)} of {total} particles had no orientation with a finite score in iteration "
-        f"{progress.state.iteration}; they keep their pose and do not count in the maps. The first is "
-        f"{inputs.particles.image_name(int(rows[0]))}. They have 0 significant samples in the data file.",
+        f"{len(rows)} of {total} particles had no orientation with a finite score in iteration {number}: "
+        f"{lost_sentence(reasons)}. They keep their pose and do not count in the maps. The first is "
+        f"{inputs.particles.image_name(rows[0])}; {path.name} lists all with their reasons. They have 0 significant "
+        "samples in the data file.",
         "E44",
     )
 

@@ -8,6 +8,7 @@ import torch
 from compute.files.errors import InputError
 from compute.files.particles import ParticleSet
 from compute.jobs.half_records import PER_IMAGE, Parameters, ShardResults
+from compute.jobs.lost_particles import lost_sentence
 from compute.maximisation import update
 from compute.params.refine import RefineParams
 from compute.sampling.orientations import direction_density
@@ -16,7 +17,10 @@ from compute.sampling.symmetry import SymmetryGroup
 
 @dataclass(frozen=True, slots=True)
 class HalfResults:
-    """Results of all images of a half, in the order of its rows, and their sums."""
+    """Results of all images of a half, in the order of its rows, and their sums.
+
+    lost: why images have no finite score, by their positions in the half.
+    """
 
     rotation: np.ndarray
     origin_A: np.ndarray
@@ -34,6 +38,7 @@ class HalfResults:
     translations: int
     seconds: dict[str, float]
     notes: list[str]
+    lost: dict[int, str]
 
 
 def merge(shards: list[ShardResults]) -> HalfResults:
@@ -58,6 +63,7 @@ def merge(shards: list[ShardResults]) -> HalfResults:
         translations=shards[0].translations,
         seconds={name: max(shard.seconds[name] for shard in shards) for name in names},
         notes=[note for shard in shards for note in shard.notes],
+        lost={position: reason for shard in shards for position, reason in shard.lost.items()},
     )
 
 
@@ -67,7 +73,8 @@ def check_found(results: list[HalfResults], iteration: int) -> None:
         if not one.weight.any():
             raise InputError(
                 f"none of the {len(one.weight)} particles of half {half} had an orientation with a finite score in "
-                f"iteration {iteration}: check the pixel sizes, the normalisation of the images and the mask diameter"
+                f"iteration {iteration} ({lost_sentence(list(one.lost.values()))}): check the pixel sizes, the "
+                "normalisation of the images and the mask diameter"
             )
 
 

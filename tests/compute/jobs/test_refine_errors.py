@@ -17,11 +17,13 @@ import torch
 from compute import __main__ as program
 from compute.expectation import step
 from compute.files.events import AnyEvent, End, Iteration, Start, Warn
+from compute.files.labels import REASON
 from compute.files.mrc import read_map, write_map
 from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
 from compute.files.stacks import StackReader, StackWriter
 from compute.files.star import read_star
+from compute.jobs import half_lost
 from compute.jobs.refine_inputs import Inputs, read_inputs
 from compute.params.refine import RefineParams
 from compute.sampling.rotations import rotation_vectors_to_matrices
@@ -432,7 +434,30 @@ def test_e44_particles_without_a_finite_score_are_kept_and_counted(
     assert [event.iteration for event in said] == [1, 2]
     first = str(columns[IMAGE][np.flatnonzero(flagged)[0]])
     assert f"{flagged.sum()} of 24 particles" in said[1].message
+    assert f"{flagged.sum()} because {half_lost.NO_POSE}" in said[1].message
     assert first in said[1].message
+    assert (folder / "run_it001_unscored.star").exists()
+    listed = read_star(folder / "run_unscored.star")["unscored"].columns
+    assert listed[IMAGE].tolist() == columns[IMAGE][flagged].tolist()
+    assert set(listed[REASON]) == {half_lost.NO_POSE}
+    assert np.isfinite(read_map(folder / "run_class001.mrc").volume).all()
+
+
+def test_e44_every_particle_without_a_score_has_its_reason(bench: Bench) -> None:
+    """An envelope that grows without bound, and an offset that is larger than the box."""
+    with_b = bench.text.replace("_rlnPhaseShift #7", "_rlnPhaseShift #7\n_rlnCtfBfactor #8")
+    lines = with_b.splitlines()
+    first = next(i for i, line in enumerate(lines) if "@" in line)
+    for row in range(PARTICLES):
+        lines[first + row] += " -1e6" if row in {4, 11} else " 0"
+    (bench.folder / "bad.star").write_text("\n".join(lines) + "\n")
+    assert refine(options(bench, particles=str(bench.folder / "bad.star"))) == 0
+    folder = bench.folder / "O"
+    names = read_star(folder / "run_data.star")["particles"].columns[IMAGE]
+    listed = read_star(folder / "run_unscored.star")["unscored"].columns
+    assert listed[IMAGE].tolist() == names[[4, 11]].tolist()
+    assert set(listed[REASON]) == {half_lost.CTF_NOT_FINITE}
+    assert f"2 because {half_lost.CTF_NOT_FINITE}" in warnings(folder)["E44"]
     assert np.isfinite(read_map(folder / "run_class001.mrc").volume).all()
 
 
