@@ -11,6 +11,7 @@ from db.models.projects import Project
 from db.models.queue import Machine
 from db.repository import attempts, jobs, machines, members, nodes, overview, projects
 from db.words import ENDED, Role, State
+from webapp.job_names import name_of
 from webapp.records import JobRecords
 
 
@@ -44,8 +45,7 @@ class JobView:
     @property
     def title(self) -> str:
         """What people call the job."""
-        words = self.job.title or self.job.alias or self.job.type.replace("_", " ")
-        return f"Job {self.job.number} · {words}"
+        return f"Job {self.job.number} · {name_of(self.job)}"
 
     @property
     def can_edit(self) -> bool:

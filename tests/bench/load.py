@@ -72,8 +72,8 @@ def sentence(number: int) -> str:
 
 
 @contextmanager
-def running_job(lab: Lab) -> Iterator[RunningJob]:
-    """The lab's first job, running, with one iteration behind it."""
+def running_job(lab: Lab, **figures: Any) -> Iterator[RunningJob]:
+    """The lab's first job, running, with one iteration behind it; `figures` are those of its first record."""
     with lab.database.writing() as session:
         queue.submit(session, lab.job, who=lab.users["ana"])
         states.set_state(session, lab.job, State.STARTING)
@@ -81,7 +81,7 @@ def running_job(lab: Lab) -> Iterator[RunningJob]:
     path = lab.folder / "beta" / "Refine3D" / "job001" / "progress.jsonl"
     with ProgressWriter(path) as writer:
         job = RunningJob(lab.database, lab.job, writer, path)
-        writer.write(start())
+        writer.write(start(**figures))
         job.write(1)
         yield job
 

@@ -243,6 +243,34 @@ def open_form(page: Page, served: Served, name: str) -> None:
     ready(page)
 
 
+def start_refinement(
+    page: Page,
+    particles: Path,
+    said: str,
+    gpu: str = "CPU only",
+    order: int = 1,
+    local_order: int = 2,
+) -> None:
+    """Fill the open form for a set of particles, of which the form says something, and start three processes."""
+    fill(page, "Particles", str(particles / "set.star"))
+    expect(page.get_by_text(said)).to_be_visible()
+    fill(page, "Reference", str(particles / "set_reference.mrc"))
+    expect(page.get_by_text("the same as the particles")).to_be_visible()
+    page.get_by_label("Preset").select_option("tutorial: D2, faster")
+    expect(page.get_by_label("Symmetry", exact=True)).to_have_value("D2")
+    fill(page, "Initial lowpass (Å)", "25")
+    fill(page, "Particle diameter (Å)", "70")
+    fill(page, "HEALPix order", str(order))
+    fill(page, "Local search order", str(local_order))
+    fill(page, "Processes", "3")
+    fill(page, "Threads", "1")
+    page.get_by_label("GPUs", exact=True).select_option(gpu)
+    expect(page.get_by_text("Ready to run.")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/job"))
+    ready(page)
+
+
 @pytest.fixture(scope="session")
 def particles(served: Served) -> Path:
     """A small simulated set inside the data folder."""
@@ -265,24 +293,8 @@ def run(chromium, served: Served, particles: Path) -> Iterator[Run]:  # type: ig
         context.add_cookies(served.state["cookies"])
     page = context.new_page()
     open_form(page, served, "small")
-    fill(page, "Particles", str(particles / "set.star"))
-    expect(page.get_by_text("80 particles, 1 optics group; 32 px of 4 Å")).to_be_visible()
-    fill(page, "Reference", str(particles / "set_reference.mrc"))
-    expect(page.get_by_text("the same as the particles")).to_be_visible()
-    page.get_by_label("Preset").select_option("tutorial: D2, faster")
-    expect(page.get_by_label("Symmetry", exact=True)).to_have_value("D2")
-    fill(page, "Initial lowpass (Å)", "25")
-    fill(page, "Particle diameter (Å)", "70")
-    fill(page, "HEALPix order", "1")
-    fill(page, "Local search order", "2")
-    fill(page, "Processes", "3")
-    fill(page, "Threads", "1")
-    expect(page.get_by_text("Ready to run.")).to_be_visible()
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.wait_for_url(re.compile("/job"))
-    ready(page)
-    chip = page.locator(".hero .chip")
-    expect(chip).to_have_text("finished", timeout=RUN_MS)
+    start_refinement(page, particles, "80 particles, 1 optics group; 32 px of 4 Å")
+    expect(page.locator(".hero .chip")).to_have_text("finished", timeout=RUN_MS)
     folder = served.projects / "small" / "Refine3D" / "job001"
     yield Run(page.url, folder, "small")
     context.close()

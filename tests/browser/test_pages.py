@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 PAGES = {
     "/": "Home",
     "/projects": "Projects",
-    "/new?type=refine": "New job: refine",
+    "/new?type=refine": "New job: Refinement",
     "/queue": "Queue",
     "/help": "Help",
 }

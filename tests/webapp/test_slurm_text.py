@@ -162,11 +162,11 @@ def test_the_accounting_is_read() -> None:
     ("job", "state", "words"),
     [
         (SlurmJob(1, "OUT_OF_MEMORY"), "failed", "needed more memory than Slurm had given it."),
-        (SlurmJob(1, "FAILED", exit_status=9), "failed", "probably out of memory"),
+        (SlurmJob(1, "FAILED", exit_status=9), "failed", "signal 9, by the system or by somebody."),
         (
             SlurmJob(1, "FAILED", exit_status=137, memory_GB=3.2),
             "failed",
-            "probably out of memory (it held 3.2 GB)",
+            "killed by signal 9, by the system or by somebody (it held 3.2 GB)",
         ),
         (
             SlurmJob(1, "FAILED", exit_signal=11),

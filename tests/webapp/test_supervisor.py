@@ -205,7 +205,7 @@ def test_killed_workers_and_keepers_are_told_and_the_job_goes_on(
     os.kill(max(ranks(lab, job_id)), signal.SIGKILL)
     lab.until_ended(job_id)
     assert lab.job(job_id).state == "failed"
-    assert "killed by the system, probably out of memory" in lab.job(job_id).reason
+    assert "The job was killed by " in lab.job(job_id).reason
     assert "--continue" in lab.job(job_id).reason
     continue_job(lab, job_id, after=1)
     until_all_work(lab, job_id)

@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from compute.files.mrc import MapFile
 from webapp.components.headline import duration, status_word
+from webapp.job_names import name_of, type_name
 from webapp.records import JobRecords
 from webapp.views import JobView
 
@@ -59,8 +60,8 @@ def _row(one: Compared) -> dict[str, Any]:
     return {
         "number": job.number,
         "url": f"job?id={job.id}",
-        "title": job.title or job.alias or job.type,
-        "type": job.type,
+        "title": name_of(job),
+        "type": type_name(job.type),
         "state": status_word(job),
         "resolution": job.resolution_A,
         "without_mask": newest.resolution_unmasked_A if newest is not None else None,

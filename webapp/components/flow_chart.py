@@ -64,8 +64,7 @@ def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _box(one: Station, x: float, y: float) -> str:
-    title = html.escape(one.title or one.type)
-    short = title if len(title) <= 24 else title[:23] + "…"
+    short = html.escape(one.title if len(one.title) <= 24 else one.title[:23] + "…")
     resolution = f"{one.resolution_A:.2f} Å" if one.resolution_A else one.state
     return (
         f'<a href="job?id={one.job_id}"><g class="box {one.state}">'

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from compute.files.events import Iteration
 from db.models.jobs import Job
 from db.words import ENDED, Ending, State
+from webapp.components.shared_shells import shared_words
 from webapp.records import JobRecords
 
 SILENT_AFTER_S = 120.0
@@ -16,9 +17,11 @@ PHASES = {
     "expectation": "comparing every particle with the map",
     "maximisation": "making the new maps",
     "planning": "deciding the sampling",
-    "reading": "reading the particles",
-    "writing": "writing the files of the iteration",
-    "starting": "starting",
+    "reading": "reading the files",
+    "writing": "writing the files",
+    "edge": "making the soft edge",
+    "random phases": "randomising phases",
+    "directions": "comparing direction by direction",
 }
 
 
@@ -207,11 +210,20 @@ def hero_html(job: Job, title: str, author: str, records: JobRecords, row: Itera
         f'<div class="title"><h1>{html.escape(title)}</h1>'
         f'<span class="chip {str(status_word(job)).split()[0]}">{status_word(job)}</span></div>'
         f'<p class="sentence{kind}" role="status" aria-live="polite">'
-        f"{html.escape(sentence(job, records))}</p>"
+        f"{html.escape(sentence(job, records))}</p>{_held(records, row)}"
         f'<div class="facts">{" · ".join(html.escape(fact) for fact in facts)}</div>'
         f'<div class="facts activity">{html.escape(words)}</div>{bar}'
         f"</div>{figures}</div>"
     )
+
+
+def _held(records: JobRecords, row: Iteration | None) -> str:
+    """Why the resolution stands where it does, if the half-maps share what is coarser."""
+    start = records.start
+    if row is None or start is None:
+        return ""
+    words = shared_words(row.resolution_fsc0143_A, start.join_halves_A, start.initial_lowpass_A)
+    return f'<p class="held">{words}</p>' if words else ""
 
 
 def _processes(count: int, devices: list[str]) -> str:

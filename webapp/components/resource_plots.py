@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bokeh.plotting import figure
 
-from compute.files.events import Heartbeat
+from compute.files.events import GpuLoad, Heartbeat
 from webapp.components.look import Data, Look, Plot, hover, known, legend_above, new_figure, sources
 from webapp.records import JobRecords
 
@@ -55,7 +55,7 @@ def _total(values: Sequence[float | None]) -> float | None:
 
 
 def gpu_words(records: JobRecords) -> str:
-    """Why no load of a GPU is drawn; empty where it is."""
+    """How busy each GPU was last and at most, and what is in use of its memory; or why that is not known."""
     start = records.start
     devices = {rank.device for rank in start.ranks} if start else set()
     if not any(str(device).startswith("cuda") for device in devices):
@@ -65,7 +65,30 @@ def gpu_words(records: JobRecords) -> str:
         return "The load of the GPU comes with the next sign of life."
     if all(one.percent is None and one.memory_GB is None for one in told):
         return "NVIDIA's management library does not answer on that machine: the GPU's load is not known."
-    return ""
+    verb = "is" if records.end is None else "was last"
+    return " ".join(
+        f"{device} {verb} {load_text(last)}; at most {load_text(most)}."
+        for device, last, most in gpu_loads(records)
+    )
+
+
+def gpu_loads(records: JobRecords) -> list[tuple[str, GpuLoad, GpuLoad]]:
+    """Each GPU of which anything was told: its name, its last load, and the greatest of its figures."""
+    told = [one for beat in records.heartbeats for one in beat.gpus]
+    found = []
+    for device in sorted({one.device for one in told}):
+        own = [one for one in told if one.device == device]
+        percent = max((one.percent for one in own if one.percent is not None), default=None)
+        memory = max((one.memory_GB for one in own if one.memory_GB is not None), default=None)
+        found.append((device, own[-1], GpuLoad(device=device, percent=percent, memory_GB=memory)))
+    return found
+
+
+def load_text(load: GpuLoad) -> str:
+    """How busy a GPU is and what is in use of its memory, as far as that is known."""
+    busy = "" if load.percent is None else f"{load.percent:.0f} % busy"
+    memory = "" if load.memory_GB is None else f"{load.memory_GB:.1f} GB in use"
+    return " with ".join(part for part in (busy, memory) if part) or "not telling its load"
 
 
 def resource_plot(records: JobRecords, look: Look) -> Plot:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from db.repository.visits import Change, Since
+from webapp.job_names import name_of
 
 MOST_SHOWN = 30
 CHIPS = {"finished": "finished", "failed": "failed", "stopped": "stopped", "started": "running"}
@@ -55,7 +56,7 @@ def _entry(one: Change) -> str:
         link = "the project" if job is None else _link(job.id, f"job {job.number}", "comments")
         return f"<li>{time}<span><b>{who}</b> on {link}:</span>{said}</li>"
     assert job is not None
-    name = job.title or job.alias or job.type
+    name = name_of(job)
     result = f" · {job.resolution_A:.2f} Å" if job.resolution_A and one.what != "started" else ""
     words = {"stopped": "was stopped", "started": "has started"}.get(one.what, f"has {one.what}")
     return (

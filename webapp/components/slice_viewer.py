@@ -67,6 +67,7 @@ class SliceViewer(pn.viewable.Viewer):
             )
             for axis in AXES
         }
+        self._choice = pn.widgets.RadioButtonGroup.from_param(self.param.shown)
         contrast = pn.widgets.IntRangeSlider(
             label="Contrast (greys)", start=0, end=255, value=CONTRAST, width=220
         )
@@ -86,7 +87,7 @@ class SliceViewer(pn.viewable.Viewer):
         ]
         return pn.Column(
             pn.FlexBox(
-                pn.widgets.RadioButtonGroup.from_param(self.param.shown),
+                self._choice,
                 contrast,
                 tick_for(self, "has_outline"),
                 align_items="center",
@@ -117,6 +118,7 @@ class SliceViewer(pn.viewable.Viewer):
             )  # a widget forgets a choice that it does not offer
             self.shown = present[0]
         self.param.shown.objects = present
+        self._choice.visible = len(present) > 1
         if is_new_box:
             self._scales = {}
             self._frame(box)

@@ -118,13 +118,14 @@ class VolumeViewer(pn.viewable.Viewer):
         self._panel = self._layout()
 
     def _layout(self) -> pn.viewable.Viewable:
+        self._choice = pn.widgets.RadioButtonGroup.from_param(self.param.shown)
         whole = pn.widgets.Button(label="Whole map")
         picture = pn.widgets.Button(label="Save picture")
         whole.on_click(lambda _: self.surface.param.update(center=self.surface.center + 1))
         picture.on_click(lambda _: self.surface.param.update(snapshot=self.surface.snapshot + 1))
         return pn.Column(
             pn.FlexBox(
-                pn.widgets.RadioButtonGroup.from_param(self.param.shown),
+                self._choice,
                 LevelSlider(self.surface),
                 tick_for(self, "is_spinning"),
                 whole,
@@ -142,6 +143,7 @@ class VolumeViewer(pn.viewable.Viewer):
         self._urls, self._tint = dict(urls), tint
         can_overlay = {"half 1", "half 2"} <= set(urls)
         present = [name for name in CHOICES if name in urls or (name == "overlay" and can_overlay)]
+        self._choice.visible = len(present) > 1
         if present:
             self.param.shown.objects = present
             if self.shown not in present:

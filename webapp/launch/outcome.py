@@ -1,17 +1,15 @@
 """How a job ended, where it could not say so itself: killed, crashed, or stopped before it had begun."""
 
-import resource
 import signal
 import sys
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from compute.files.events import AnyEvent, End, Iteration, Start
 from compute.files.log import Log
 from compute.files.progress import ProgressWriter, follow_progress
 from compute.files.relion import IterationFiles, write_exit_marker
+from webapp.launch.out_of_memory import killed, oom_kills
 
 CRASHES = (
     signal.SIGILL,
@@ -35,6 +33,7 @@ class Watch:
         progress = self._files.job.progress
         present = progress.stat().st_size if progress.exists() else 0
         self._start = present if start is None else start
+        self._kills_before = oom_kills()
 
     def settle(self, status: int) -> int:
         """The job's exit status as a shell has it; a job that left no last record gets one, and its marker."""
@@ -72,6 +71,7 @@ class Watch:
 
     def _sentence(self, status: int, number: int | None, events: list[AnyEvent]) -> str:
         """Why the job ended, and how to go on."""
+        is_memory = False
         if status == LOST_HELPER and any(len(one.ranks) > 1 for one in starts(events)):
             why = (
                 "MPI's launcher lost touch with the processes that it had started: its helper "
@@ -80,10 +80,10 @@ class Watch:
         elif number is None:
             why = f"The job ended with exit status {status} and left no reason."
         elif number == signal.SIGKILL:
-            why = f"The job was killed by the system, probably out of memory{memory_text(events)}."
+            why, is_memory = killed(events, oom_kills() - self._kills_before)
         else:
             why = f"The job crashed: {signal.strsignal(number)} (signal {number})."
-        return f"{why} {self._advice(events, is_memory=number == signal.SIGKILL)}"
+        return f"{why} {self._advice(events, is_memory)}"
 
     def _advice(self, events: list[AnyEvent], is_memory: bool) -> str:
         """What to do next: continue after the last complete iteration, of this run or the one it went on from."""
@@ -108,20 +108,3 @@ def signal_of(status: int) -> int | None:
     number = status - 128 if status > 128 else status
     is_own = status in {1, 2}
     return number if not is_own and number in {*CRASHES, *STOPS} else None
-
-
-def memory_text(events: list[AnyEvent]) -> str:
-    """The memory that the job is known to have held and that of the machine, for a sentence.
-
-    The processes' sum in the last iterations, else that of the largest process that has ended.
-    """
-    total_GB = psutil.virtual_memory().total / 1e9
-    held = [
-        sum(value or 0.0 for value in event.peak_memory_GB)
-        for event in events
-        if isinstance(event, Iteration)
-    ]
-    if any(held):
-        return f" (peak {max(held):.1f} GB of {total_GB:.1f} GB)"
-    largest_GB = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
-    return f" (its largest process held {largest_GB:.1f} GB of {total_GB:.1f} GB)"

@@ -187,7 +187,9 @@ def _why(job: SlurmJob) -> str:
     if job.state in SENTENCES:
         return f"{SENTENCES[job.state].removesuffix('.')}{_on(job.nodes)}."
     if number == signal.SIGKILL or job.exit_status == signal.SIGKILL:
-        return f"The job was killed by the system, probably out of memory{held}."
+        return (
+            f"The job was killed by signal 9, by the system or by somebody{held}{_on(job.nodes)}."
+        )
     if number:
         return f"The job was ended by signal {number} ({signal.strsignal(number)}){_on(job.nodes)}."
     return f"The job ended with exit status {job.exit_status} at Slurm and left no reason."

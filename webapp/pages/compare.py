@@ -37,6 +37,7 @@ from webapp.components.slices import (
 from webapp.components.table import Table
 from webapp.components.tick import Tick
 from webapp.components.words import Words
+from webapp.job_names import name_of
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.shown import Shown
@@ -95,7 +96,7 @@ class ComparePage(pn.viewable.Viewer):
     def _label(self, number: int) -> str:
         """A job in the list of choices, which the library that draws it takes for HTML."""
         job = self._known[number]
-        return html.escape(f"{number} · {job.title or job.alias or job.type}")
+        return html.escape(f"{number} · {name_of(job)}")
 
     def _choose(self, numbers: Sequence[int]) -> None:
         """Show other jobs."""

@@ -2,6 +2,7 @@
 
 from compute.files.events import Iteration
 from webapp.components.fsc_plot import Limits, crossing_A
+from webapp.components.shared_shells import shared_words
 
 NEAR_NYQUIST = 1.08
 
@@ -13,7 +14,10 @@ def explain_fsc(row: Iteration | None, limits: Limits) -> str:
     reported, is_crossed = crossing_A(row.fsc, 0.143, limits.extent_A)
     working, _ = crossing_A(row.fsc, 0.5, limits.extent_A)
     parts = []
-    if is_crossed:
+    shared = shared_words(row.resolution_fsc0143_A, limits.join_A, limits.lowpass_A)
+    if shared:
+        parts.append(shared)
+    elif is_crossed:
         parts.append(
             f"The halves agree to {reported:.2f} Å (FSC 0.143); the schedule works with {working:.2f} Å "
             "(FSC 0.5)."

@@ -20,6 +20,7 @@ from webapp.components.mending import Mending, state_html
 from webapp.components.parameter_form import FILES, ParameterForm
 from webapp.components.tick import Tick
 from webapp.components.words import Words
+from webapp.job_names import type_name
 from webapp.options import details
 from webapp.pages.background import Background
 from webapp.pages.class_choice import ClassChoice
@@ -28,6 +29,7 @@ from webapp.pages.form_files import LOOKED_AT, FormFiles, Place
 from webapp.pages.form_machine import machine, share
 from webapp.pages.form_needs import FormNeeds
 from webapp.pages.form_presets import Presets
+from webapp.pages.form_type import type_choice
 from webapp.pages.frame import card
 from webapp.store import Store
 
@@ -51,7 +53,7 @@ class FormPage(pn.viewable.Viewer):
             raise InputError(f"there is no type of job '{self._type}'")
         self._is_filling = True
         model, text = store.job_types[self._type]
-        self.title = f"New job: {self._type}"
+        self.title = f"New job: {type_name(self._type)}"
         self._form = ParameterForm(model, self._changed, self._browse)
         self._project = self._project_choice(query)
         place = Place(self._folder, store.roots, store.closed_folders(), self._is_promised)
@@ -84,13 +86,7 @@ class FormPage(pn.viewable.Viewer):
 
     def _parts(self, text: str) -> None:
         """The widgets around the fields."""
-        self._types = pn.widgets.Select(
-            label="Type of job", options=list(self._store.job_types), value=self._type, width=200
-        )
-        self._types.jscallback(
-            value="const to = new URL(location.href); to.searchParams.set('type', cb_obj.value);"
-            "to.searchParams.delete('from'); location.href = to.href"
-        )
+        self._types = type_choice(self._store.job_types, self._type)
         self._title = pn.widgets.TextInput(label="Title", width=260)
         self._advanced = Tick(text="Advanced fields")
         self._advanced.param.watch(lambda _: self._reveal(), "value")
@@ -251,9 +247,9 @@ class FormPage(pn.viewable.Viewer):
         self._summary.object = state_html(len(wrong), self._form.missing())
         changed = [label(name).lower() for name in self._form.given() if name not in FILES]
         words = f"Changed from default: {', '.join(changed)}." if changed else "All as by default."
-        command = command_line(self._type, self._form.given())
-        said = f'<p class="faint">{html.escape(words)}</p>'
-        self._command.object = f'{said}<pre class="command">{html.escape(command)}</pre>'
+        command = html.escape(command_line(self._type, self._form.given()))
+        words = f'<p class="faint">{html.escape(words)}</p>'
+        self._command.object = f'{words}<pre class="command">{command}</pre>'
 
     def _browse(self, name: str, endings: tuple[str, ...]) -> None:
         self._files.browse(name, endings)

@@ -11,11 +11,12 @@ import psutil
 from db.repository.overview import ELSEWHERE, Home, JobLine, ProjectLine
 from db.repository.visits import Since
 from db.words import State
-from webapp.components.headline import duration
+from webapp.components.headline import PHASES, duration
 from webapp.components.since import since_html
 from webapp.components.star import star_html
 from webapp.components.words import Words
 from webapp.finding import news_everywhere
+from webapp.job_names import name_of
 from webapp.pages.background import Background
 from webapp.pages.demo_start import DemoStarter
 from webapp.pages.frame import card
@@ -159,7 +160,7 @@ def _section(title: str, rows: Sequence[str]) -> str:
 def _job(line: JobLine) -> str:
     """A job in one line."""
     job, progress = line.job, line.progress
-    name = html.escape(job.title or job.type)
+    name = html.escape(name_of(job))
     words = []
     if job.last_iteration:
         words.append(f"it {job.last_iteration}")
@@ -167,7 +168,7 @@ def _job(line: JobLine) -> str:
         words.append(f"<b>{job.resolution_A:.2f} Å</b>")
     if progress is not None and job.state == State.RUNNING:
         share = f" {progress.done / progress.total:.0%}" if progress.total else ""
-        words.append(f"{html.escape(progress.phase)}{share}")
+        words.append(f"{html.escape(PHASES.get(progress.phase, progress.phase))}{share}")
         if progress.seconds_left is not None:
             words.append(f"~{duration(progress.seconds_left)} left in it")
     if job.state in (State.WAITING, State.FAILED, State.STOPPING) and job.reason:

@@ -24,6 +24,7 @@ from webapp.components.talk import Talk
 from webapp.components.tick import Tick
 from webapp.components.words import Words
 from webapp.finding import jobs_of_project, since_last_visit
+from webapp.job_names import name_of, type_name
 from webapp.marking import is_project_starred
 from webapp.pages.background import Background
 from webapp.pages.frame import card
@@ -261,8 +262,8 @@ def job_row(line: JobLine) -> dict[str, object]:
         "tags": [{"name": tag.name, "colour": tag.colour} for tag in line.tags],
         "number": job.number,
         "url": f"job?id={job.id}",
-        "title": job.title or job.alias or job.folder,
-        "type": job.type,
+        "title": name_of(job),
+        "type": type_name(job.type),
         "state": status_word(job),
         "resolution": job.resolution_A,
         "particles": job.particles,
@@ -278,5 +279,10 @@ def station(line: JobLine) -> Station:
     """A job as a box of the chart."""
     job = line.job
     return Station(
-        job.id, job.number, job.type, job.title or job.alias or "", str(job.state), job.resolution_A
+        job.id,
+        job.number,
+        type_name(job.type),
+        job.title or job.alias or "",
+        str(job.state),
+        job.resolution_A,
     )

@@ -12,6 +12,7 @@ from db.repository.overview import JobLine
 from webapp.components.headline import duration
 from webapp.components.table import Table
 from webapp.components.words import Words
+from webapp.job_names import name_of
 from webapp.pages.background import Background
 from webapp.pages.frame import card
 from webapp.pages.moments import every
@@ -114,7 +115,7 @@ def _row(line: JobLine) -> dict[str, object]:
     return {
         "number": job.number,
         "url": f"job?id={job.id}",
-        "title": job.title or job.type,
+        "title": name_of(job),
         "project": line.project.name,
         "author": line.author,
         "state": str(job.state),

@@ -57,6 +57,7 @@ class ResourceTab:
                 {"key": "device", "label": "Device"},
                 {"key": "threads", "label": "Threads", "kind": "number"},
             ],
+            caption="processes",
             has_tools=False,
             sizing_mode="stretch_width",
         )
@@ -85,7 +86,7 @@ class ResourceTab:
         """Draw this moment."""
         self._plot.draw(resource_data(shown.records))
         words = gpu_words(shown.records)
-        self._gpu.object = f'<p class="faint">{html.escape(words)}</p>' if words else ""
+        self._gpu.object = f'<p class="faint gpu-load">{html.escape(words)}</p>'
         start = shown.records.start
         self._ranks.rows = [rank.model_dump() for rank in start.ranks] if start else []
         self._memory.rows = [

@@ -11,6 +11,7 @@ from compute.files.events import Iteration, Rank
 from db.models.jobs import Attempt, Job, Node
 from db.models.projects import Project
 from db.repository import attempts, nodes
+from webapp.job_names import name_of
 from webapp.records import JobRecords, RecordReader
 
 
@@ -42,8 +43,7 @@ class Facts:
     @property
     def title(self) -> str:
         """What people call the job, with the project's name."""
-        words = self.job.title or self.job.alias or self.job.type
-        return f"{words} · job {self.job.number} of {self.project.name}"
+        return f"{name_of(self.job)} · job {self.job.number} of {self.project.name}"
 
     @property
     def folder(self) -> Path:

@@ -74,7 +74,9 @@ def _history(facts: Facts) -> Figure | None:
         "FSC 0.143": [row.resolution_fsc0143_A for row in rows],
         "FSC 0.5 (working value)": [row.resolution_fsc05_A for row in rows],
     }
-    return _by_iteration(rows, "Resolution by iteration", "Resolution (Å)", values)
+    return _by_iteration(
+        rows, "Resolution by iteration", "Resolution (Å)", values, is_resolution=True
+    )
 
 
 def _accuracy(facts: Facts) -> Figure | None:
@@ -88,7 +90,11 @@ def _accuracy(facts: Facts) -> Figure | None:
 
 
 def _by_iteration(
-    rows: Sequence[Iteration], name: str, unit: str, values: dict[str, list[float | None]]
+    rows: Sequence[Iteration],
+    name: str,
+    unit: str,
+    values: dict[str, list[float | None]],
+    is_resolution: bool = False,
 ) -> Figure | None:
     known = [one for line in values.values() for one in line if one is not None and one < 900]
     if len(rows) < 2 or not known:
@@ -102,7 +108,11 @@ def _by_iteration(
         svg.Curve(words, numbers, line, colour, has_points=True)
         for (words, line), colour in zip(shown.items(), COLOURS, strict=False)
     ]
-    axes = svg.Axes(name, "Iteration", unit, (numbers[0], numbers[-1]), (0.0, 1.08 * max(known)))
+    bounds = (0.94 * min(known), 1.06 * max(known)) if is_resolution else (0.0, 1.08 * max(known))
+    across = (numbers[0], numbers[-1])
+    axes = svg.Axes(
+        name, "Iteration", unit, across, bounds, is_y_resolution=is_resolution, has_whole_x=True
+    )
     caption = f"{name} of the refinement."
     return Figure(
         name, caption, svg.line_plot(curves, axes), [("iteration", numbers), *shown.items()]

@@ -8,6 +8,7 @@ from typing import Any
 
 from compute.files.relion import IterationFiles
 from compute.params.option import unit
+from webapp.job_names import type_name
 from webapp.options import stem
 from webapp.report.facts import Facts, FileFact
 from webapp.report.figures import Figure, figures
@@ -55,7 +56,7 @@ def _head(facts: Facts, title: str) -> str:
         else ""
     )
     said = facts.job.reason or (end.message if end is not None else "")
-    words = f"{facts.job.type} · {facts.job.state}" + (f" · {said}" if said else "")
+    words = f"{type_name(facts.job.type)} · {facts.job.state}" + (f" · {said}" if said else "")
     warnings = "".join(
         f"<li>{html.escape(one.message)}</li>" for one in facts.records.warnings[-20:]
     )

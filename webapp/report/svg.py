@@ -9,6 +9,7 @@ INK, FAINT, GRID = "#17212b", "#5a6876", "#e3e8ed"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072b2", "#c98200", "#00855f", "#d55e00", "#a8558a"
 """Okabe and Ito's colours, darkened for white paper: safe for the colour-blind."""
 RESOLUTION_TICKS_A = (50, 20, 12, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1)
+HISTORY_TICKS_A = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 46
 
@@ -27,7 +28,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """The frame of a plot: labels, ranges, thresholds as (value, words); `shows_resolution` adds ticks in Å on top."""
+    """The frame of a plot: labels, ranges, thresholds as (value, words); `shows_resolution` adds ticks in Å on top.
+
+    With `is_y_resolution` the vertical axis is one of resolutions: logarithmic, and finer is up. With `has_whole_x`
+    there is nothing between whole numbers on the other one.
+    """
 
     title: str
     x_label: str
@@ -36,6 +41,8 @@ class Axes:
     y_range: tuple[float, float]
     thresholds: Sequence[tuple[float, str]] = ()
     shows_resolution: bool = False
+    is_y_resolution: bool = False
+    has_whole_x: bool = False
 
 
 def line_plot(curves: Sequence[Curve], axes: Axes) -> str:
@@ -69,7 +76,9 @@ class _Place:
     """Where values lie in the picture."""
 
     def __init__(self, axes: Axes) -> None:
-        (self._x0, x1), (self._y0, y1) = axes.x_range, axes.y_range
+        (self._x0, x1), (y0, y1) = axes.x_range, axes.y_range
+        self._height = (lambda value: -math.log(value)) if axes.is_y_resolution else float
+        self._y0, y1 = sorted((self._height(y0), self._height(y1)))
         self._x_scale = (WIDTH - LEFT - RIGHT) / ((x1 - self._x0) or 1.0)
         self._y_scale = (HEIGHT - TOP - BOTTOM) / ((y1 - self._y0) or 1.0)
 
@@ -77,7 +86,7 @@ class _Place:
         return LEFT + (value - self._x0) * self._x_scale
 
     def y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - (value - self._y0) * self._y_scale
+        return HEIGHT - BOTTOM - (self._height(value) - self._y0) * self._y_scale
 
 
 def _text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
@@ -95,9 +104,11 @@ def _grid(axes: Axes, place: _Place) -> list[str]:
     bottom = HEIGHT - BOTTOM
     parts = []
     for value in ticks(*axes.x_range):
+        if axes.has_whole_x and value != round(value):
+            continue
         x = place.x(value)
         parts += [_line(x, TOP, x, bottom, GRID), _text(x, bottom + 16, f"{value:g}")]
-    for value in ticks(*axes.y_range):
+    for value in _y_ticks(axes):
         y = place.y(value)
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, GRID))
         parts.append(_text(LEFT - 6, y + 4, f"{value:g}", "end"))
@@ -110,6 +121,15 @@ def _grid(axes: Axes, place: _Place) -> list[str]:
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, axes.x_label))
     parts.append(_text(14, middle, axes.y_label, more=turned))
     return parts
+
+
+def _y_ticks(axes: Axes) -> list[float]:
+    """The values at the vertical axis."""
+    if not axes.is_y_resolution:
+        return ticks(*axes.y_range)
+    low, high = axes.y_range
+    shown = [tick for tick in HISTORY_TICKS_A if low <= tick <= high]
+    return shown if len(shown) > 2 else ticks(low, high)
 
 
 def _apart(shown: Sequence[float], place: _Place) -> list[float]:

@@ -45,6 +45,32 @@ def test_the_number_names_criterion_mask_and_maps() -> None:
     assert found.working == "refining to 12.50 Å (half-set FSC 0.5)"
 
 
+@pytest.mark.parametrize(
+    ("resolution_A", "given", "words"),
+    [
+        (40.0, {}, "kept the same for everything coarser than 40 Å"),
+        (50.0, {}, "the map may be worse than 40 Å until the halves agree on finer detail."),
+        (20.0, {"initial_lowpass_A": 20.0}, "Both half-maps began with the same map of 20 Å"),
+        (50.0, {"join_halves_A": None}, "Both half-maps began with the same map of 50 Å"),
+        (39.0, {}, ""),
+        (60.0, {"join_halves_A": None, "initial_lowpass_A": None}, ""),
+    ],
+)
+def test_a_resolution_held_by_what_the_halves_share_is_explained(
+    resolution_A: float, given: dict[str, float | None], words: str
+) -> None:
+    row = iteration(2, resolution_fsc0143_A=resolution_A)
+    records = extended(JobRecords(), [start(**given)], 1)
+    text = hero_html(job(State.RUNNING), "Job 7", "ana", records, row)
+    assert ('class="held"' in text) == bool(words)
+    assert words in text
+    told = records.start
+    assert told is not None
+    limits = Limits(EXTENT_A, 4.0, lowpass_A=told.initial_lowpass_A, join_A=told.join_halves_A)
+    said = explain_fsc(row, limits)
+    assert (words in said) if words else said.startswith("The halves agree to ")
+
+
 def test_a_map_that_the_pixel_size_limits_says_so() -> None:
     row = iteration(2, fsc=[1.0] * 51)
     assert headline(running(row), row).meaning.startswith("at Nyquist, limited by the pixel size")

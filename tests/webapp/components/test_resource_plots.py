@@ -1,6 +1,7 @@
 import math
+from dataclasses import replace
 
-from compute.files.events import GpuLoad, Heartbeat, Rank
+from compute.files.events import End, GpuLoad, Heartbeat, Rank
 from tests.webapp.components.rows import iteration, start
 from webapp.components.look import LIGHT
 from webapp.components.resource_plots import gpu_words, resource_data, resource_plot
@@ -45,7 +46,18 @@ def test_it_is_said_why_no_load_is_drawn() -> None:
     assert "next sign of life" in gpu_words(JobRecords(start=on_gpu))
     silent = JobRecords(start=on_gpu, heartbeats=beats((None, None)))
     assert "management library" in gpu_words(silent)
-    assert gpu_words(JobRecords(start=on_gpu, heartbeats=beats((50.0, 1.0)))) == ""
+
+
+def test_the_last_and_greatest_load_of_a_gpu_are_told() -> None:
+    records = JobRecords(
+        start=start(ranks=ON_GPU), heartbeats=beats((80.0, 3.0), (95.0, None), (50.4, 14.04))
+    )
+    most = "at most 95 % busy with 14.0 GB in use."
+    assert gpu_words(records) == f"cuda:0 is 50 % busy with 14.0 GB in use; {most}"
+    ended = replace(records, end=End(reason="converged", message="done"))
+    assert gpu_words(ended).startswith("cuda:0 was last 50 % busy with 14.0 GB in use; ")
+    partly = JobRecords(start=start(ranks=ON_GPU), heartbeats=beats((None, 2.0), (None, None)))
+    assert gpu_words(partly) == "cuda:0 is not telling its load; at most 2.0 GB in use."
 
 
 def test_later_beats_are_drawn_into_the_same_figures() -> None:

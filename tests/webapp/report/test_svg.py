@@ -56,6 +56,33 @@ def test_the_axis_above_tells_resolutions_that_do_not_touch() -> None:
     assert min(b - a for a, b in zip(places, places[1:], strict=False)) > 40
 
 
+def numbers_of(text: str, anchor: str) -> dict[float, tuple[float, float]]:
+    """Where the numbers of an axis stand: those of the vertical one end at their place, the other's are around it."""
+    found = [
+        one
+        for one in ElementTree.fromstring(text).iter(f"{SVG}text")
+        if one.attrib["text-anchor"] == anchor and re.fullmatch(r"[\d.]+", one.text or "")
+    ]
+    return {
+        float(one.text or ""): (float(one.attrib["x"]), float(one.attrib["y"])) for one in found
+    }
+
+
+@pytest.mark.parametrize("bounds", [(3.0, 60.0), (3.2, 3.9)])
+def test_a_finer_resolution_is_higher_and_iterations_are_whole(
+    bounds: tuple[float, float],
+) -> None:
+    axes = Axes("R", "Iteration", "Å", (1.0, 3.0), bounds, is_y_resolution=True, has_whole_x=True)
+    text = line_plot([Curve("one", [1, 3], [bounds[1], bounds[0]])], axes)
+    ((first, last),) = points_of(text)
+    assert first == (LEFT, HEIGHT - BOTTOM)
+    assert last == (WIDTH - RIGHT, TOP)
+    heights = [height for _, (_, height) in sorted(numbers_of(text, "end").items())]
+    assert len(heights) > 2
+    assert heights == sorted(heights)
+    assert sorted(numbers_of(text, "middle")) == [1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
