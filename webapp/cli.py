@@ -11,6 +11,7 @@ from pathlib import Path
 from compute.files.errors import InputError
 from compute.params.named import params_named
 from compute.params.option import JobParams
+from webapp.command_line import COMMANDS
 from webapp.launch import local, outcome
 from webapp.options import OptionError, build, help_text, parse
 
@@ -79,8 +80,6 @@ TOOLS: dict[str, tuple[str, str]] = {
     "relion": ("webapp.relion_project:main", "list the jobs of a RELION project"),
 }
 """Commands besides the jobs: the function of each, imported only when it is asked for, and what it is for."""
-COMMANDS = {"importing": "import"}
-"""Jobs whose command is another word than their name."""
 EXAMPLES = {
     "importing": 'halfmap import --i "Micrographs/*.mrc" --angpix 0.885 --kV 200 --Cs 1.4 --o Import/job001/\n'
     "halfmap import --i ../other/Refine3D/job019/run_data.star --o Import/job002/\n"

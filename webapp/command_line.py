@@ -6,10 +6,13 @@ from typing import Any
 
 from webapp.options import stem
 
+COMMANDS = {"importing": "import"}
+"""Jobs whose command is another word than their name."""
+
 
 def command_line(job_type: str, parameters: Mapping[str, Any]) -> str:
     """The command that asks for the same as a form."""
-    words = ["halfmap", job_type]
+    words = ["halfmap", COMMANDS.get(job_type, job_type)]
     for name, value in parameters.items():
         option = "--" + stem(name).replace("_", "-")
         if isinstance(value, bool):

@@ -1,6 +1,9 @@
 """What pages and reports call the types of jobs, and jobs that have no title."""
 
-from db.models.jobs import Job
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from db.models.jobs import Job
 
 NAMES = {
     "simulate": "Simulation",
@@ -22,6 +25,6 @@ def type_name(job_type: str) -> str:
     return NAMES.get(job_type) or job_type.replace("_", " ").capitalize()
 
 
-def name_of(job: Job) -> str:
+def name_of(job: "Job") -> str:
     """What people call a job: its title, its alias, or else its type."""
     return job.title or job.alias or type_name(job.type)

@@ -53,11 +53,12 @@ def run(params: SimulateParams, voice: Voice) -> Result:
 
 
 def _result(params: SimulateParams, made: Mapping[Path, Content]) -> Result:
+    rows = {"map": None, "particles": params.particles}
     outputs = [
         events.Output(
             path=os.path.relpath(path, Path(params.output).parent),
             content=content,
-            particles=None if content == "map" else params.particles,
+            particles=rows.get(content, params.micrographs),
             box_size=params.box if content in ("map", "particles") else None,
             pixel_size_A=params.pixel_size_A,
         )

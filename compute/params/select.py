@@ -104,7 +104,7 @@ class SelectParams(JobParams):
     @model_validator(mode="after")
     def _agree(self) -> "SelectParams":
         if not self.tables.strip():
-            raise ValueError("no file is named: give a STAR file (--i)")
+            raise ValueError("no tables are named: give a STAR file (--i)")
         if not self.output:
             raise ValueError(
                 "no output is named: give a folder and a first part, --o OUT/particles"

@@ -35,7 +35,13 @@ def fsc_overlay(jobs: Sequence[Compared], look: Look) -> figure:
     resolution_axis(plot, look, largest)
     for threshold in THRESHOLDS:
         plot.add_layout(
-            Span(location=threshold, dimension="width", line_color=look.faint, line_width=1)
+            Span(
+                location=threshold,
+                dimension="width",
+                line_color=look.faint,
+                line_width=1,
+                level="underlay",
+            )
         )
     for one, colour, dash in zip(jobs, colours(look), DASHES, strict=False):
         row = one.records.newest

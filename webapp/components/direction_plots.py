@@ -86,7 +86,11 @@ def curves_plot(data: Data, look: Look, name: str, height: int = 360) -> Plot:
     line = plot.line(
         "x", "mean", source=source, line_color=look.blue, line_width=2.4, legend_label="mean"
     )
-    plot.add_layout(Span(location=0.143, dimension="width", line_color=look.ink, line_alpha=0.8))
+    plot.add_layout(
+        Span(
+            location=0.143, dimension="width", line_color=look.ink, line_alpha=0.8, level="underlay"
+        )
+    )
     hover(
         plot,
         [line],

@@ -29,8 +29,26 @@ NAMES = {
     "gpu": "GPUs",
     "preread_images": "Images in memory",
     "scratch_dir": "Scratch folder",
+    "micrographs_star": "Micrographs",
+    "kind": "What they are",
+    "append": "Add to what the folder holds",
+    "passthrough": "Passthrough files",
+    "float16": "Half precision",
+    "minimum_pick_fom": "Least figure of merit",
+    "recenter": "Re-centre",
+    "recenter_x": "Centre on x (px of the map)",
+    "recenter_y": "Centre on y (px of the map)",
+    "recenter_z": "Centre on z (px of the map)",
+    "rescale_box": "Rescale to box",
+    "window_box": "Cut to box",
+    "tables": "STAR files",
+    "prefer": "Column to prefer by",
+    "discard_sigma": "Unusual from (deviations)",
+    "regroup_count": "Groups",
 }
 """What fields are called where their parameter's name says it less well."""
+MEANINGS = {"gpu": "What the search runs on: the processor's cores, all GPUs, or one of them."}
+"""What fields mean where their parameter's text is about a command's words."""
 
 
 def gpu_choices() -> dict[str, str | None]:
@@ -106,7 +124,8 @@ class Field:
             text = f'<p class="field-note {self.fact_kind}">{self.fact}</p>'
         else:
             needed = "<b>Needed.</b> " if self.is_missing else ""
-            text = f'<p class="field-note">{needed}{self.info.description}</p>'
+            means = MEANINGS.get(self.name, self.info.description)
+            text = f'<p class="field-note">{needed}{means}</p>'
         text = mark + text
         if self.note.object != text:
             self.note.object = text

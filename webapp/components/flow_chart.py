@@ -57,14 +57,22 @@ def flow_chart(stations: Sequence[Station], edges: frozenset[tuple[int, int]]) -
 
 
 def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
+    """A curve to the next column; what leads further goes between the rows, where it crosses no job's box."""
     x0, y0 = start[0] + BOX_W, start[1] + BOX_H / 2
     x1, y1 = end[0], end[1] + BOX_H / 2
-    middle = (x0 + x1) / 2
-    return f'<path class="edge" d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}"/>'
+    if x1 - x0 <= GAP_X:
+        middle = (x0 + x1) / 2
+        return f'<path class="edge" d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}"/>'
+    between = start[1] + BOX_H + GAP_Y / 2
+    first, last = x0 + GAP_X / 2, x1 - GAP_X / 2
+    return (
+        f'<path class="edge" d="M{x0} {y0} C{first} {y0} {first} {between} {x0 + GAP_X} {between} '
+        f'H{x1 - GAP_X} C{last} {between} {last} {y1} {x1} {y1}"/>'
+    )
 
 
 def _box(one: Station, x: float, y: float) -> str:
-    short = html.escape(one.title if len(one.title) <= 24 else one.title[:23] + "…")
+    short = html.escape(one.title if len(one.title) <= 23 else one.title[:22] + "…")
     resolution = f"{one.resolution_A:.2f} Å" if one.resolution_A else one.state
     return (
         f'<a href="job?id={one.job_id}"><g class="box {one.state}">'

@@ -196,6 +196,7 @@ def fsc_plot(
                 line_width=1,
                 line_dash="solid" if is_reported else "dashed",
                 line_alpha=0.8,
+                level="underlay",
             )
         )
     _draw_curves(plot, made, data, look, {**NAMES, "corrected": corrected})

@@ -17,6 +17,7 @@ from compute.files.stacks import StackReader
 SAMPLES = 25
 ACROSS = 9
 LARGEST_TILE = 96
+OPAQUE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,13 @@ def picture(tiles: Sequence[np.ndarray], text: str) -> str:
     side = drawn[0].shape[0]
     across = min(ACROSS, len(drawn))
     down = -(-len(drawn) // across)
-    sheet = np.zeros((down * (side + 2), across * (side + 2)), dtype=np.uint8)
+    sheet = np.zeros((down * (side + 2), across * (side + 2), 2), dtype=np.uint8)
     for n, tile in enumerate(drawn):
         y, x = n // across * (side + 2), n % across * (side + 2)
-        sheet[y : y + side, x : x + side] = tile
+        sheet[y : y + side, x : x + side, 0] = tile
+        sheet[y : y + side, x : x + side, 1] = OPAQUE
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
+    Image.fromarray(sheet, "LA").save(buffer, "PNG")
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'

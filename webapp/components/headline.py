@@ -39,6 +39,8 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     whole = max(0, round(seconds))
+    if whole == 0 and seconds > 0:
+        return "under 1 s"
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
@@ -104,7 +106,7 @@ def sentence(job: Job, records: JobRecords, now: datetime | None = None) -> str:
         return _finished(job, records)
     if job.state == State.STOPPING:
         return f"Stopping: {job.reason or 'its processes are being ended'}."
-    return _at_work(records, now or datetime.now(UTC))
+    return _at_work(job, records, now or datetime.now(UTC))
 
 
 def _finished(job: Job, records: JobRecords) -> str:
@@ -117,11 +119,13 @@ def _finished(job: Job, records: JobRecords) -> str:
     return job.reason or (records.end.message if records.end else "") or "Finished."
 
 
-def _at_work(records: JobRecords, now: datetime) -> str:
+def _at_work(job: Job, records: JobRecords, now: datetime) -> str:
     if records.start is None:
         return "Started, no output yet."
     newest = records.newest
     words = newest.explanation if newest else "The first iteration is under way."
+    if job.type != "refine":
+        words = "At work: the result comes at its end."
     last = last_sign(records)
     if last is not None and (now - last).total_seconds() > SILENT_AFTER_S:
         silent = duration((now - last).total_seconds())
@@ -156,7 +160,7 @@ def activity(records: JobRecords, now: datetime | None = None) -> tuple[str, flo
         share = beat.done / beat.total
     left = time_left_s(records, now)
     if left is not None:
-        words += f", about {duration(left)} left in it"
+        words += f", about {duration(left)} left in it" if left >= 1 else ", nearly done"
     else:
         words += f", for {duration(elapsed_s)}"
     return words, share

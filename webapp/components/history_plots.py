@@ -20,6 +20,34 @@ from webapp.components.look import (
 FINE_ENOUGH = 0.75
 """A step below this part of the accuracy is fine enough."""
 POOR_ACCURACY_DEG = 10.0
+ACCURACY_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+RESOLUTION_TICKS_A = [
+    1,
+    1.5,
+    2,
+    2.5,
+    3,
+    3.5,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    12,
+    15,
+    20,
+    25,
+    30,
+    40,
+    50,
+    60,
+    80,
+    100,
+]
+NEAR_NYQUIST = 3.0
+"""Resolutions within this factor of Nyquist are drawn with it."""
 
 
 class HistoryPlot(Plot):
@@ -93,6 +121,18 @@ def _first_local(rows: Sequence[Iteration]) -> list[Iteration]:
     return [row for row in rows if row.is_local_search][:1]
 
 
+def resolution_ends_A(data: Data, nyquist_A: float) -> tuple[float, float]:
+    """The ends of the axis of resolutions, the coarse one first, which is below; Nyquist where it is not far."""
+    columns = [data[kind][key] for kind in ("normal", "final") for key in ("fsc0143", "fsc05")]
+    values = [value for column in columns for value in column if value == value and value > 0]
+    if not values:
+        return 60.0, nyquist_A
+    finest = min(values)
+    if nyquist_A * NEAR_NYQUIST >= finest:
+        finest = min(finest, nyquist_A)
+    return 1.12 * max(*values, 1.3 * finest), 0.93 * finest
+
+
 def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300) -> HistoryPlot:
     """Resolution by iteration in Å, better is up; the final joined iteration stands apart."""
     columns = ("iteration", "fsc0143", "fsc05")
@@ -106,9 +146,9 @@ def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300)
         height,
         y_axis_type="log",
         x_range=Range1d(0.5, max(worst, 8) + 0.7),
+        y_range=Range1d(*resolution_ends_A(data, nyquist_A)),
     )
-    plot.y_range.flipped = True
-    plot.yaxis.ticker = [2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 60]
+    plot.yaxis.ticker = RESOLUTION_TICKS_A
     plot.yaxis.formatter = PrintfTickFormatter(format="%g")
     plot.yaxis[0].minor_tick_line_color = None
     nyquist = Span(location=nyquist_A, dimension="width", line_color=look.faint, line_dash="dashed")
@@ -235,6 +275,8 @@ def _accuracy(
         ],
     )
     plot.yaxis.formatter = PrintfTickFormatter(format="%g")
+    plot.yaxis.ticker = ACCURACY_TICKS
+    plot.yaxis[0].minor_tick_line_color = None
     dress_legend(plot, look, "top_right")
     plot.legend.orientation = "horizontal"
     plot.legend.ncols = 2
@@ -263,10 +305,21 @@ def convergence_strip(data: Data, look: Look, height: int = 178) -> HistoryPlot:
         plot.title.text_font_size = "12px"
         plot.title.text_font_style = "normal"
         plot.xaxis.ticker.min_interval = 1  # there is no half iteration
+        if column == "stalls":
+            plot.y_range.start = 0
+            plot.yaxis.ticker.min_interval = 1
         bars = plot.vbar("iteration", 0.7, column, source=made["rows"], color=colour, alpha=0.85)
         hover(plot, [bars], [("iteration", "@iteration"), (label, f"@{column}{{0.[000]}}")])
         figures.append(plot)
     return HistoryPlot(figures, made)
+
+
+def rescale(plot: Plot, data: Data, nyquist_A: float) -> None:
+    """Make room for resolutions that have come since the figure of `resolution_plot` was made."""
+    coarse_A, fine_A = resolution_ends_A(data, nyquist_A)
+    axis = plot.figures[0].y_range
+    if (axis.start, axis.end) != (coarse_A, fine_A):
+        axis.update(start=coarse_A, end=fine_A)
 
 
 def widen(plot: Plot, rows: Sequence[Iteration]) -> None:

@@ -40,6 +40,9 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "input": (".star", ".mrc"),
     "mtf": (".star",),
     "ctf_table": (".csv",),
+    "files": (".mrc", ".mrcs", ".tif", ".tiff", ".eer", ".star", ".cs", ".box"),
+    "micrographs_star": (".star",),
+    "passthrough": (".cs",),
 }
 """Parameters that name files, with the endings that fit."""
 
@@ -96,7 +99,7 @@ class ParameterForm:
         return {
             name: one.value
             for name, one in self.fields.items()
-            if not same(one.value, one.info.get_default())
+            if not same(one.value, None if one.info.is_required() else one.info.get_default())
         }
 
     def fill(self, values: Mapping[str, Any]) -> None:

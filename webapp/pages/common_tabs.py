@@ -8,6 +8,7 @@ import panel as pn
 from pydantic.fields import FieldInfo
 
 from compute.params.option import JobParams, unit
+from db.models.jobs import Node
 from webapp.command_line import command_line
 from webapp.components.log_view import LogView, last_lines
 from webapp.components.table import Table
@@ -112,6 +113,13 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def counted(node: Node) -> str:
+    """What a table that jobs hand on has in its rows, and how many: coordinates are counted by micrograph."""
+    of_micrographs = node.content in ("micrographs", "coordinates")
+    one = "micrograph" if of_micrographs else "particle"
+    return f"{node.particles} {one}" + ("" if node.particles == 1 else "s")
+
+
 def _files_html(shown: Shown) -> str:
     """The files that the job reads and hands on, with the jobs that made them."""
     lines = []
@@ -119,12 +127,12 @@ def _files_html(shown: Shown) -> str:
         maker = ""
         if one.made_by is not None:
             maker = f' from <a href="job?id={one.made_by.id}">{html.escape(one.made_by.name)}</a>'
-        size = f", {one.node.particles} particles" if one.node.particles else ""
+        size = f", {counted(one.node)}" if one.node.particles else ""
         lines.append(
             f"<dt>{html.escape(one.parameter)}</dt><dd><code>{html.escape(one.node.path)}</code>{maker}{size}</dd>"
         )
     for node in shown.view.outputs:
-        size = f", {node.particles} particles" if node.particles else ""
+        size = f", {counted(node)}" if node.particles else ""
         lines.append(
             f"<dt>makes {html.escape(node.content)}</dt><dd><code>{html.escape(node.path)}</code>{size}</dd>"
         )

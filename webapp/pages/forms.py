@@ -109,8 +109,9 @@ class FormPage(pn.viewable.Viewer):
         )
 
     def _layout(self, text: str) -> pn.viewable.Viewable:
-        groups: dict[str, list[object]] = {}
+        groups: dict[str, list[pn.viewable.Viewable]] = {}
         self._group_cards: dict[str, pn.Column] = {}
+        self._groups = groups
         for name, one in self._form.fields.items():
             groups.setdefault(details(one.info)["group"], []).append(one.row)
             if self._type == "refine" and name in ("particles", "reference"):
@@ -159,6 +160,8 @@ class FormPage(pn.viewable.Viewer):
                 or bool(one.error)
                 or one.is_marked
             )
+        for group, rows in self._groups.items():
+            self._group_cards[group].visible = any(row.visible for row in rows)
 
     def _fill_first(self, query: Mapping[str, str]) -> None:
         """Fill the form: from the job that is cloned, from the address, or else from the draft."""

@@ -166,7 +166,7 @@ def _job(line: JobLine) -> str:
         words.append(f"it {job.last_iteration}")
     if job.resolution_A:
         words.append(f"<b>{job.resolution_A:.2f} Å</b>")
-    if progress is not None and job.state == State.RUNNING:
+    if progress is not None and progress.phase and job.state == State.RUNNING:
         share = f" {progress.done / progress.total:.0%}" if progress.total else ""
         words.append(f"{html.escape(PHASES.get(progress.phase, progress.phase))}{share}")
         if progress.seconds_left is not None:

@@ -4,7 +4,7 @@ import panel as pn
 import param
 
 from compute.files.events import Iteration
-from db.words import ENDED
+from db.words import ENDED, State
 from webapp.components.headline import hero_html
 from webapp.components.look import Look
 from webapp.components.tick import tick_for
@@ -26,6 +26,9 @@ from webapp.views import JobView
 HEAD_MS = 1000
 """How often the head tells the time that is left, also where nothing has happened."""
 NOTHING_YET = '<p class="notice">The first figures come with the first iteration. The log tells what happens.</p>'
+NOT_BEGUN = (
+    '<p class="notice">It has not begun yet: the first figures come with its first iteration.</p>'
+)
 NOTHING_CAME = '<p class="notice">It ended before its first iteration: there are no figures. The log tells why.</p>'
 
 
@@ -175,7 +178,10 @@ class JobPage(pn.viewable.Viewer):
         name = self._active()
         is_early = self._is_refinement and not self._shown.records.iterations
         if is_early and name in job_tabs.AFTER_AN_ITERATION:
-            words = NOTHING_CAME if self._shown.view.job.state in ENDED else NOTHING_YET
+            state = self._shown.view.job.state
+            is_there = state in (State.STARTING, State.RUNNING, State.STOPPING)
+            words = NOTHING_YET if is_there else NOT_BEGUN
+            words = NOTHING_CAME if state in ENDED else words
             self._places[name][:] = [pn.pane.HTML(words, sizing_mode="stretch_width")]
             return
         try:

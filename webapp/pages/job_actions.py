@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import panel as pn
 
 from compute.files.errors import InputError
+from db.words import State
 from webapp.components.words import Words
 from webapp.pages.next_steps import next_steps
 from webapp.pages.shown import Shown
@@ -29,11 +30,13 @@ class Actions(pn.viewable.Viewer):
         self._stop_button = _button("Stop …", self._ask_to_stop, "danger")
         self._continue_button = _button("Continue", self._continue, "primary")
         self._buttons = pn.FlexBox()
-        self._confirm = pn.Row(
-            _button(
-                "Stop after this iteration (keeps everything)", lambda: self._stop(at_once=False)
-            ),
-            _button("Stop now", lambda: self._stop(at_once=True), "danger"),
+        self._stop_later = _button(
+            "Stop after this iteration (keeps everything)", lambda: self._stop(at_once=False)
+        )
+        self._stop_now = _button("Stop now", lambda: self._stop(at_once=True), "danger")
+        self._confirm = pn.FlexBox(
+            self._stop_later,
+            self._stop_now,
             _button("Go on", lambda: setattr(self._confirm, "visible", False)),
             visible=False,
         )
@@ -56,6 +59,10 @@ class Actions(pn.viewable.Viewer):
         self._confirm.visible = self._confirm.visible and stops
         buttons: list[object] = []
         if stops:
+            is_waiting = shown.view.job.state == State.WAITING
+            self._stop_button.label = "Take out of the queue …" if is_waiting else "Stop …"
+            self._stop_now.label = "Take out of the queue" if is_waiting else "Stop now"
+            self._stop_later.visible = shown.view.job.type == "refine" and not is_waiting
             buttons.append(self._stop_button)
         if after is not None:
             self._continue_button.label = f"Continue after iteration {after}"

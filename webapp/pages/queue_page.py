@@ -102,6 +102,10 @@ def _gpu(gpu: dict, held: Sequence[Held]) -> str:
     return f"<p>GPU {gpu['index']} {html.escape(str(gpu.get('name', '')))}: {words}</p>"
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _since(job: Job) -> str:
     """How long a job has held what it holds."""
     began = job.started_at or job.submitted_at
@@ -111,7 +115,7 @@ def _since(job: Job) -> str:
 def _row(line: JobLine) -> dict[str, object]:
     job = line.job
     since = job.started_at or job.submitted_at
-    needs = f"{job.cores} cores" + (f", {job.gpus} GPUs" if job.gpus else "")
+    needs = _count(job.cores, "core") + (f", {_count(job.gpus, 'GPU')}" if job.gpus else "")
     return {
         "number": job.number,
         "url": f"job?id={job.id}",

@@ -104,6 +104,7 @@ class Overview:
         self._shown = shown
         rows = shown.records.iterations
         history = history_plots.history_data(rows)
+        history_plots.rescale(self._plots[0], history, shown.limits.nyquist_A)
         for plot in self._plots:
             plot.draw(history)
             history_plots.widen(plot, rows)

@@ -31,7 +31,15 @@ def running(*events: object) -> JobRecords:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(41, "41 s"), (425, "7 min 05 s"), (7380, "2 h 03 min"), (None, "–")]
+    ("seconds", "text"),
+    [
+        (41, "41 s"),
+        (425, "7 min 05 s"),
+        (7380, "2 h 03 min"),
+        (None, "–"),
+        (0.2, "under 1 s"),
+        (0.0, "0 s"),
+    ],
 )
 def test_durations_are_said_as_people_do(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
@@ -170,3 +178,18 @@ def test_small_words_are_right() -> None:
         assert words in hero_html(job(State.RUNNING), "Job 7", "ana", records, None)
     failed = job(State.FAILED, reason="no voxel reaches the threshold")
     assert sentence(failed, JobRecords()) == "No voxel reaches the threshold"
+
+
+def test_a_job_that_is_no_refinement_has_no_first_iteration() -> None:
+    mask = Job(id=1, number=7, type="mask", state=State.RUNNING, folder="MaskCreate/job007")
+    records = running(Phase(phase="edge", time=NOW))
+    assert sentence(mask, records, NOW) == "At work: the result comes at its end."
+    assert sentence(job(State.RUNNING), records, NOW) == "The first iteration is under way."
+
+
+def test_what_is_nearly_done_has_no_seconds_left() -> None:
+    phase = Phase(phase="expectation", iteration=2, total=10, time=NOW - timedelta(seconds=9))
+    beat = Heartbeat(phase="expectation", done=9, total=10, seconds_left=0.4, time=NOW)
+    assert activity(running(phase, beat), NOW)[0] == (
+        "Iteration 2: comparing every particle with the map, nearly done"
+    )

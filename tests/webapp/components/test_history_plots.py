@@ -7,6 +7,8 @@ from webapp.components.history_plots import (
     accuracy_plot,
     convergence_strip,
     history_data,
+    rescale,
+    resolution_ends_A,
     resolution_plot,
     widen,
 )
@@ -51,3 +53,27 @@ def test_figures_of_an_empty_history_can_be_made_and_grow() -> None:
     held = [{key for one in plot.sources.values() for key in one.data} for plot in plots]
     assert set.union(*held) == {key for columns in data.values() for key in columns}
     assert set.intersection(*held) == {"iteration"}
+
+
+@pytest.mark.parametrize(
+    ("resolutions", "nyquist_A", "coarse_A", "fine_A"),
+    [
+        ([40.0, 40.0], 4.0, 58.24, 37.2),
+        ([20.0, 8.0], 4.0, 22.4, 3.72),
+        ([20.0, 14.0], 4.0, 22.4, 13.02),
+        ([4.0, 4.0], 4.0, 5.824, 3.72),
+    ],
+)
+def test_the_axis_of_resolutions_holds_all_of_them_and_a_nyquist_that_is_near(
+    resolutions: list[float], nyquist_A: float, coarse_A: float, fine_A: float
+) -> None:
+    rows = [
+        iteration(n, resolution_fsc0143_A=value, resolution_fsc05_A=value)
+        for n, value in enumerate(resolutions, start=1)
+    ]
+    data = history_data(rows)
+    assert resolution_ends_A(data, nyquist_A) == pytest.approx((coarse_A, fine_A))
+    plot = resolution_plot(history_data([]), nyquist_A, LIGHT)
+    rescale(plot, data, nyquist_A)
+    axis = plot.figures[0].y_range
+    assert (axis.start, axis.end) == pytest.approx((coarse_A, fine_A))

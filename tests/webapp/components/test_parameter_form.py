@@ -1,6 +1,7 @@
 import pytest
 
 from compute.params.refine import RefineParams
+from compute.params.select import SelectParams
 from compute.params.simulate import SimulateParams
 from webapp.components.fields import is_advanced, label
 from webapp.components.parameter_form import ParameterForm
@@ -128,3 +129,20 @@ def test_a_needed_field_that_was_emptied_again_is_a_mistake() -> None:
     made.fill({"particles": ""})
     assert made.check("x/run") is None
     assert "are named" in made.fields["particles"].note.object and made.missing() == []
+
+
+def test_what_nobody_has_come_to_is_no_mistake_and_is_not_given() -> None:
+    made = form(SelectParams)
+    assert made.check("Select/job001/particles") is None
+    assert made.missing() == ["STAR files"]
+    assert made.errors() == []
+    assert made.given() == {}
+    made.touch()
+    made.check("Select/job001/particles")
+    assert len(made.errors()) == 1
+
+
+def test_the_choice_of_gpus_speaks_of_no_options() -> None:
+    made = filled()
+    made.check("x/run")
+    assert "cores, all GPUs" in made.fields["gpu"].note.object

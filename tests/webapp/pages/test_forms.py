@@ -56,3 +56,20 @@ def test_a_map_where_images_are_needed_is_said_and_stays_said(desk: Desk) -> Non
     assert [one.name for one in form.fields.values() if one.error] == ["particles"]
     form.fields["padding"].set(1)
     assert [one.name for one in form.fields.values() if one.error] == ["particles"]
+
+
+def test_a_group_without_a_field_to_show_is_not_shown(desk: Desk) -> None:
+    form = desk.form(type="extract")
+    assert not form._group_cards["CTF"].visible
+    assert form._group_cards["Boxes"].visible
+    form._advanced.value = True
+    assert form._group_cards["CTF"].visible
+
+
+def test_a_form_is_headed_and_chosen_by_names_and_shows_the_command_by_its_word(
+    desk: Desk,
+) -> None:
+    form = desk.form(type="importing", files="set.star")
+    assert form.title == "New job: Import"
+    assert form._types.options["Directional FSC"] == "directional_fsc"
+    assert ">halfmap import --files set.star<" in form._command.object
