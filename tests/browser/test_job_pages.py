@@ -69,13 +69,16 @@ def test_a_job_that_made_nothing_says_so(page: Page, served: Served, failed: int
     expect(error).to_have_css("border-top-width", "0px")
 
 
-def test_job_pages_are_one_column_in_a_narrow_window(
+def test_pages_are_one_column_in_a_narrow_window(
     page: Page, served: Served, results: Results, rescaled: Result, failed: int
 ) -> None:
     """Nothing leads out of the window to the right, neither long words nor parts that stood side by side."""
     page.set_viewport_size({"width": 480, "height": 900})
     addresses = [results.job("postprocess").address, results.job("local_resolution").address]
-    for address in [rescaled.address, *addresses, f"{served.base}/job?id={failed}"]:
+    project = f"project={results.project.id}"
+    others = ["", f"project?id={results.project.id}", "queue", f"new?{project}&type=extract"]
+    addresses += [f"{served.base}/{one}" for one in (f"job?id={failed}", *others)]
+    for address in [rescaled.address, *addresses]:
         page.goto(address)
         ready(page)
         expect(page.locator(".reading")).to_have_count(0)

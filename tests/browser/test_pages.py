@@ -152,6 +152,35 @@ def test_a_page_that_fails_shows_a_card_with_an_id(page: Page, served: Served) -
     assert number in (served.folder / "serve.err").read_text()
 
 
+def test_an_action_that_fails_is_told_once_by_its_id(page: Page, served: Served) -> None:
+    """The page asks for its jobs every two seconds, which fails too: each place is told once, by its own id."""
+    page.goto(served.base + "/projects?q=first")
+    page.get_by_role("link", name="first", exact=True).click()
+    ready(page)
+    page.get_by_text("Notes", exact=True).click()
+    save = page.get_by_role("button", name="Save notes")
+    expect(save).to_be_visible()
+    log = served.folder / "serve.err"
+    with contextlib.closing(sqlite3.connect(served.folder / "halfmap.db")) as database:
+        before = database.execute("SELECT created_at FROM projects").fetchone()[0]
+        database.execute("UPDATE projects SET created_at = 'no date'")
+        database.commit()
+        try:
+            said = len(log.read_text())
+            save.click()
+            told = page.locator(".notyf__message")
+            expect(told.first).to_contain_text("That did not work.")
+            while log.read_text()[said:].count("an action failed") < 4:
+                page.wait_for_timeout(500)
+            numbers = [re.findall(r"under ([0-9a-f]{8})\.", one) for one in told.all_inner_texts()]
+        finally:
+            database.execute("UPDATE projects SET created_at = ?", (before,))
+            database.commit()
+    shown = [number for found in numbers for number in found]
+    assert len(shown) == len(set(shown)) == len(numbers)
+    assert set(shown) <= set(re.findall(r"id ([0-9a-f]{8})", log.read_text()[said:]))
+
+
 def test_the_visitor_of_a_link_is_known_to_the_interface(page: Page, served: Served) -> None:
     """Pages ask now and then whether their visitor may still be here, and open the login page if not."""
     assert page.request.get(served.base + "/api/v1/me").status == 200

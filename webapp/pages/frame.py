@@ -1,10 +1,12 @@
 """What every page has around it: head, navigation, theme, and a card in place of a page that failed."""
 
+import hashlib
 import html
 import logging
+import sys
 import traceback
-import uuid
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import panel as pn
 from bokeh.document import Document
@@ -22,6 +24,7 @@ from webapp.pages.visitor import visit_if_any
 
 log = logging.getLogger("halfmap.web")
 
+OURS = str(Path(__file__).resolve().parents[1])
 NAVIGATION = (("/", "Home"), ("/projects", "Projects"), ("/queue", "Queue"), ("/help", "Help"))
 Crumb = tuple[str, str]
 """Text and address of a step on the way to a page; the last has no address."""
@@ -182,10 +185,24 @@ def guarded(build: Callable[[], pn.Template]) -> Callable[[], pn.Template]:
 
 
 def record_failure(where: str) -> str:
-    """An id for the failure that is being handled, under which the server's log has all of it."""
-    number = uuid.uuid4().hex[:8]
+    """An id for the failure that is being handled, under which the server's log has all of it.
+
+    What fails again in the same place has the same id.
+    """
+    number = _id_of(sys.exc_info()[1])
     log.error("%s failed, id %s\n%s", where, number, traceback.format_exc())
     return number
+
+
+def _id_of(error: BaseException | None) -> str:
+    """Eight digits for the kind of an error and the places of our own that it came through."""
+    places = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__ if error is not None else None)
+        if frame.f_code.co_filename.startswith(OURS)
+    ]
+    words = "\n".join([type(error).__name__, *places])
+    return hashlib.blake2b(words.encode(), digest_size=4).hexdigest()
 
 
 def failure_card(number: str) -> pn.pane.HTML:
@@ -209,13 +226,15 @@ def problem_card(sentence: str) -> pn.pane.HTML:
 
 
 def callback_failed(error: Exception) -> None:
-    """Tell the visitor of a failure in an action, by its id."""
+    """Tell the visitor of a failure in an action, by its id; not again while that still stands on the page."""
     number = record_failure("an action")
+    sentence = f"That did not work. The server's log has the details under {number}."
     notifications = pn.state.notifications
-    if notifications is not None:
-        notifications.error(
-            f"That did not work. The server's log has the details under {number}.", duration=0
-        )
+    if notifications is None:
+        return
+    standing = [one.message for one in notifications.notifications if not one._destroyed]
+    if sentence not in standing:
+        notifications.error(sentence, duration=0)
 
 
 def card(

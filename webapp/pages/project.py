@@ -117,7 +117,7 @@ class ProjectPage(pn.viewable.Viewer):
                 "Jobs",
                 card(
                     "Jobs",
-                    pn.Row(self._words, self._starred),
+                    pn.FlexBox(self._words, self._starred, align_items="end"),
                     self._jobs,
                     self._compare_link(),
                 ),
