@@ -12,6 +12,7 @@ from compute.files.atoms import read_atoms
 from compute.files.mrc import read_map
 from compute.files.star import read_star
 from compute.signal.density import density_map
+from compute.signal.fourier import radial_frequency
 from compute.signal.fsc import crossing, fsc, fsc_weight
 from tests.compute.jobs.refining import pose_errors
 from webapp import cli
@@ -103,6 +104,15 @@ def displaced_ice(model: Model, box: int, pixel_A: float) -> torch.Tensor:
     return ICE_PER_A3 * (pixel_A / FINE) ** 3 * coarse.float()
 
 
+def as_far_as_a_map(density: torch.Tensor) -> torch.Tensor:
+    """What a reconstruction in the same box can hold: nothing beyond the sphere that reaches to Nyquist.
+
+    A density on a grid has the corners of its Fourier cube too, and a mask would carry them into the last shells.
+    """
+    transform = torch.fft.rfftn(density) * (radial_frequency(len(density), 3) <= len(density) / 2)
+    return torch.fft.irfftn(transform, s=density.shape)
+
+
 def run(command: str) -> None:
     assert cli.command(command.split()) == 0
 
@@ -116,9 +126,14 @@ def test_the_fsc_foretells_the_agreement_with_the_model(seed: int, tmp_path: Pat
     No value of the model's map is fitted to the result: atomic numbers, deposited B-factors, vitreous ice
     around the atoms, and the smear that the images' pose errors make. But this model was kept after some sixty
     variants of scattering, ice, smear, mask and scale had been looked at: the test shows that one fair model is
-    within 0.1, not that each is. Worst shells, seeds 1 to 3: 0.077, 0.096, 0.093; with the scattering of
-    neutral atoms for electrons, hydrogens added to the atoms that carry them, 0.100, 0.115, 0.115; without the
-    smear 0.085, 0.103, 0.100; in vacuum 0.13 to 0.15. The map never agrees better than foretold.
+    within 0.1, not that each is. Worst shells, seeds 1 to 3: 0.077 (shell 9), 0.094 and 0.087 (shell 31); without
+    the smear 0.075, 0.100, 0.094; in vacuum 0.115, 0.139, 0.134; with the scattering of neutral atoms for electrons,
+    hydrogens added to the atoms that carry them, about 0.02 more. The map never agrees better than foretold.
+
+    Of the last shell's deviation 0.045 is what all shells from 5 on have, the model's own shortcoming. Shells 29 to
+    31 have 0.071 on average, in every seed: a part that grows to Nyquist and whose cause is not known (cutting the
+    model where the map ends, below, takes 0.005 of it). The rest is chance: inside the mask and with D2 the shell has
+    some 280 independent samples, which leave 0.025 on either value. So the limit holds, with no more margin than that.
     """
     refined = f"{tmp_path}/Refine/run"
     run(
@@ -147,6 +162,7 @@ def test_the_fsc_foretells_the_agreement_with_the_model(seed: int, tmp_path: Pat
     def apart(model: Model, ice: float = 1.0) -> torch.Tensor:
         density = in_vacuum(model, box, pixel_A, float(error_deg))
         density -= ice * displaced_ice(model, box, pixel_A)
+        density = as_far_as_a_map(density)
         found = fsc(torch.fft.rfftn(average * mask), torch.fft.rfftn(density * mask), box // 2 + 1)
         return (fsc_weight(curve) - found)[1 : last + 1]
 
