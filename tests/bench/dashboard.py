@@ -3,26 +3,32 @@
 A refinement of 40 iterations with maps of 256 pixels is made up, as files of the right size and kind; each figure
 is the median of several. A page is loaded when the sentence, the table and both upper figures stand; it is complete
 when all figures of the overview do. Processor seconds are given beside them: they hardly know of other load.
+
+The first load after the server's start is measured with several servers, each with a new browser. The browsers draw on
+the processor; with the tests' emulated GPU, for which a page waits with nothing to do, the first load is given too.
 Run from the checkout: python -m tests.bench.dashboard [OUT.json]
 """
 
+import contextlib
 import json
+import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, Playwright, sync_playwright
 
 from compute.files.events import End, Iteration, OrientationHistogram
 from compute.files.mrc import write_map
 from compute.files.progress import ProgressWriter, follow_progress
-from db.repository import attempts, jobs, people, projects, queue, states
+from db.repository import attempts, jobs, overview, people, projects, queue, states
 from db.repository import progress as records
 from db.session import open_database
 from db.words import State
@@ -30,9 +36,11 @@ from tests.browser.conftest import WEBGL, Served, ready, serving
 from tests.webapp.components.rows import curve, iteration, start
 
 ITERATIONS, BOX, PIXEL_SIZE_A = 40, 256, 1.0
-REPEATS = 7
+SERVERS = 3
+REPEATS = 5
 SLICES = 20
-LIVE = 8
+LIVE = 6
+ON_PROCESSOR = ("--no-sandbox", "--disable-gpu")
 FIGURES = 8
 """On the overview; the first two are seen without scrolling."""
 SETTLE_MS = 1500
@@ -97,6 +105,13 @@ def register(folder: Path) -> tuple[int, int]:
     return made[0][0].id, made[1][0].id
 
 
+def first_job(folder: Path) -> int:
+    """The number of the job that is looked at."""
+    with contextlib.closing(open_database(str(folder / "halfmap.db"))) as database:
+        with database.reading() as session:
+            return min(line.job.id for line in overview.job_list(session, 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """Seconds of one load: until what is seen first stands, until all does, and processor seconds to the end."""
@@ -122,6 +137,42 @@ def load(page: Page, url: str, server: psutil.Process, cdp: CDPSession) -> Load:
     used = sum(server.cpu_times()[:2]) - before
     page.wait_for_timeout(SETTLE_MS)
     return Load(first, complete, used, figures["TaskDuration"])
+
+
+def with_our_priority() -> None:
+    """Give all that we have started our own priority: Chromium changes that of its processes and threads."""
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    for process in psutil.Process().children(recursive=True):
+        for thread in process.threads():
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, thread.id, ours)
+
+
+@contextlib.contextmanager
+def visitor(
+    playwright: Playwright, served: Served, arguments: Sequence[str]
+) -> Iterator[tuple[Page, psutil.Process, CDPSession]]:
+    """A page of somebody who has come in by the link, the server's process, and the browser's own figures."""
+    browser: Browser = playwright.chromium.launch(
+        executable_path="/usr/bin/chromium", args=list(arguments)
+    )
+    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+    page.goto(served.link)
+    children = psutil.Process().children(recursive=True)
+    server = next(one for one in children if "serve" in one.cmdline())
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable")
+    with_our_priority()
+    yield page, server, cdp
+    browser.close()
+
+
+def first_load(playwright: Playwright, folder: Path, arguments: Sequence[str]) -> Load:
+    """The first load of the job's page after a server's start."""
+    with serving(folder, "--no-supervisor") as served:
+        job = first_job(folder)
+        with visitor(playwright, served, arguments) as (page, server, cdp):
+            return load(page, f"{served.base}/job?id={job}", server, cdp)
 
 
 def live_seconds(page: Page, url: str, folder: Path) -> list[float]:
@@ -159,33 +210,22 @@ def slice_milliseconds(page: Page) -> list[float]:
     return found
 
 
-def measure(browser: Browser, served: Served, job: int, begun: int) -> dict[str, object]:
-    """All figures."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.goto(served.link)
+def measure(playwright: Playwright, served: Served, job: int, begun: int) -> dict[str, object]:
+    """Loads of a page that was seen before, changes of a slice, and the wait for an iteration."""
     url = f"{served.base}/job?id={job}"
-    children = psutil.Process().children(recursive=True)
-    server = next(one for one in children if "serve" in one.cmdline())
-    cdp = context.new_cdp_session(page)
-    cdp.send("Performance.enable")
-    cold = load(page, url, server, cdp)
-    warm = [load(page, url, server, cdp) for _ in range(REPEATS)]
-    page.goto(f"{url}&tab=map")
-    ready(page)
-    page.wait_for_function(
-        "Bokeh.documents.some(d => [...d._all_models.values()].some(m => m.name === 'slice_Z'"
-        " && (m.data instanceof Map ? m.data.get('image') : m.data.image).length))"
-    )
-    slices = slice_milliseconds(page)
-    running = served.folder / "project" / "Refine3D" / "job002"
-    live = live_seconds(page, f"{served.base}/job?id={begun}", running)
-    context.close()
+    with visitor(playwright, served, ON_PROCESSOR) as (page, server, cdp):
+        load(page, url, server, cdp)
+        warm = [load(page, url, server, cdp) for _ in range(REPEATS)]
+        page.goto(f"{url}&tab=map")
+        ready(page)
+        page.wait_for_function(
+            "Bokeh.documents.some(d => [...d._all_models.values()].some(m => m.name === 'slice_Z'"
+            " && (m.data instanceof Map ? m.data.get('image') : m.data.image).length))"
+        )
+        slices = slice_milliseconds(page)
+        running = served.folder / "project" / "Refine3D" / "job002"
+        live = live_seconds(page, f"{served.base}/job?id={begun}", running)
     return {
-        "iterations": ITERATIONS,
-        "box": BOX,
-        "first_load_s": round(cold.first_s, 3),
-        "first_load_complete_s": round(cold.complete_s, 3),
         "load_s": round(statistics.median(one.first_s for one in warm), 3),
         "load_complete_s": round(statistics.median(one.complete_s for one in warm), 3),
         "load_server_cpu_s": round(statistics.median(one.server_s for one in warm), 3),
@@ -197,17 +237,31 @@ def measure(browser: Browser, served: Served, job: int, begun: int) -> dict[str,
     }
 
 
+def first_loads(playwright: Playwright, folder: Path) -> dict[str, object]:
+    """First loads after the starts of several servers, and one with the tests' emulated GPU."""
+    first = [first_load(playwright, folder, ON_PROCESSOR) for _ in range(SERVERS)]
+    emulated = first_load(playwright, folder, WEBGL)
+    return {
+        "first_load_s": round(statistics.median(one.first_s for one in first), 3),
+        "first_load_longest_s": round(max(one.first_s for one in first), 3),
+        "first_load_complete_s": round(statistics.median(one.complete_s for one in first), 3),
+        "first_load_server_cpu_s": round(statistics.median(one.server_s for one in first), 3),
+        "first_load_emulated_gpu_s": round(emulated.first_s, 3),
+    }
+
+
 def main() -> None:
     """Measure, print and keep the figures."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         make_job(folder)
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(WEBGL))
         with serving(folder, "--no-supervisor") as served:
-            figures = measure(browser, served, *register(folder))
-        browser.close()
+            figures = measure(playwright, served, *register(folder))
+        figures |= first_loads(playwright, folder)
     figures |= {
+        "iterations": ITERATIONS,
+        "box": BOX,
         "cores": psutil.cpu_count(),
         "machine": platform.machine(),
         "load_average": round(psutil.getloadavg()[0], 2),
