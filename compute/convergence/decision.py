@@ -51,20 +51,27 @@ def decide(state: State, settings: Settings) -> State:
         if not is_fine and stalls >= ITERATIONS_PER_LEVEL:
             return converge(judged, "poor_accuracy")
         return judged
-    needed = needed_step_deg(state.resolution_A, settings.particle_diameter_A)
-    is_step_limiting = (
-        settings.resolution_angles
-        and needed < step
-        and state.sampling.order + 1 != settings.local_order
-    )
     has_stalled = (
         is_old_level or state.iterations_without_gain >= 1 or not state.has_resolution_gain
     )
     if not is_old_level and _becomes_local_too_soon(state, settings):
         return judged
-    if is_settled(state, settings) and (has_stalled or is_step_limiting):
+    if is_settled(state, settings) and (has_stalled or _is_step_limiting(state, settings)):
         return refined(judged, settings)
     return judged
+
+
+def _is_step_limiting(state: State, settings: Settings) -> bool:
+    """Whether, for a user who wants finer sampling sooner, the step holds the maps back although they still gain.
+
+    Either the resolution asks for a finer one, though not the first local one; or images can tell finer steps apart
+    and their poses moved no further than the present one.
+    """
+    step = state.sampling.fine_step_deg
+    needed = needed_step_deg(state.resolution_A, settings.particle_diameter_A)
+    is_resolved = needed < step and state.sampling.order + 1 != settings.local_order
+    is_at_rest = max(state.angle_change_deg, state.accuracy_angle_deg) <= step
+    return settings.resolution_angles and (is_resolved or is_at_rest)
 
 
 def _becomes_local_too_soon(state: State, settings: Settings) -> bool:

@@ -355,6 +355,25 @@ def test_finer_sampling_faster_does_not_wait_for_a_stall_except_before_local_sea
     assert update_sampling(gaining, local, 1.0, 1.0).sampling.order == 2
 
 
+def test_poses_at_rest_are_sampled_finer_while_maps_still_gain() -> None:
+    settings = replace(SETTINGS, resolution_angles=True, local_order=3)
+    gaining = replace(
+        begin_iteration(initial_state(settings), settings),
+        is_correlation=False,
+        has_normal_iteration=True,
+        offset_change_A=2.0,
+        angle_change_deg=7.4,
+    )
+    assert update_sampling(gaining, settings, 7.4, 3.0).sampling.is_local
+    assert update_sampling(gaining, settings, 7.6, 3.0).sampling.order == 2
+    moving = replace(gaining, angle_change_deg=7.6)
+    assert update_sampling(moving, settings, 5.0, 3.0).sampling.order == 2
+    patient = replace(settings, resolution_angles=False)
+    assert update_sampling(gaining, patient, 5.0, 3.0).sampling.order == 2
+    careful = replace(settings, ignore_angles=False)
+    assert update_sampling(gaining, careful, 5.0, 3.0).sampling.order == 2
+
+
 def test_a_resolution_that_did_not_move_is_enough_to_sample_finer_but_not_to_stop() -> None:
     gaining = replace(
         begin_iteration(initial_state(SETTINGS), SETTINGS),
