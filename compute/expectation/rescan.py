@@ -16,8 +16,13 @@ from compute.expectation.search import Search, SharedTables
 
 # A pose replaces the present one when it is a hundred times more likely: the same odds as in the expected accuracy.
 CLEARLY_BETTER = math.log(100.0)
-# Coarse poses of an image whose children are looked at.
+# Coarse poses of an image whose children are looked at: so many at most,
 LEADING_POSES = 32
+# and none that lies further below the best one of all than a coarse grid may hide: of real images that belonged
+# elsewhere, the pose that led there was up to 17 log units below.
+HIDDEN = 25.0
+# So many poses near the present one compete with them.
+NEAR_POSES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +38,69 @@ class Rescan:
 
 
 def rescan_block(
-    block: Block, present_A: Float[Tensor, "image 2"], search: Search, tables: SharedTables
+    block: Block,
+    present_A: Float[Tensor, "image 2"],
+    search: Search,
+    tables: SharedTables,
+    reach_deg: float,
+    operators: Float[Tensor, "operator 3 3"],
 ) -> Rescan:
     """The best pose of a shared grid for every image that has one clearly better than its present pose.
 
     present_A is the present offset of each image. Both are scored with the same pixels and priors; the present pose
-    at its own rotation, with the grid's shifts, so that only the rotation has the advantage of being exact.
+    at its own rotation, with the grid's shifts, so that only the rotation has the advantage of being exact. Poses
+    within reach_deg of the present one or a mate of it (operators) are left to the local search.
     """
     scores = shared_scores(block.images, block.base_A, search, tables)
+    is_elsewhere = _elsewhere(block.centres, tables.coarse_rotations, reach_deg, operators)
+    kept = _leading(scores, is_elsewhere)
     look = _look if block.centres.device.type != "cpu" else _look_on_host
-    return look(block, present_A, scores, search, tables)
+    return look(block, present_A, kept, is_elsewhere, search, tables)
+
+
+def _elsewhere(
+    centres: Float[Tensor, "image mate 3 3"],
+    grid: Float[Tensor, "orientation 3 3"],
+    reach_deg: float,
+    operators: Float[Tensor, "operator 3 3"],
+) -> Bool[Tensor, "image orientation"]:
+    """Which orientations of the grid lie further than reach_deg from all that an image is searched around."""
+    around = centres[:, :, None] @ operators.to(centres)
+    traces = around.reshape(-1, 9) @ grid.reshape(-1, 9).T
+    nearest = traces.view(len(centres), -1, len(grid)).amax(1)
+    return nearest < 1 + 2 * math.cos(math.radians(reach_deg))
+
+
+def _leading(
+    scores: Float[Tensor, "image orientation translation"],
+    is_elsewhere: Bool[Tensor, "image orientation"],
+) -> Kept:
+    """The best poses elsewhere of every image, as far as a child of theirs could still be the best of all.
+
+    Where an image has any, with the best ones that a local search will find by itself, which must not be better.
+    """
+    best = scores.amax((1, 2))
+    is_found = torch.isfinite(best)
+    least = torch.where(is_found, best - HIDDEN, torch.inf)[:, None]
+
+    def leading(is_open: Bool[Tensor, "image orientation"], most: int) -> tuple[Tensor, Tensor]:
+        some = scores.masked_fill(~is_open[:, :, None], -torch.inf).view(len(scores), -1)
+        highest, pose = torch.topk(some, min(most, some.shape[1]))
+        return pose, highest > least
+
+    there, is_there = leading(is_elsewhere, LEADING_POSES)
+    here, is_here = leading(~is_elsewhere, NEAR_POSES)
+    pose, order = torch.cat([there, here], 1).sort(dim=1)
+    is_kept = torch.cat([is_there, is_here & is_there.any(1, keepdim=True)], 1).gather(1, order)
+    image = torch.arange(len(scores), device=pose.device)[:, None].expand_as(pose)
+    return Kept(image[is_kept], pose[is_kept], is_found)
 
 
 def _look_on_host(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    scores: Float[Tensor, "image orientation translation"],
+    kept: Kept,
+    is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
 ) -> Rescan:
@@ -56,16 +108,13 @@ def _look_on_host(
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     is_switched = torch.zeros(len(rotation), dtype=torch.bool)
     host = HostSearch(block.images, block.centres, block.base_A, search, tables)
-    for i in range(len(rotation)):
-        flat = scores[i].reshape(-1)
-        if not bool(torch.isfinite(flat.max())):
-            continue
-        kept = torch.topk(flat, min(LEADING_POSES, len(flat))).indices.sort().values
-        found = host.candidates(i, kept)
+    for i in kept.image.unique_consecutive().tolist():
+        found = host.candidates(i, kept.pose[kept.image == i])
         fine = host.fine_scores(i, found)
         present = host.best_score_at(i, block.centres[i, 0].numpy())
-        if float(fine.max()) > present + CLEARLY_BETTER:
-            row, column = divmod(int(fine.argmax()), len(found.columns))
+        row, column = divmod(int(fine.argmax()), len(found.columns))
+        parent = int(found.rows[row]) // search.orientation_children
+        if is_elsewhere[i, parent] and float(fine.max()) > present + CLEARLY_BETTER:
             rotation[i] = found.rotations[row]
             offset[i] = tables.fine_shifts_A[found.columns[column]] + block.base_A[i]
             is_switched[i] = True
@@ -75,25 +124,24 @@ def _look_on_host(
 def _look(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    scores: Float[Tensor, "image orientation translation"],
+    kept: Kept,
+    is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
 ) -> Rescan:
     """The leading poses of all images at once."""
-    images, orientations, shifts = scores.shape
-    flat = scores.reshape(images, -1)
-    is_found = torch.isfinite(flat.amax(1))
-    pose = torch.topk(flat, min(LEADING_POSES, flat.shape[1])).indices.sort(dim=1).values[is_found]
-    image = torch.nonzero(is_found)[:, 0].repeat_interleave(pose.shape[1])
-    kept = Kept(image, pose.reshape(-1), is_found)
+    images = len(block.centres)
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
-    if not len(image):
-        return Rescan(rotation, offset, is_found)
+    if not len(kept.image):
+        return Rescan(rotation, offset, torch.zeros_like(kept.is_found))
+    orientations, shifts = len(tables.coarse_rotations), len(tables.coarse_shifts_A)
     units = batch_scores.units_of(kept, images, orientations, shifts)
     pairs, fine = batch_scores.fine_scores(block, units, search, tables)
     best = largest(fine.amax(1), pairs.image, images)
-    is_switched = best > batch_scores.best_scores_at(block, search, tables) + CLEARLY_BETTER
+    is_better = best > batch_scores.best_scores_at(block, search, tables) + CLEARLY_BETTER
     row, column = first_best(fine, best, pairs.image, images)
+    parent = pairs.rows[row.clamp(max=len(pairs.rows) - 1)] // search.orientation_children
+    is_switched = is_better & is_elsewhere[torch.arange(images, device=row.device), parent]
     switched = torch.nonzero(is_switched)[:, 0]
     rotation[switched] = pairs.rotations[row[switched]]
     moved = tables.fine_shifts_A[column[switched]] + block.base_A[switched]

@@ -168,7 +168,9 @@ class Half:
         projector = self._projector_of(order.size)
         blocks = self._blocks(self._block_size(search, 0), [])
         with self._stopwatch.measure("look at all orientations"):
-            return rescan_images(images, blocks, order, search, projector, self._workers)
+            return rescan_images(
+                images, blocks, order, search, projector, self._workers, self._group
+            )
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.

@@ -12,6 +12,10 @@ from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder
 from compute.jobs.workers import Workers
 from compute.projection.reference import Projector
+from compute.sampling.symmetry import SymmetryGroup
+
+# Poses within so many widths of a local search's prior are left to that search.
+REACH_SIGMAS = 2.0
 
 
 def rescan_images(
@@ -21,8 +25,11 @@ def rescan_images(
     search: Search,
     projector: Projector,
     workers: Workers,
+    symmetry: SymmetryGroup,
 ) -> dict[str, np.ndarray]:
     """Positions, rotations and offsets of the images that fit another pose of the shared grid clearly better."""
+    operators = torch.from_numpy(symmetry.operators).to(images.device)
+    reach_deg = REACH_SIGMAS * order.local_sigma_deg
     rows, rotations, offsets = [], [], []
     for index, group in groupby(blocks, key=lambda block: block[0]):
         pixels = images.imagings[index].pixels
@@ -33,7 +40,7 @@ def rescan_images(
         ) -> tuple[np.ndarray, Rescan]:
             present = torch.from_numpy(images.parameters.origin_A[block]).to(images.device)
             prepared = images.prepared(block, index, order.iteration)
-            return block, rescan_block(prepared, present, search, tables)
+            return block, rescan_block(prepared, present, search, tables, reach_deg, operators)
 
         for block, found in workers.in_order(scan_one, images.ahead(block for _, block in group)):
             switched = found.is_switched.cpu().numpy()

@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from compute.expectation import rescan
 from compute.expectation.rescan import Rescan, rescan_block
-from compute.sampling.rotations import angle_between
+from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
+from compute.sampling.symmetry import parse_symmetry
 from tests.compute.expectation.scene import (
     BOX,
     World,
@@ -32,11 +34,20 @@ def truth() -> Tensor:
     return fine[torch.randint(len(fine), (8,), generator=generator)]
 
 
-def rescanned(world: World, images: Tensor, centres: Tensor, snr: float = 0.1) -> Rescan:
+def rescanned(
+    world: World,
+    images: Tensor,
+    centres: Tensor,
+    snr: float = 0.1,
+    reach_deg: float = 10.0,
+    symmetry: str = "C1",
+) -> Rescan:
     search = make_search(coarse_size=14)
     tables = tables_for(search, world, world.noise_power(snr))
     block = make_block(images, world, centres[:, None])
-    return rescan_block(block, torch.full((len(images), 2), 1.0), search, tables)
+    operators = torch.from_numpy(parse_symmetry(symmetry).operators)
+    present_A = torch.full((len(images), 2), 1.0)
+    return rescan_block(block, present_A, search, tables, reach_deg, operators)
 
 
 def test_an_image_far_from_its_pose_is_moved_to_it(world: World, truth: Tensor) -> None:
@@ -57,6 +68,32 @@ def test_an_image_at_its_pose_stays(world: World, truth: Tensor) -> None:
     assert not found.is_switched.any()
     assert torch.equal(found.rotation, truth)
     assert bool((found.offset_A == 1.0).all())
+
+
+def test_what_a_local_search_reaches_is_left_to_it(world: World, truth: Tensor) -> None:
+    turn = torch.from_numpy(rotation_vectors_to_matrices(np.array([[0.0, 0.0, np.radians(40.0)]])))
+    near, images = turn[0].float() @ truth, world.images(truth, torch.zeros(8, 2))
+    found = rescanned(world, images, near, reach_deg=30.0)
+    assert found.is_switched.all()
+    assert not rescanned(world, images, near, reach_deg=60.0).is_switched.any()
+    mates = near @ torch.from_numpy(parse_symmetry("C2").operators[1]).float()
+    assert rescanned(world, images, mates, reach_deg=60.0).is_switched.all()
+    assert not rescanned(world, images, mates, reach_deg=60.0, symmetry="C2").is_switched.any()
+
+
+def test_both_ways_of_looking_move_the_same_images(world: World, truth: Tensor) -> None:
+    """The one for the CPU, and the one for other devices."""
+    images, wrong = world.images(truth, torch.zeros(8, 2)), truth.clone()
+    wrong[:4] = truth.roll(1, 0)[:4]
+    images[7, BOX // 2, 5] = torch.nan
+    found = rescanned(world, images, wrong)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rescan, "_look_on_host", rescan._look)
+        together = rescanned(world, images, wrong)
+    assert 2 <= int(found.is_switched.sum()) <= 4
+    assert torch.equal(found.is_switched, together.is_switched)
+    assert torch.equal(found.rotation, together.rotation)
+    assert torch.equal(found.offset_A, together.offset_A)
 
 
 def test_chance_does_not_move_images_of_noise(world: World, truth: Tensor) -> None:
