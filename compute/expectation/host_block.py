@@ -17,8 +17,8 @@ from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, offset_log_prior
 from compute.sampling.orientations import LocalGrid
 
-# A local search looks at least so far around an image's present pose, in steps of the coarse lattice.
-CORE_STEPS = 2.0
+# A local search begins so far around an image's present pose, in steps of the coarse lattice, and goes on from there.
+CORE_STEPS = 1.0
 
 
 class HostBlock:
