@@ -14,8 +14,8 @@ from compute.jobs.workers import Workers
 from compute.projection.reference import Projector
 from compute.sampling.symmetry import SymmetryGroup
 
-# Poses within so many widths of a local search's prior are left to that search.
-REACH_SIGMAS = 2.0
+# Poses within so many widths of a local search's prior, where it begins, are left to it.
+REACH_SIGMAS = 1.0
 
 
 def rescan_images(
