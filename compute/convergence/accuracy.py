@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector
 from compute.projection.slices import slices
 from compute.sampling.rotations import rotation_vectors_to_matrices
 from compute.signal.fourier import PixelList, shell_sums
@@ -34,7 +34,7 @@ class PoseAccuracy:
 
 
 def pose_accuracy(
-    projector: Projector,
+    projector: AnyProjector,
     pixels: PixelList,
     size: int,
     rotations: Float[Tensor, "image 3 3"],

@@ -55,7 +55,6 @@ class HostSearch(HostBlock):
             self._lattice,
             self._image(image),
             self._volume,
-            self._padding,
             self._coarse_prior[image].numpy(),
             self.search.adaptive_fraction,
         )

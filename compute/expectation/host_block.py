@@ -15,6 +15,7 @@ from compute.expectation import fine, kernels_cpu
 from compute.expectation.image_cpu import Image, Lattice, Tables
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables, offset_log_prior
+from compute.projection.slices import sampled
 from compute.sampling.orientations import LocalGrid
 
 # A local search begins so far around an image's present pose, in steps of the coarse lattice, and goes on from there.
@@ -47,7 +48,7 @@ class HostBlock:
         self._forward, self._backward = images.forward.numpy(), images.backward.numpy()
         noise = tables.inverse_noise[: max(tables.count, tables.coarse_count)].numpy()
         self._weight = self._forward[:, : len(noise)] * noise
-        self._volume, self._padding = tables.projector.values.numpy(), tables.projector.padding
+        self._volume = sampled(tables.projector)
         self._x, self._y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
         self._shell = tables.pixels.shell.numpy()
         self._fine_shifts_A = tables.fine_shifts_A.numpy()
@@ -85,7 +86,6 @@ class HostBlock:
         step_deg = search.orientations.step_deg
         return Tables(
             volume=self._volume,
-            padding=self._padding,
             x=self._x[:n],
             y=self._y[:n],
             phases=self._fine_phases.numpy(),
@@ -141,7 +141,6 @@ class HostBlock:
             rotations,
             self._x[:n],
             self._y[:n],
-            self._padding,
             self._masked[image, :n] * weight,
             self._forward[image, :n] * weight,
             rows,
@@ -226,7 +225,6 @@ class HostBlock:
             rotation[None],
             self._x[:n],
             self._y[:n],
-            self._padding,
             self._masked[image, :n] * weight,
             self._forward[image, :n] * weight,
             row,
@@ -249,10 +247,10 @@ class HostBlock:
         if tables.fine_slices is not None and tables.is_sliced is not None:
             table, turns = tables.fine_slices.numpy(), tables.fine_rotations.numpy()
             is_sliced = tables.is_sliced.numpy()
-            kernels_cpu.fill(self._volume, turns, x, y, self._padding, rows, is_sliced, table)
+            kernels_cpu.fill(self._volume, turns, x, y, rows, is_sliced, table)
             return table, rows
         out = np.empty((len(rows), 2, n), np.float32)
         places = np.arange(len(rows))
         unsliced = np.zeros(len(rows), np.bool_)
-        kernels_cpu.fill(self._volume, rotations, x, y, self._padding, places, unsliced, out)
+        kernels_cpu.fill(self._volume, rotations, x, y, places, unsliced, out)
         return out, places

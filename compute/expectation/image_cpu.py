@@ -14,7 +14,7 @@ from compute.expectation.kernels_cpu import (
     image_row,
     turned,
 )
-from compute.projection.kernels_cpu import PARTS, POINTS, slice_one
+from compute.projection.kernels_cpu import room, slice_one
 
 _half = np.float32(0.5)
 
@@ -27,7 +27,6 @@ class Tables(NamedTuple):
     """
 
     volume: Any
-    padding: Any
     x: Any
     y: Any
     phases: Any
@@ -134,7 +133,7 @@ def weighted_image(image, n):
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fraction):
+def grow(core, cross, power, lattice, image, volume, shift_prior, fraction):
     """Significant coarse poses of a local search that began with the orientations `core` and their products.
 
     cross[core orientation, translation] and power are those of `image_rows`; what is next to significant poses is
@@ -154,7 +153,7 @@ def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fract
     scored = core.shape[0] + rows.shape[0]
     if not rows.shape[0]:
         return kept, scored
-    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    space = room()
     real, imaginary, row = (
         np.empty(n, np.float32),
         np.empty(n, np.float32),
@@ -165,9 +164,7 @@ def grow(core, cross, power, lattice, image, volume, padding, shift_prior, fract
         rotations = np.empty((rows.shape[0], 3, 3), np.float32)
         turned(lattice.points, rows, image.centres, rotations)
         for i in range(rows.shape[0]):
-            slice_one(
-                volume, rotations[i], lattice.x, lattice.y, padding, cells, parts, real, imaginary
-            )
+            slice_one(volume, rotations[i], lattice.x, lattice.y, space, real, imaginary)
             own = image_row(real, imaginary, weighted, strength, row[0], row[1])
             of_row = lattice.point_prior[rows[i]] - _half * own
             for t in range(shifts):

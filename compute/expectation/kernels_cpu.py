@@ -11,7 +11,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from compute.projection.kernels_cpu import PARTS, POINTS, slice_one
+from compute.projection.kernels_cpu import room, slice_one
 
 _zero = np.float32(0)
 
@@ -55,26 +55,24 @@ def turned(points, index, centres, rotations):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def compare(values, rotations, model_x, model_y, padding, image, weight, rows, power):
+def compare(volume, rotations, model_x, model_y, image, weight, rows, power):
     """`image_rows` of central slices that are not kept: rows[orientation, 2, pixel], power[orientation]."""
-    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    space = room()
     real, imaginary = np.empty_like(model_x), np.empty_like(model_x)
     for o in range(rotations.shape[0]):
-        slice_one(values, rotations[o], model_x, model_y, padding, cells, parts, real, imaginary)
+        slice_one(volume, rotations[o], model_x, model_y, space, real, imaginary)
         power[o] = image_row(real, imaginary, image, weight, rows[o, 0], rows[o, 1])
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def fill(values, rotations, model_x, model_y, padding, index, is_filled, table):
+def fill(volume, rotations, model_x, model_y, index, is_filled, table):
     """Make the slices table[index] (orientation, 2, pixel) that are not there yet."""
-    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    space = room()
     for row in index:
         if not is_filled[row]:
             one = table[row]
-            slice_one(
-                values, rotations[row], model_x, model_y, padding, cells, parts, one[0], one[1]
-            )
+            slice_one(volume, rotations[row], model_x, model_y, space, one[0], one[1])
             is_filled[row] = True
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector, paired
 from compute.projection.slices import slices
 from compute.sampling.orientations import LocalGrid, OrientationGrid, lattice_neighbours
 from compute.sampling.translations import TranslationGrid
@@ -69,7 +69,7 @@ class SharedTables:
     is_sliced tells which have been; neighbours are those of a local lattice's points.
     """
 
-    projector: Projector
+    projector: AnyProjector
     pixels: PixelList
     coarse_count: int
     count: int
@@ -115,12 +115,14 @@ def _fine_table_fits(search: Search, count: int, accumulation_count: int) -> boo
 
 def shared_tables(
     search: Search,
-    projector: Projector,
+    projector: AnyProjector,
     pixels: PixelList,
     noise_power: Float[Tensor, " shell"],
 ) -> SharedTables:
     """Slices, phases and weights that all images of the group need; noise_power is σ² per real component."""
-    device = projector.values.device
+    device = projector.device
+    if device.type == "cpu":
+        projector = paired(projector)
     coarse_count, count = pixels.count(search.coarse_size), pixels.count(search.size)
     accumulation_count = pixels.count(search.accumulation_size)
     grid, shifts = search.orientations, search.translations

@@ -1,4 +1,4 @@
-"""The second pass over one image compiled for the CPU: scores of single pairs, the posterior and its sums.
+"""The second pass over one image compiled for the CPU: the posterior over an image's pairs, and its sums.
 
 It is defined in `batch`; loops are spelt out because Numba takes many seconds to compile array expressions.
 """
@@ -9,19 +9,17 @@ import numba as nb
 import numpy as np
 
 from compute.expectation import posterior
-from compute.expectation.image_cpu import best_of, cut_of, product, weighted_image
+from compute.expectation.image_cpu import best_of, cut_of
 from compute.expectation.kernels_cpu import (
     children,
     fill,
-    image_rows,
     mean_pose,
     model_sums,
     put_back,
     residuals,
     turned,
 )
-
-_half = np.float32(0.5)
+from compute.expectation.pair_scores_cpu import pair_scores
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
@@ -39,29 +37,6 @@ def mean_phases(weights, columns, phases, out):
                     to, of = one[part], phase[part]
                     for p in range(to.shape[0]):
                         to[p] += weight * of[p]
-
-
-@nb.njit(nogil=True, fastmath=False, cache=True)
-@no_type_check
-def _pair_scores(sliced, places, image, tables, columns, log_prior):
-    """Scores of all pairs that have a prior; the log prior, -inf, of all others."""
-    n = tables.x.shape[0]
-    rows, power = (
-        np.empty((places.shape[0], 2, n), np.float32),
-        np.empty(places.shape[0], np.float32),
-    )
-    weighted, strength = weighted_image(image, n)
-    image_rows(sliced, places, weighted, strength, rows, power)
-    scores = log_prior.copy()
-    for i in range(places.shape[0]):
-        for j in range(columns.shape[0]):
-            if log_prior[i, j] != -np.inf:
-                cross = product(rows[i], tables.phases[columns[j]])
-                if tables.is_correlation:
-                    scores[i, j] = cross / np.sqrt(power[i] + np.float32(1e-20))
-                else:
-                    scores[i, j] += cross - _half * power[i]
-    return scores
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
@@ -112,8 +87,8 @@ def second_pass(kept, image, tables):
         places = np.arange(rows.shape[0])
         sliced = np.empty((rows.shape[0], 2, n), np.float32)
         turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
-    fill(tables.volume, turns, tables.x, tables.y, tables.padding, places, is_sliced, sliced)
-    scores = _pair_scores(sliced, places, image, tables, columns, log_prior)
+    fill(tables.volume, turns, tables.x, tables.y, places, is_sliced, sliced)
+    scores = pair_scores(sliced, places, image, tables, columns, log_prior)
     weights, best, log_total = _weigh(scores, tables.is_correlation, tables.fraction)
     row, column = _top(scores)
     found = _weighed(weights, rows, places, rotations)

@@ -29,7 +29,7 @@ from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
-from compute.projection.reference import Projector, build_projector
+from compute.projection.reference import AnyProjector, build_for_slicing
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.sampling.symmetry import parse_symmetry
 
@@ -49,7 +49,7 @@ class Half:
         self._stopwatch.add_start_up()
         self._images: HalfImages
         self._volume: Tensor
-        self._projector: Projector | None = None
+        self._projector: AnyProjector | None = None
         self._accumulator: Accumulator
 
     # ---- start
@@ -151,13 +151,13 @@ class Half:
         with self._stopwatch.measure("expected accuracy"):
             return expected_errors(self._images, self._projector, box, pixel_size_A, chosen, size)
 
-    def _projector_of(self, size: int) -> Projector:
+    def _projector_of(self, size: int) -> AnyProjector:
         """The projector of the half's reference: the present one if it is of this size."""
         if self._projector is not None and self._projector.radius == size // 2:
             return self._projector
         self._projector = None
         with self._stopwatch.measure("projector"):
-            return build_projector(self._volume, self._params.padding, size)
+            return build_for_slicing(self._volume, self._params.padding, size)
 
     def rescan(self, order: SearchOrder) -> dict[str, np.ndarray]:
         """The images, of those that come to this worker, that fit a pose of a shared grid clearly better than theirs.

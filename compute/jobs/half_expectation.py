@@ -15,7 +15,7 @@ from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder, ShardResults, enter, enter_batch
 from compute.jobs.workers import Workers
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector
 from compute.projection.slices import Accumulator
 
 # Shells with a signal-to-noise ratio above this fix the scale of a group (algorithm specification §6.4).
@@ -55,7 +55,7 @@ class Expectation:
         images: HalfImages,
         order: SearchOrder,
         search: Search,
-        projector: Projector,
+        projector: AnyProjector,
         accumulator: Accumulator,
         ssnr: np.ndarray | None,
         results: ShardResults,

@@ -10,7 +10,7 @@ from torch import Tensor
 from compute.convergence.accuracy import pose_accuracy
 from compute.expectation.prepare import image_ctf, transform
 from compute.jobs.half_images import HalfImages
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector
 from compute.signal import masks
 from compute.signal.fourier import shell_sums
 
@@ -61,7 +61,7 @@ def noise_before(
 
 def expected_errors(
     images: HalfImages,
-    projector: Projector,
+    projector: AnyProjector,
     box: int,
     pixel_size_A: float,
     chosen: np.ndarray,

@@ -11,7 +11,7 @@ from compute.jobs.half_expectation import Blocks
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder
 from compute.jobs.workers import Workers
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector
 from compute.sampling.symmetry import SymmetryGroup
 
 # Poses within so many widths of a local search's prior, where it begins, are left to it.
@@ -23,7 +23,7 @@ def rescan_images(
     blocks: Blocks,
     order: SearchOrder,
     search: Search,
-    projector: Projector,
+    projector: AnyProjector,
     workers: Workers,
     symmetry: SymmetryGroup,
 ) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from compute.jobs.specimen import Specimen
 from compute.params.coefficients import parse_coefficients, parse_magnification
 from compute.params.simulate import SimulateParams
 from compute.projection.images import images_of, projection_transforms
-from compute.projection.reference import Projector, build_projector
+from compute.projection.reference import AnyProjector, build_for_slicing
 from compute.sampling.rotations import euler_to_matrix
 from compute.signal.ctf import Optics, aberration_phase, ctf
 from compute.signal.fourier import PixelList, half_plane_pixels
@@ -48,7 +48,7 @@ class Microscope:
     params: SimulateParams
     particles: SimulatedParticles
     defocus: Float64[np.ndarray, "particle 3"]
-    projector: Projector
+    projector: AnyProjector
     pixels: PixelList
     inside: Float32[Tensor, "y x"]
     has_ctf: bool = True
@@ -148,7 +148,7 @@ def build_microscope(
         params=params,
         particles=particles,
         defocus=defocus,
-        projector=build_projector(specimen.volume, _PADDING, params.box),
+        projector=build_for_slicing(specimen.volume, _PADDING, params.box),
         pixels=half_plane_pixels(
             params.box,
             params.pixel_size_A,
@@ -163,7 +163,7 @@ def build_microscope(
         for ids in np.array_split(sample, max(1, count * params.box**2 // PIXELS_AT_ONCE))
     ]
     amplitude = float((params.snr or 1.0) / torch.cat(variances).mean()) ** 0.5
-    scaled = replace(microscope.projector, values=microscope.projector.values * amplitude)
+    scaled = microscope.projector.times(amplitude)
     return replace(microscope, projector=scaled), specimen.volume * amplitude
 
 

@@ -4,13 +4,13 @@ import torch
 from jaxtyping import Complex, Float, Float32
 from torch import Tensor
 
-from compute.projection.reference import Projector
+from compute.projection.reference import AnyProjector
 from compute.projection.slices import slices
 from compute.signal.fourier import PixelList, phase_shifts
 
 
 def projection_transforms(
-    projector: Projector,
+    projector: AnyProjector,
     rotations: Float32[Tensor, "image 3 3"],
     shifts_A: Float[Tensor, "image 2"],
     ctf: Float32[Tensor, "image pixel"],

@@ -1,17 +1,29 @@
 """Slicing and insertion compiled for the CPU. What they compute is defined in `kernels_torch`."""
 
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numba as nb
 import numpy as np
 
-from compute.projection.vectors_cpu import blend, spread
+from compute.projection.vectors_cpu import BLENDED, PLACED, blend, place, spread
 
 _one = np.float32(1)
 # Points are located this many at a time, in a loop that fills whole vector registers.
 POINTS = 128
 # What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
 PARTS = 6
+
+
+class PairedVolume(NamedTuple):
+    """A padded transform as it is sliced: see `reference.PairedProjector`.
+
+    pairs: half floats seen as uint16, [z, y, x, (y, y + 1), (real, imaginary)], which times `factor` (float32) are
+    the values.
+    """
+
+    pairs: Any
+    factor: Any
+    padding: Any
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
@@ -44,42 +56,76 @@ def locate(turn, model_x, model_y, padding, shape, cells, parts):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def slice_one(values, turn, model_x, model_y, padding, cells, parts, real, imaginary):
-    """Fill real and imaginary with one central slice; cells and parts are room for `locate`."""
-    flat = values.reshape(-1)
-    row = np.uint64(2 * values.shape[2])
-    layer = np.uint64(2 * values.shape[1] * values.shape[2])
-    for start in range(0, model_x.shape[0], POINTS):
-        stop = min(start + POINTS, model_x.shape[0])
-        locate(turn, model_x[start:stop], model_y[start:stop], padding, values.shape, cells, parts)
-        some_real, some_imaginary = real[start:stop], imaginary[start:stop]
-        for p in range(stop - start):
-            c00 = np.uint64(2) * np.uint64(cells[p])
-            c10 = c00 + layer
-            value, other = blend(
-                flat,
-                c00,
-                c00 + row,
-                c10,
-                c10 + row,
-                parts[0, p],
-                parts[1, p],
-                parts[2, p],
-                parts[3, p],
-                parts[4, p],
-            )
-            some_real[p] = value
-            some_imaginary[p] = parts[5, p] * other
+def room():
+    """What `slice_one` needs to work: cells and parts of some points, and the last points with their values."""
+    return (
+        np.empty(POINTS, np.uint32),
+        np.empty((4, POINTS), np.float32),
+        np.zeros((4, PLACED), np.float32),
+    )
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def slices(values, rotations, model_x, model_y, padding, out):
-    """Fill out[orientation, 2, pixel] with central slices of values[z, y, x, 2]; all arrays float32."""
-    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+def _sample(grid, x, y, start, stop, cells, parts, real, imaginary):
+    """Fill real and imaginary at some points: at most `POINTS`, a multiple of `PLACED`.
+
+    grid: the pairs in a row, their factor, and what `place` takes of turn and volume.
+    """
+    flat, factor, steps, sizes = grid
+    layer, stride = np.uint64(4 * sizes[1]), np.uint64(POINTS)
+    for p in range(0, stop - start, PLACED):
+        slot = np.uint64(p)
+        place(x, y, start + slot, steps, sizes, cells, parts, stride, slot)
+    for p in range(0, stop - start, BLENDED):
+        slot = np.uint64(p)
+        blend(flat, layer, cells, parts, stride, slot, factor, real, imaginary, start + slot)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def slice_one(volume, turn, model_x, model_y, space, real, imaginary):
+    """Fill real and imaginary with one central slice of a `PairedVolume`; space is a `room`."""
+    cells, parts, ends = space
+    shape, scale = volume.pairs.shape, np.float32(volume.padding)
+    steps = (
+        scale * turn[0, 0],
+        scale * turn[0, 1],
+        scale * turn[0, 2],
+        scale * turn[1, 0],
+        scale * turn[1, 1],
+        scale * turn[1, 2],
+    )
+    sizes = (
+        np.int32(shape[2]),
+        np.int32(shape[1] * shape[2]),
+        np.float32((shape[0] - 1) // 2),
+    )
+    n = model_x.shape[0]
+    grid = (volume.pairs.reshape(-1), volume.factor, steps, sizes)
+    whole = n - n % PLACED
+    for start in range(0, whole, POINTS):
+        stop = min(start + POINTS, whole)
+        first, last = np.uint64(start), np.uint64(stop)
+        _sample(grid, model_x, model_y, first, last, cells, parts, real, imaginary)
+    if whole < n:
+        for p in range(whole, n):
+            ends[0, p - whole], ends[1, p - whole] = model_x[p], model_y[p]
+        for p in range(n - whole, PLACED):
+            ends[0, p], ends[1, p] = model_x[whole], model_y[whole]
+        first, last = np.uint64(0), np.uint64(PLACED)
+        _sample(grid, ends[0], ends[1], first, last, cells, parts, ends[2], ends[3])
+        for p in range(whole, n):
+            real[p], imaginary[p] = ends[2, p - whole], ends[3, p - whole]
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def slices(volume, rotations, model_x, model_y, out):
+    """Fill out[orientation, 2, pixel] with central slices of a `PairedVolume`."""
+    space = room()
     for o in range(rotations.shape[0]):
-        real, imaginary = out[o, 0], out[o, 1]
-        slice_one(values, rotations[o], model_x, model_y, padding, cells, parts, real, imaginary)
+        slice_one(volume, rotations[o], model_x, model_y, space, out[o, 0], out[o, 1])
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from compute.projection import kernels_cpu, kernels_torch
-from compute.projection.reference import Projector, grid_shape
+from compute.projection.reference import AnyProjector, Projector, grid_shape, paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,32 @@ def device_kernels(device: torch.device) -> ModuleType:
     return kernels_torch
 
 
+def sampled(projector: AnyProjector) -> kernels_cpu.PairedVolume:
+    """A projector as the compiled kernels of the CPU take it."""
+    pairs = paired(projector)
+    bits = pairs.pairs.view(torch.uint16).numpy()
+    return kernels_cpu.PairedVolume(bits, np.float32(pairs.factor), pairs.padding)
+
+
 def slices(
-    projector: Projector,
+    projector: AnyProjector,
     rotations: Float[Tensor, "orientation 3 3"],
     model_x: Float[Tensor, " pixel"],
     model_y: Float[Tensor, " pixel"],
 ) -> Float[Tensor, "orientation 2 pixel"]:
     """Central slices at image frequencies (model_x, model_y): the transform sampled at Aᵀ(kx, ky, 0).
 
-    Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours.
+    Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours. On the CPU the
+    neighbours are half floats: see `reference.PairedProjector`.
     """
-    if rotations.device.type != "cpu":
+    if isinstance(projector, Projector) and rotations.device.type != "cpu":
         sliced: Tensor = device_kernels(rotations.device).slices(
             projector.values, rotations, model_x, model_y, projector.padding
         )
         return sliced
     out = torch.empty(rotations.shape[0], 2, model_x.shape[0])
     kernels_cpu.slices(
-        projector.values.numpy(),
-        rotations.numpy(),
-        model_x.numpy(),
-        model_y.numpy(),
-        projector.padding,
-        out.numpy(),
+        sampled(projector), rotations.numpy(), model_x.numpy(), model_y.numpy(), out.numpy()
     )
     return out
 

@@ -8,13 +8,15 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from compute.projection import reference
+from compute.projection import kernels_torch, reference
 from compute.projection.images import images_of
 from compute.projection.reference import (
     Projector,
+    build_for_slicing,
     build_projector,
     grid_shape,
     interpolation_falloff,
+    paired,
 )
 from compute.projection.slices import slices
 from compute.signal.fourier import half_plane_pixels, image_transform
@@ -122,7 +124,7 @@ def test_view_along_z_is_the_plain_sum_when_nothing_is_compensated(
     n = pixels.count(size)
     truth = image_transform(volume.sum(0)[None], pixels)[:, :n]
     x, y = pixels.model_x[:n], pixels.model_y[:n]
-    found = slices(projector, torch.eye(3)[None], x, y)
+    found = kernels_torch.slices(projector.values, torch.eye(3)[None], x, y, 2)
     error = (torch.complex(found[:, 0], found[:, 1]) - truth).abs().max()
     assert float(error) < 1e-5 * float(truth.abs().max())
 
@@ -152,3 +154,30 @@ def test_views_agree_with_exact_projections(phantom: Phantom) -> None:
 def test_sizes_that_do_not_fit_are_refused(box: int, size: int) -> None:
     with pytest.raises(ValueError, match=f"working size {size} .* box size, which is {box}"):
         build_projector(torch.zeros(box, box, box), 2, size)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 3e7])
+def test_pairs_are_the_values_beside_the_next_along_y(scale: float) -> None:
+    """Rounded to eleven binary digits whatever the map's grey values, as long as they are 2⁻²⁹ of the largest."""
+    projector = build_projector(scale * random_volume(16), 2, 12)
+    pairs = paired(projector)
+    values = pairs.pairs.float() * pairs.factor
+    largest = float(projector.values.abs().max())
+    assert 2.0**14 <= largest / pairs.factor < 2.0**15
+    error = (values[:, :, :, 0] - projector.values).abs()
+    assert bool((error <= 2.0**-11 * projector.values.abs() + 2.0**-40 * largest).all())
+    assert torch.equal(values[:, :-1, :, 1], values[:, 1:, :, 0])
+    assert torch.equal(pairs.values, values[:, :, :, 0])
+    assert pairs.pairs.nbytes == projector.values.nbytes
+    assert paired(pairs) is pairs
+
+
+def test_an_empty_map_has_pairs_of_zeros() -> None:
+    assert not build_for_slicing(torch.zeros(8, 8, 8), 2, 8).values.any()
+
+
+def test_a_projector_times_a_factor_is_that_of_the_map_times_it() -> None:
+    volume = random_volume(8)
+    whole = build_projector(volume, 2, 8)
+    assert torch.allclose(whole.times(3.0).values, 3.0 * whole.values)
+    assert torch.allclose(paired(whole).times(3.0).values, 3.0 * paired(whole).values)
