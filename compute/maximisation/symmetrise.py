@@ -120,6 +120,9 @@ def _add_rotated(source, target, rotations, reach, sign, first_z, size):
     middle = (source.shape[0] - 1) // 2
     last_z = min(first_z + size, source.shape[0])
     block = np.empty((size, size, size), np.float32)
+    is_on_grid = np.empty(rotations.shape[0], np.bool_)
+    for o in range(rotations.shape[0]):
+        is_on_grid[o] = np.all(rotations[o] == np.rint(rotations[o]))
     for first_y in range(0, source.shape[1], size):
         last_y = min(first_y + size, source.shape[1])
         for first_x in range(0, reach + 1, size):
@@ -132,7 +135,10 @@ def _add_rotated(source, target, rotations, reach, sign, first_z, size):
                             length = min(size, int(np.sqrt(rest) + 1e-9) + 1 - first_x)
                             row = block[iz - first_z, iy - first_y, :length]
                             at = iz - middle, iy - middle, first_x
-                            _add_rotated_row(source, rotations[o], sign, middle, at, row)
+                            if is_on_grid[o]:
+                                _add_turned_row(source, rotations[o], sign, middle, at, row)
+                            else:
+                                _add_rotated_row(source, rotations[o], sign, middle, at, row)
             for iz in range(first_z, last_z):
                 for iy in range(first_y, last_y):
                     for ix in range(first_x, min(first_x + size, target.shape[2])):
@@ -167,6 +173,35 @@ def _add_rotated_row(source, rotation, sign, middle, at, row):
             gx * source[z1, y1, x0] + fx * source[z1, y1, x1]
         )
         row[i] += factor * (gz * near + fz * far)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def _add_turned_row(source, rotation, sign, middle, at, row):
+    """The same for a rotation by quarter turns about the axes, which takes the grid onto itself: nothing is between."""
+    xx, yx, zx = int(rotation[0, 0]), int(rotation[1, 0]), int(rotation[2, 0])
+    start_x = int(rotation[0, 1]) * at[1] + int(rotation[0, 2]) * at[0] + xx * at[2]
+    start_y = int(rotation[1, 1]) * at[1] + int(rotation[1, 2]) * at[0] + yx * at[2]
+    start_z = int(rotation[2, 1]) * at[1] + int(rotation[2, 2]) * at[0] + zx * at[2]
+    n = row.shape[0]
+    if xx > 0:
+        line = source[middle + start_z, middle + start_y, start_x : start_x + n]
+        for i in range(n):
+            row[i] += line[i]
+    elif xx < 0:
+        line = source[middle - start_z, middle - start_y, -start_x : n - start_x]
+        first = 0
+        if start_x == 0:
+            row[0] += source[middle + start_z, middle + start_y, 0]
+            first = 1
+        for i in range(first, n):
+            row[i] += sign * line[i]
+    else:
+        side = 1 if start_x >= 0 else -1
+        factor = np.float32(1) if start_x >= 0 else sign
+        for i in range(n):
+            y, z = start_y + yx * i, start_z + zx * i
+            row[i] += factor * source[middle + side * z, middle + side * y, side * start_x]
 
 
 def _inside(
