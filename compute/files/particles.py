@@ -1,11 +1,11 @@
 """Particle STAR files: into a `ParticleSet`, and back with the results of a refinement."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from compute.files.errors import InputError
 from compute.files.labels import star_label
@@ -122,9 +122,16 @@ def image_places(table: Table, path: Path) -> tuple[list[str], np.ndarray, np.nd
             f"{path}, row {bad[0] + 1} of data_particles: {star_label('image_name')} is '{names[bad[0]]}'; it "
             "must be a number from 1, @ and a stack, as in 000001@stack.mrcs."
         )
-    index, stacks = pd.factorize(np.array([stack for _, _, stack in parts], dtype=object))
+    index, stacks = in_order_of_appearance([stack for _, _, stack in parts])
     numbers = np.array([int(number) for number, _, _ in parts], dtype=np.int64)
-    return list(stacks), index.astype(np.int64), numbers - 1
+    return stacks, index, numbers - 1
+
+
+def in_order_of_appearance(values: Iterable[Any]) -> tuple[np.ndarray, list[Any]]:
+    """The distinct values, and the place of every value among them."""
+    places: dict[Any, int] = {}
+    index = np.array([places.setdefault(value, len(places)) for value in values], dtype=np.int64)
+    return index, list(places)
 
 
 def _counts_from_one(number: str) -> bool:
@@ -155,8 +162,8 @@ def _factorized(
     """
     if not has(table, name):
         return stack_index, tuple(stacks)
-    index, names = pd.factorize(table.columns[star_label(name)])
-    return index.astype(np.int64), tuple(names)
+    index, names = in_order_of_appearance(table.columns[star_label(name)].tolist())
+    return index, tuple(names)
 
 
 def _halves(table: Table, path: Path) -> np.ndarray:

@@ -21,6 +21,10 @@ from compute.maximisation.solvent import molecular_envelope
 from compute.parallel import Team
 from compute.params.refine import RefineParams
 from compute.signal.fsc import corrected_fsc, fsc
+from compute.signal.random_phases import MOST_DRAWS
+
+DRAWS_ON_THE_WAY = 2
+"""Draws of random phases in iterations whose curve only steers the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Comparison:
             return {}
         progress.fsc_mask = "given" if is_given else "envelope"
         progress.envelope = None if is_given or not progress.state.has_converged else mask
-        return self._curves_inside(maps, mask, progress.state.accumulation_size // 2 + 1)
+        return self._curves_inside(maps, mask, progress.state)
 
     def _envelope(self, maps: list[np.ndarray], state: State) -> np.ndarray | None:
         """The molecule's envelope in the mean of both halves' maps; None where nothing stands out."""
@@ -106,15 +110,20 @@ class Comparison:
         return None if found is None else found.numpy()
 
     def _curves_inside(
-        self, maps: list[np.ndarray], mask: np.ndarray, shells: int
+        self, maps: list[np.ndarray], mask: np.ndarray, state: State
     ) -> dict[str, np.ndarray]:
         """FSC of the maps within the mask: masked, phase-randomised, and corrected by it.
 
-        The corrected curve is 0 from shell `shells` on, where no image was put back.
+        The corrected curve is 0 in the shells where no image was put back. Before the final maps, few draws of random
+        phases do.
         """
+        shells = state.accumulation_size // 2 + 1
+        draws = MOST_DRAWS if state.has_converged else DRAWS_ON_THE_WAY
         first, second = (torch.from_numpy(one) for one in maps)
         pixel_A, seed = self.inputs.pixel_size_A, self.inputs.seed
-        found = corrected_fsc(first, second, torch.from_numpy(mask), pixel_A, seed)
+        found = corrected_fsc(
+            first, second, torch.from_numpy(mask), pixel_A, seed, most_draws=draws
+        )
         corrected = found.corrected.numpy().copy()
         corrected[shells:] = 0.0
         return {

@@ -7,7 +7,6 @@ equivalents of an orientation A under a point group are A R_j: symmetry operator
 
 import numpy as np
 from jaxtyping import Float, Float64
-from scipy.spatial.transform import Rotation
 
 POLE_TOLERANCE = 16.0
 """Below this many rounding errors the sine of tilt counts as zero, and rot is set to zero."""
@@ -57,19 +56,47 @@ def matrix_to_euler(
 def rotation_vectors_to_matrices(
     vectors: Float[np.ndarray, "rotation 3"],
 ) -> Float64[np.ndarray, "rotation 3 3"]:
-    """Return the matrices that turn by |v| radians about the axes v (right-handed, on columns)."""
-    if len(vectors) == 0:
-        return np.zeros((0, 3, 3))
-    return Rotation.from_rotvec(vectors.astype(np.float64)).as_matrix()
+    """Return the matrices that turn by |v| radians about the axes v (right-handed, on columns): Rodrigues' formula."""
+    x, y, z = vectors.astype(np.float64).T
+    angle = np.sqrt(x * x + y * y + z * z)
+    sine = np.sinc(angle / np.pi)
+    versine = 0.5 * np.sinc(0.5 * angle / np.pi) ** 2
+    zero = np.zeros_like(x)
+    cross = np.moveaxis(np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]), -1, 0)
+    return np.eye(3) + sine[:, None, None] * cross + versine[:, None, None] * (cross @ cross)
 
 
 def matrices_to_rotation_vectors(
     matrices: Float[np.ndarray, "rotation 3 3"],
 ) -> Float64[np.ndarray, "rotation 3"]:
     """Return the rotation vectors (axis times angle, radians, angle at most pi) of matrices."""
-    if len(matrices) == 0:
-        return np.zeros((0, 3))
-    return Rotation.from_matrix(matrices.astype(np.float64)).as_rotvec()
+    w, v = _quaternions(matrices.astype(np.float64))
+    sine = np.linalg.norm(v, axis=1)
+    angle = 2.0 * np.arctan2(sine, w)
+    return v * np.where(sine > 0.0, angle / np.where(sine > 0.0, sine, 1.0), 2.0)[:, None]
+
+
+def _quaternions(
+    matrices: Float64[np.ndarray, "rotation 3 3"],
+) -> tuple[Float64[np.ndarray, " rotation"], Float64[np.ndarray, "rotation 3"]]:
+    """Return the quaternions of matrices: the parts cos(angle/2), not negative, and sin(angle/2) times the axis.
+
+    Four times the outer product of a quaternion with itself is linear in the matrix; its column with the largest
+    diagonal element is the quaternion without cancellation, also next to half a turn (Shepperd 1978).
+    """
+    m = np.moveaxis(matrices, 0, -1)
+    products = np.empty((4, 4, len(matrices)))
+    products[0, 0] = 1.0 + m[0, 0] + m[1, 1] + m[2, 2]
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        products[i + 1, i + 1] = 1.0 + m[i, i] - m[j, j] - m[k, k]
+        products[0, i + 1] = products[i + 1, 0] = m[k, j] - m[j, k]
+        products[i + 1, j + 1] = products[j + 1, i + 1] = m[i, j] + m[j, i]
+    largest = products[np.arange(4), np.arange(4)].argmax(axis=0)
+    q = products[largest, :, np.arange(len(matrices))]
+    q /= np.linalg.norm(q, axis=1, keepdims=True)
+    q *= np.where(q[:, :1] < 0.0, -1.0, 1.0)
+    return q[:, 0], q[:, 1:]
 
 
 def angle_between(

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float64
-from scipy.spatial.transform import Rotation
+from numpy.typing import ArrayLike
+
+from compute.sampling.rotations import rotation_vectors_to_matrices
 
 ACCEPTED = "Cn and Dn with n = 1 to 99, T, O, I (the same as I2), I1, I2, I3, I4"
 
@@ -67,23 +69,57 @@ def mates(
 
 
 def _operators(name: str) -> Float64[np.ndarray, "operator 3 3"]:
-    """Return the group's matrices in its own setting."""
-    if name[0] in "CDO":
-        return Rotation.create_group(name).as_matrix()
+    """Return the group's matrices in its own setting, from turns whose products are all of them."""
+    z, golden = np.array([0.0, 0.0, 1.0]), 0.5 * (1.0 + np.sqrt(5.0))
+    if name[0] in "CD":
+        about_z = _turn(z, int(name[1:]))
+        return _products(
+            about_z if name[0] == "C" else np.concatenate([about_z, _turn([1, 0, 0], 2)])
+        )
+    if name == "O":
+        return _products(np.concatenate([_turn(z, 4), _turn([1, 0, 0], 4)]))
+    tetrahedral = np.concatenate([_turn(z, 2), _turn([1, 1, 1], 3)])
     if name == "T":
         three_fold = np.full(3, 1.0 / np.sqrt(3.0))
-        upright = np.array([0.0, 0.0, 1.0]) - three_fold[2] * three_fold
+        upright = z - three_fold[2] * three_fold
         y = upright / np.linalg.norm(upright)
         turn = np.stack([np.cross(y, three_fold), y, three_fold])
-    else:
-        turn = {
-            "I": Rotation.from_euler("z", 90.0, degrees=True),
-            "I1": Rotation.identity(),
-            "I2": Rotation.from_euler("z", 90.0, degrees=True),
-            "I3": Rotation.from_euler("y", GOLDEN_ANGLE),
-            "I4": Rotation.from_euler("y", -GOLDEN_ANGLE),
-        }[name].as_matrix()
-    return turn @ Rotation.create_group(name[0]).as_matrix() @ turn.T
+        return turn @ _products(tetrahedral) @ turn.T
+    vector = {
+        "I": 0.5 * np.pi * z,
+        "I1": 0.0 * z,
+        "I2": 0.5 * np.pi * z,
+        "I3": np.array([0.0, GOLDEN_ANGLE, 0.0]),
+        "I4": np.array([0.0, -GOLDEN_ANGLE, 0.0]),
+    }[name]
+    turn = rotation_vectors_to_matrices(vector[None])[0]
+    icosahedral = np.concatenate([tetrahedral, _turn([0.0, 1.0, golden], 5)])
+    return turn @ _products(icosahedral) @ turn.T
+
+
+def _turn(axis: ArrayLike, fold: int) -> Float64[np.ndarray, "1 3 3"]:
+    """Return the turn by one part in `fold` about an axis of any length."""
+    unit = np.array(axis, dtype=np.float64)
+    unit *= 2.0 * np.pi / fold / np.linalg.norm(unit)
+    return rotation_vectors_to_matrices(unit[None])
+
+
+def _products(
+    generators: Float64[np.ndarray, "generator 3 3"],
+) -> Float64[np.ndarray, "operator 3 3"]:
+    """Return all products of some rotations, each once, free of rounding to the last digits."""
+    found = np.eye(3)[None]
+    new = found
+    while len(new):
+        candidates = (new[:, None] @ generators[None]).reshape(-1, 3, 3)
+        fresh: list[np.ndarray] = []
+        for one in candidates:
+            known = np.concatenate([found, np.array(fresh).reshape(-1, 3, 3)])
+            if np.abs(known - one).max(axis=(1, 2)).min() > 1e-6:
+                fresh.append(one)
+        new = np.array(fresh).reshape(-1, 3, 3)
+        found = np.concatenate([found, new])
+    return found
 
 
 def _ordered(operators: Float64[np.ndarray, "operator 3 3"]) -> Float64[np.ndarray, "operator 3 3"]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Complex, Float, Float64
 from torch import Tensor
 
-from compute.signal.random_phases import randomised_maps
+from compute.signal.random_phases import MOST_DRAWS, randomised_maps
 from compute.signal.shell_sums import products_compiled, products_torch
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
@@ -63,13 +63,14 @@ def corrected_fsc(
     seed: int,
     randomise_from_A: float | None = None,
     randomise_below: float = RANDOMISE_BELOW,
+    most_draws: int = MOST_DRAWS,
 ) -> CorrectedFsc:
     """The FSC inside a mask without the part that the mask itself correlates.
 
     Phases of both maps are randomised (moduli kept) from the first shell with an unmasked FSC below
     `randomise_below`, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps
-    is what the mask alone does, a mean of several draws in small boxes. Raises ValueError for maps and
-    masks of different boxes and for an empty mask.
+    is what the mask alone does, a mean of several draws in small boxes, `most_draws` at most. Raises
+    ValueError for maps and masks of different boxes and for an empty mask.
     """
     _check(half1, half2, mask)
     box = half1.shape[0]
@@ -89,7 +90,7 @@ def corrected_fsc(
         )
         return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
     noise = [
-        randomised_maps(transform, box, first_shell, seed, half)
+        randomised_maps(transform, box, first_shell, seed, half, most_draws)
         for half, transform in enumerate(transforms, start=1)
     ]
     randomised = mean_fsc_inside(noise[0], noise[1], mask)

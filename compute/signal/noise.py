@@ -7,7 +7,6 @@ Noise power is the variance of the real part, and of the imaginary part, of a Fo
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int
-from scipy.special import gammainc, gammaincinv
 from torch import Tensor
 
 from compute.signal.fourier import radial_frequency
@@ -63,6 +62,11 @@ def _trimmed_gamma_mean(counts: np.ndarray, fraction: float) -> np.ndarray:
     The average of n values |F|^2 of complex Gaussian noise follows a gamma distribution of shape n;
     the single value at zero frequency is real and has shape 1/2.
     """
+    from scipy.special import (
+        gammainc,
+        gammaincinv,
+    )  # a fifth of a second that most processes can do without
+
     shape = np.maximum(counts, 1.0)
     shape[0] = 0.5 * shape[0]
     if fraction == 0.0:

@@ -18,13 +18,18 @@ MOST_DRAWS = 8
 
 
 def randomised_maps(
-    transform: Complex[Tensor, "z y xhalf"], box: int, first_shell: int, seed: int, half: int
+    transform: Complex[Tensor, "z y xhalf"],
+    box: int,
+    first_shell: int,
+    seed: int,
+    half: int,
+    most_draws: int = MOST_DRAWS,
 ) -> tuple[Float[Tensor, "z y x"], ...]:
     """Maps with random phases from several draws, more in small boxes: their mean curve is what a mask does.
 
     In a box of 64 one draw moves the correlation of a shell by 0.02.
     """
-    draws = max(1, min(MOST_DRAWS, ENOUGH_BOX**3 // box**3))
+    draws = max(1, min(most_draws, ENOUGH_BOX**3 // box**3))
     return tuple(
         randomised_map(transform, box, first_shell, seed, half, draw) for draw in range(draws)
     )
