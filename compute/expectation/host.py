@@ -19,7 +19,7 @@ from compute.expectation.image_cpu import grow
 from compute.expectation.meter import Meter
 from compute.expectation.prepare import PreparedImages
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.second_pass_cpu import second_pass
+from compute.expectation.second_pass_cpu import best_child, second_pass
 
 # Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
 SMALL_PRODUCTS = 4_000_000
@@ -60,6 +60,21 @@ class HostSearch(HostBlock):
         )
         self._count(self.search.first_pass, scored, scored * len(phases), self.tables.coarse_count)
         return kept
+
+    # ---- the best pose
+
+    def best_child(self, image: int, kept: Tensor) -> tuple[float, int, Tensor, Tensor]:
+        """The best of the children of some coarse poses: its score, row, rotation and whole offset (Å)."""
+        offsets_A = self.tables.fine_shifts_A + torch.from_numpy(self._base_A[image])
+        if len(kept) * self.search.orientation_children <= self.rows_at_once():
+            found = best_child(kept.numpy(), self._image(image), self._shared)
+            score, row, rotation, shift = found
+            return float(score), int(row), torch.from_numpy(rotation), offsets_A[int(shift)]
+        some = self.candidates(image, kept)
+        scores = self.fine_scores(image, some)
+        place, column = divmod(int(scores.argmax()), len(some.columns))
+        best = float(scores.max()), int(some.rows[place])
+        return *best, some.rotations[place], offsets_A[some.columns[column]]
 
     # ---- posterior
 

@@ -109,15 +109,11 @@ def _look_on_host(
     is_switched = torch.zeros(len(rotation), dtype=torch.bool)
     host = HostSearch(block.images, block.centres, block.base_A, search, tables)
     for i in kept.image.unique_consecutive().tolist():
-        found = host.candidates(i, kept.pose[kept.image == i])
-        fine = host.fine_scores(i, found)
+        best, row, turn, offset_A = host.best_child(i, kept.pose[kept.image == i])
         present = host.best_score_at(i, block.centres[i, 0].numpy())
-        row, column = divmod(int(fine.argmax()), len(found.columns))
-        parent = int(found.rows[row]) // search.orientation_children
-        if is_elsewhere[i, parent] and float(fine.max()) > present + CLEARLY_BETTER:
-            rotation[i] = found.rotations[row]
-            offset[i] = tables.fine_shifts_A[found.columns[column]] + block.base_A[i]
-            is_switched[i] = True
+        parent = row // search.orientation_children
+        if is_elsewhere[i, parent] and best > present + CLEARLY_BETTER:
+            rotation[i], offset[i], is_switched[i] = turn, offset_A, True
     return Rescan(rotation, offset, is_switched)
 
 

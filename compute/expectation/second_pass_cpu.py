@@ -58,13 +58,8 @@ def _weigh(scores, is_correlation, fraction):
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def second_pass(kept, image, tables):
-    """The posterior over the children of the significant poses and what follows from it: see `batch.search_block`.
-
-    Returns rows, rotations, values and weights to put back; residual power per shell; the recorded rotation and
-    offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset,
-    number of orientations.
-    """
+def _scored_children(kept, image, tables):
+    """The children of some coarse poses: rows, rotations, columns, slices with the place of each row's, and scores."""
     rows, columns, log_prior = children(
         kept,
         tables.coarse_shifts,
@@ -79,16 +74,38 @@ def second_pass(kept, image, tables):
     else:
         for i in range(rows.shape[0]):
             rotations[i] = tables.points[rows[i]]
-    n = tables.x.shape[0]
     places, sliced = rows, tables.table
     if tables.table.shape[0]:
         turns, is_sliced = tables.points, tables.is_sliced
     else:
         places = np.arange(rows.shape[0])
-        sliced = np.empty((rows.shape[0], 2, n), np.float32)
+        sliced = np.empty((rows.shape[0], 2, tables.x.shape[0]), np.float32)
         turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
     fill(tables.volume, turns, tables.x, tables.y, places, is_sliced, sliced)
     scores = pair_scores(sliced, places, image, tables, columns, log_prior)
+    return rows, rotations, columns, sliced, places, scores
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def best_child(kept, image, tables):
+    """The best of the children of some coarse poses: its score, row, rotation and fine shift."""
+    rows, rotations, columns, _, _, scores = _scored_children(kept, image, tables)
+    place, column = _top(scores)
+    return scores[place, column], rows[place], rotations[place], columns[column]
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def second_pass(kept, image, tables):
+    """The posterior over the children of the significant poses and what follows from it: see `batch.search_block`.
+
+    Returns rows, rotations, values and weights to put back; residual power per shell; the recorded rotation and
+    offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset,
+    number of orientations.
+    """
+    rows, rotations, columns, sliced, places, scores = _scored_children(kept, image, tables)
+    n = tables.x.shape[0]
     weights, best, log_total = _weigh(scores, tables.is_correlation, tables.fraction)
     row, column = _top(scores)
     found = _weighed(weights, rows, places, rotations)
