@@ -22,7 +22,7 @@ from compute.expectation.search import Search, SharedTables
 from compute.expectation.second_pass_cpu import best_child, second_pass
 
 # Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
-SMALL_PRODUCTS = 4_000_000
+SMALL_PRODUCTS = 20_000_000
 
 
 class HostSearch(HostBlock):
