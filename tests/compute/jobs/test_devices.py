@@ -18,6 +18,7 @@ from compute.files.progress import read_progress
 from compute.jobs import devices
 from compute.jobs.half_images import HalfImages
 from compute.jobs.simulate import SimulatedSet
+from compute.projection.reference import paired
 from compute.projection.slices import empty_accumulator
 from compute.sampling.orientations import local_grid
 from tests.compute.expectation.scene import (
@@ -79,8 +80,14 @@ SEARCHES = {
 
 
 def noisy_scene(device: torch.device | None, search: Search) -> tuple[Block, SharedTables, Tensor]:
-    """Three noisy images with the tables of a search on a device, and the pixels that fix the scale."""
+    """Three noisy images with the tables of a search on a device, and the pixels that fix the scale.
+
+    The volume holds half floats, as the CPU keeps them.
+    """
     world = make_world()
+    kept = paired(world.projector)
+    rounded = dataclasses.replace(world.projector, values=kept.values)
+    world = dataclasses.replace(world, projector=rounded)
     power = world.noise_power(0.05)
     turns = torch.eye(3).expand(3, 3, 3).contiguous()
     images = world.images(turns, torch.zeros(3, 2)) + noise_images(3, power)
@@ -142,7 +149,7 @@ def test_a_refinement_on_another_device_finds_the_same(
     with stand_in() as device:
         there = refine_here(folder, options, device=str(device))
     assert here.progress.joined is not None and there.progress.joined is not None
-    assert curve(here.progress.joined, there.progress.joined)[1:13].min() > 0.99
+    assert curve(here.progress.joined, there.progress.joined)[1:13].min() > 0.98
 
 
 def refined_with_room_for(images: int, tiny: Tiny, folder: Path) -> Run:
