@@ -11,10 +11,9 @@ import numpy as np
 from compute.expectation import posterior
 from compute.expectation.kernels_cpu import (
     border,
-    image_row,
+    compare,
     turned,
 )
-from compute.projection.kernels_cpu import room, slice_one
 
 _half = np.float32(0.5)
 
@@ -153,22 +152,18 @@ def grow(core, cross, power, lattice, image, volume, shift_prior, fraction):
     scored = core.shape[0] + rows.shape[0]
     if not rows.shape[0]:
         return kept, scored
-    space = room()
-    real, imaginary, row = (
-        np.empty(n, np.float32),
-        np.empty(n, np.float32),
-        np.empty((2, n), np.float32),
-    )
     weighted, strength = weighted_image(image, n)
     while rows.shape[0]:
         rotations = np.empty((rows.shape[0], 3, 3), np.float32)
         turned(lattice.points, rows, image.centres, rotations)
+        own = np.empty(rows.shape[0], np.float32)
+        products = np.empty((rows.shape[0], 2, n), np.float32)
+        compare(volume, rotations, lattice.x, lattice.y, weighted, strength, products, own)
         for i in range(rows.shape[0]):
-            slice_one(volume, rotations[i], lattice.x, lattice.y, space, real, imaginary)
-            own = image_row(real, imaginary, weighted, strength, row[0], row[1])
-            of_row = lattice.point_prior[rows[i]] - _half * own
+            of_row = lattice.point_prior[rows[i]] - _half * own[i]
             for t in range(shifts):
-                scores[rows[i], t] = product(row, lattice.phases[t]) + of_row + shift_prior[t]
+                cross_t = product(products[i], lattice.phases[t])
+                scores[rows[i], t] = cross_t + of_row + shift_prior[t]
         kept = significant(flat, fraction)
         rows = border(kept, shifts, lattice.neighbours, is_scored)
         scored += rows.shape[0]

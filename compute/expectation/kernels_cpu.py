@@ -11,7 +11,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from compute.projection.kernels_cpu import room, slice_one
+from compute.projection.kernels_cpu import slice_rows
 
 _zero = np.float32(0)
 
@@ -57,23 +57,24 @@ def turned(points, index, centres, rotations):
 @no_type_check
 def compare(volume, rotations, model_x, model_y, image, weight, rows, power):
     """`image_rows` of central slices that are not kept: rows[orientation, 2, pixel], power[orientation]."""
-    space = room()
-    real, imaginary = np.empty_like(model_x), np.empty_like(model_x)
-    for o in range(rotations.shape[0]):
-        slice_one(volume, rotations[o], model_x, model_y, space, real, imaginary)
-        power[o] = image_row(real, imaginary, image, weight, rows[o, 0], rows[o, 1])
+    sliced = np.empty_like(rows)
+    every = np.arange(rotations.shape[0])
+    slice_rows(volume, rotations, every, model_x, model_y, sliced)
+    image_rows(sliced, every, image, weight, rows, power)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def fill(volume, rotations, model_x, model_y, index, is_filled, table):
     """Make the slices table[index] (orientation, 2, pixel) that are not there yet."""
-    space = room()
+    missing = np.empty(index.shape[0], np.int64)
+    count = 0
     for row in index:
         if not is_filled[row]:
-            one = table[row]
-            slice_one(volume, rotations[row], model_x, model_y, space, one[0], one[1])
             is_filled[row] = True
+            missing[count] = row
+            count += 1
+    slice_rows(volume, rotations, missing[:count], model_x, model_y, table)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)

@@ -56,39 +56,10 @@ def locate(turn, model_x, model_y, padding, shape, cells, parts):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def room():
-    """What `slice_one` needs to work: cells and parts of some points, and the last points with their values."""
+def _steps(turn, padding):
+    """What a unit of x and one of y are along the volume's x, y and z."""
+    scale = np.float32(padding)
     return (
-        np.empty(POINTS, np.uint32),
-        np.empty((4, POINTS), np.float32),
-        np.zeros((4, PLACED), np.float32),
-    )
-
-
-@nb.njit(nogil=True, fastmath=True, cache=True)
-@no_type_check
-def _sample(grid, x, y, start, stop, cells, parts, real, imaginary):
-    """Fill real and imaginary at some points: at most `POINTS`, a multiple of `PLACED`.
-
-    grid: the pairs in a row, their factor, and what `place` takes of turn and volume.
-    """
-    flat, factor, steps, sizes = grid
-    layer, stride = np.uint64(4 * sizes[1]), np.uint64(POINTS)
-    for p in range(0, stop - start, PLACED):
-        slot = np.uint64(p)
-        place(x, y, start + slot, steps, sizes, cells, parts, stride, slot)
-    for p in range(0, stop - start, BLENDED):
-        slot = np.uint64(p)
-        blend(flat, layer, cells, parts, stride, slot, factor, real, imaginary, start + slot)
-
-
-@nb.njit(nogil=True, fastmath=True, cache=True)
-@no_type_check
-def slice_one(volume, turn, model_x, model_y, space, real, imaginary):
-    """Fill real and imaginary with one central slice of a `PairedVolume`; space is a `room`."""
-    cells, parts, ends = space
-    shape, scale = volume.pairs.shape, np.float32(volume.padding)
-    steps = (
         scale * turn[0, 0],
         scale * turn[0, 1],
         scale * turn[0, 2],
@@ -96,36 +67,66 @@ def slice_one(volume, turn, model_x, model_y, space, real, imaginary):
         scale * turn[1, 1],
         scale * turn[1, 2],
     )
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def _sample(grid, x, y, start, count, room, real, imaginary, to):
+    """Fill real and imaginary from `to` on at `count` points from `start` on: at most `POINTS`, a multiple of `PLACED`.
+
+    grid: the pairs in a row, their factor, and what `place` takes of turn and volume; room: for cells and parts.
+    """
+    flat, factor, steps, sizes = grid
+    cells, parts = room
+    layer, stride = np.uint64(4 * sizes[1]), np.uint64(POINTS)
+    for p in range(0, count, PLACED):
+        slot = np.uint64(p)
+        place(x, y, start + slot, steps, sizes, cells, parts, stride, slot)
+    for p in range(0, count, BLENDED):
+        slot = np.uint64(p)
+        blend(flat, layer, cells, parts, stride, slot, factor, real, imaginary, to + slot)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def slice_rows(volume, rotations, rows, model_x, model_y, out):
+    """Fill out[row] (orientation, 2, pixel) with the slices of a `PairedVolume` at rotations[row], for some rows.
+
+    Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
+    """
+    room = np.empty(POINTS, np.uint32), np.empty((4, POINTS), np.float32)
+    shape, n = volume.pairs.shape, model_x.shape[0]
     sizes = (
         np.int32(shape[2]),
         np.int32(shape[1] * shape[2]),
         np.float32((shape[0] - 1) // 2),
     )
-    n = model_x.shape[0]
-    grid = (volume.pairs.reshape(-1), volume.factor, steps, sizes)
+    flat, real = volume.pairs.reshape(-1), out.reshape(-1)
+    imaginary = real[n:]
     whole = n - n % PLACED
     for start in range(0, whole, POINTS):
-        stop = min(start + POINTS, whole)
-        first, last = np.uint64(start), np.uint64(stop)
-        _sample(grid, model_x, model_y, first, last, cells, parts, real, imaginary)
+        count = min(POINTS, whole - start)
+        for row in rows:
+            grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
+            first, to = np.uint64(start), np.uint64(2 * n * row + start)
+            _sample(grid, model_x, model_y, first, count, room, real, imaginary, to)
     if whole < n:
-        for p in range(whole, n):
-            ends[0, p - whole], ends[1, p - whole] = model_x[p], model_y[p]
-        for p in range(n - whole, PLACED):
-            ends[0, p], ends[1, p] = model_x[whole], model_y[whole]
-        first, last = np.uint64(0), np.uint64(PLACED)
-        _sample(grid, ends[0], ends[1], first, last, cells, parts, ends[2], ends[3])
-        for p in range(whole, n):
-            real[p], imaginary[p] = ends[2, p - whole], ends[3, p - whole]
+        x, y = np.full(PLACED, model_x[whole]), np.full(PLACED, model_y[whole])
+        x[: n - whole], y[: n - whole] = model_x[whole:], model_y[whole:]
+        last_real, last_imaginary = np.empty(PLACED, np.float32), np.empty(PLACED, np.float32)
+        first = np.uint64(0)
+        for row in rows:
+            grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
+            _sample(grid, x, y, first, PLACED, room, last_real, last_imaginary, first)
+            out[row, 0, whole:] = last_real[: n - whole]
+            out[row, 1, whole:] = last_imaginary[: n - whole]
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def slices(volume, rotations, model_x, model_y, out):
     """Fill out[orientation, 2, pixel] with central slices of a `PairedVolume`."""
-    space = room()
-    for o in range(rotations.shape[0]):
-        slice_one(volume, rotations[o], model_x, model_y, space, out[o, 0], out[o, 1])
+    slice_rows(volume, rotations, np.arange(rotations.shape[0]), model_x, model_y, out)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
@@ -136,13 +137,11 @@ def insert(sums, rotations, model_x, model_y, padding, values, weights):
     row = np.uint64(3 * sums.shape[2])
     layer = np.uint64(3 * sums.shape[1] * sums.shape[2])
     cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
-    for o in range(rotations.shape[0]):
-        for start in range(0, model_x.shape[0], POINTS):
-            stop = min(start + POINTS, model_x.shape[0])
-            x, y = model_x[start:stop], model_y[start:stop]
+    for start in range(0, model_x.shape[0], POINTS):
+        stop = min(start + POINTS, model_x.shape[0])
+        x, y = model_x[start:stop], model_y[start:stop]
+        for o in range(rotations.shape[0]):
             locate(rotations[o], x, y, padding, sums.shape, cells, parts)
-            real, imaginary = values[o, 0, start:stop], values[o, 1, start:stop]
-            weight = weights[o, start:stop]
             for p in range(stop - start):
                 c00 = np.uint64(3) * np.uint64(cells[p])
                 c10 = c00 + layer
@@ -157,7 +156,7 @@ def insert(sums, rotations, model_x, model_y, padding, values, weights):
                     parts[2, p],
                     parts[3, p],
                     parts[4, p],
-                    real[p],
-                    parts[5, p] * imaginary[p],
-                    weight[p],
+                    values[o, 0, start + p],
+                    parts[5, p] * values[o, 1, start + p],
+                    weights[o, start + p],
                 )
