@@ -10,6 +10,7 @@ from torch import Tensor
 from compute.expectation import batch_scores, coarse, kernels_cpu
 from compute.expectation.host import HostSearch
 from compute.expectation.mean_pose import mean_pose
+from compute.expectation.pair_scores_cpu import pair_scores
 from compute.expectation.posterior_many import Kept
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
@@ -86,6 +87,43 @@ def test_scores_are_those_of_the_definition(world: World, is_correlation: bool) 
         others = torch.ones(scores.shape[1], dtype=torch.bool)
         others[ours.columns] = False
         assert bool((scores[:, others] == -torch.inf).all())
+
+
+@pytest.mark.parametrize("changes", [{}, {"is_correlation": True}, {"oversample": False}], ids=str)
+def test_single_pairs_have_the_scores_of_the_matrix_product(
+    world: World, changes: dict[str, bool]
+) -> None:
+    """Two orientations by four shifts at a time where there are children, one by one where there are none."""
+    search = local_search(**changes)
+    block, tables = displaced(world, search, 0.1, images=3)
+    host = host_of(block, search, tables)
+    for image in range(3):
+        scores = whole_lattice(block, image, search, tables).view(-1)
+        kept = torch.topk(scores, 20).indices.sort().values
+        found = host.candidates(image, kept)
+        expected = host.fine_scores(image, found)
+        sliced, places = host.sliced(found.rows.numpy(), found.rotations.numpy())
+        prior = torch.where(torch.isfinite(found.log_prior), found.log_prior, -torch.inf)
+        ours = pair_scores(
+            sliced,
+            places,
+            host._image(image),
+            host._shared,
+            found.columns.numpy(),
+            prior.numpy(),
+        )
+        is_pair = torch.isfinite(prior)
+        assert np.isneginf(ours[~is_pair.numpy()]).all()
+        torch.testing.assert_close(
+            torch.from_numpy(ours)[is_pair], expected[is_pair], rtol=1e-5, atol=2e-4
+        )
+        score, rotation, offset_A = host.best_child(image, kept)
+        best = torch.where(is_pair, expected, -torch.inf)
+        row, column = divmod(int(best.argmax()), best.shape[1])
+        assert score == pytest.approx(float(best.max()), rel=1e-5, abs=2e-4)
+        assert torch.equal(rotation, found.rotations[row])
+        shift_A = tables.fine_shifts_A[found.columns[column]] + block.base_A[image]
+        assert torch.equal(offset_A, shift_A)
 
 
 @pytest.mark.parametrize("snr", [0.02, 0.1, 1.0])
