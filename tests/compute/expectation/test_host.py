@@ -117,10 +117,11 @@ def test_single_pairs_have_the_scores_of_the_matrix_product(
         torch.testing.assert_close(
             torch.from_numpy(ours)[is_pair], expected[is_pair], rtol=1e-5, atol=2e-4
         )
-        score, rotation, offset_A = host.best_child(image, kept)
+        score, best_row, rotation, offset_A = host.best_child(image, kept)
         best = torch.where(is_pair, expected, -torch.inf)
         row, column = divmod(int(best.argmax()), best.shape[1])
         assert score == pytest.approx(float(best.max()), rel=1e-5, abs=2e-4)
+        assert best_row == int(found.rows[row])
         assert torch.equal(rotation, found.rotations[row])
         shift_A = tables.fine_shifts_A[found.columns[column]] + block.base_A[image]
         assert torch.equal(offset_A, shift_A)
