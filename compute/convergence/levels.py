@@ -4,14 +4,8 @@ from dataclasses import replace
 
 from compute.convergence.state import UNKNOWN, Settings, State
 
-FINE_ENOUGH = 0.9
-"""Largest fine step that is worth its time, as a fraction of the estimated angular accuracy.
-
-RELION's 0.75 of an accuracy that it finds by trying steps, which overshoots: the estimate here is a sixth lower.
-"""
-
-OFFSET_STEP = 0.75
-"""Fine offset step, as a fraction of the estimated accuracy of offsets."""
+FINE_ENOUGH = 0.75
+"""Largest fine step that is worth its time, as a fraction of the estimated angular accuracy."""
 
 FINE_OFFSET_STEP_CAP_A = 1.5
 """Largest fine offset step after the first level, Å."""
@@ -46,7 +40,7 @@ def _offsets(state: State, settings: Settings) -> tuple[float, float]:
     pixel; the step is at least a quarter of it, so that the grid stays below 50 points.
     """
     old, factor = state.sampling, 2.0**state.sampling.oversampling
-    step_A = factor * min(FINE_OFFSET_STEP_CAP_A, OFFSET_STEP * state.accuracy_offset_A)
+    step_A = factor * min(FINE_OFFSET_STEP_CAP_A, FINE_ENOUGH * state.accuracy_offset_A)
     range_A = max(min(1.3 * old.offset_range_A, 5.0 * state.offset_change_A), 1.5 * step_A)
     if range_A > 4 * step_A:
         range_A /= 2

@@ -17,7 +17,7 @@ from webapp.components.look import (
     sources,
 )
 
-FINE_ENOUGH = 0.9
+FINE_ENOUGH = 0.75
 """A step below this part of the accuracy is fine enough."""
 POOR_ACCURACY_DEG = 10.0
 ACCURACY_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
@@ -198,7 +198,7 @@ def resolution_plot(data: Data, nyquist_A: float, look: Look, height: int = 300)
 
 
 def accuracy_plot(data: Data, look: Look, height: int = 180) -> HistoryPlot:
-    """Angles above, offsets below: estimated accuracy, its 90 % line, the step in use, the changes."""
+    """Angles above, offsets below: estimated accuracy, its 75 % line, the step in use, the changes."""
     kinds = ("step", "accuracy", "limit", "change")
     columns = ["iteration", *(f"{kind}_{unit}" for kind in kinds for unit in ("deg", "A"))]
     made = sources(_chosen(data, {"rows": columns}))
@@ -253,7 +253,7 @@ def _accuracy(
         color=look.green,
         width=1.5,
         line_dash="dashed",
-        legend_label="90 % of it",
+        legend_label="75 % of it",
     )
     step = plot.step(
         "iteration",

@@ -74,9 +74,9 @@ FSC_CASES = (
     ),
 )
 WHY_IT_GOES_ON = """
-<p>A refinement ends when three things hold: the angular step is finer than 90 % of the estimated accuracy, the
+<p>A refinement ends when three things hold: the angular step is finer than 75 % of the estimated accuracy, the
 resolution has not improved for an iteration, and the poses hardly change any more. The sentence at the top of
-its page names what is missing. The dashed green line of the accuracy plot is the 90 %: the orange step has to
+its page names what is missing. The dashed green line of the accuracy plot is the 75 %: the orange step has to
 come below it.</p>
 """
 

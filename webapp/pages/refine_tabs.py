@@ -93,7 +93,7 @@ class Overview:
             card(
                 "Accuracy, step and changes",
                 *map(pane, accuracy.figures),
-                help_text="The step must fall below 90 % of the estimated accuracy before the "
+                help_text="The step must fall below 75 % of the estimated accuracy before the "
                 "refinement may end. The dotted line is 10°: worse, and particles cannot be aligned.",
             ),
             card("Convergence", *grid(strip.figures)),

@@ -83,7 +83,7 @@ def tightly(states: list[State]) -> None:
     assert len(states) < 2 or states[-1].sampling.order == states[-2].sampling.order
     for before, after in zip(states, states[1:], strict=False):
         if after.sampling.order > before.sampling.order:
-            assert before.sampling.fine_step_deg >= 0.9 * after.accuracy_angle_deg
+            assert before.sampling.fine_step_deg >= 0.75 * after.accuracy_angle_deg
             assert after.sampling.order == before.sampling.order + 1
 
 
@@ -256,7 +256,7 @@ def test_a_flag_is_cleared_when_the_accuracy_improves() -> None:
     states = history(SETTINGS, accuracy=accuracy)
     assert [state.is_fine_enough for state in states[4:7]] == [True, False, False]
     assert states[4].sampling.order == 3
-    assert states[-1].sampling.fine_step_deg < 0.9 * 2.0
+    assert states[-1].sampling.fine_step_deg < 0.75 * 2.0
     tightly(states)
 
 

@@ -202,8 +202,8 @@ def pose_errors(found: Path, truth: Path, symmetry: str = "D2") -> tuple[np.ndar
     return turned, moved
 
 
-def check_close(first: Path, second: Path, map_part: float = 5e-3, angle_deg: float = 0.1) -> None:
-    """Equal halves, and maps and poses within about five times the measured rounding."""
+def check_close(first: Path, second: Path, map_part: float = 2e-2, angle_deg: float = 0.4) -> None:
+    """Equal halves, and maps and poses within some four times what rounding was measured to do."""
     files = [IterationFiles(folder / "out" / "run") for folder in (first, second)]
     halves = [particle_columns(one.data(None))["RandomSubset"] for one in files]
     assert np.array_equal(*halves)
@@ -211,7 +211,7 @@ def check_close(first: Path, second: Path, map_part: float = 5e-3, angle_deg: fl
     assert np.abs(maps[0] - maps[1]).max() < map_part * maps[0].std()
     turned, moved = pose_errors(*(one.data(None) for one in files))
     assert turned.max() < angle_deg
-    assert moved.max() < 0.012
+    assert moved.max() < 0.04
 
 
 def wait_until(is_reached: Callable[[], bool], process: subprocess.Popen, limit_s: float) -> bool:

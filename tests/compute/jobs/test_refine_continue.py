@@ -11,7 +11,7 @@ import pytest
 from compute.files import events
 from compute.files.errors import InputError
 from compute.files.progress import read_progress
-from compute.files.relion import FINAL_NAMES, read_exit_marker
+from compute.files.relion import FINAL_NAMES, UNSCORED, read_exit_marker
 from compute.jobs.simulate import SimulatedSet
 from tests.compute.jobs.refining import (
     ITERATIONS,
@@ -89,9 +89,9 @@ def test_the_number_of_workers_changes_rounding_only(
 ) -> None:
     """Sums over images are added worker by worker.
 
-    Measured after 5 iterations, between 3 and 5 processes: maps 1.2e-4 of their standard deviation at most, poses
-    0.001 degrees and 9e-5 Å; with images handed out to whoever is free ten times as much, which half floats of the
-    sliced volume make of a difference in its last digit. Some five times that is allowed.
+    Measured after 5 iterations, between 3 and 5 processes: maps 2.6e-4 of their standard deviation at most, poses
+    0.008 degrees and 1.5e-4 Å; with images handed out to whoever is free ten times as much, which half floats of the
+    sliced volume make of a difference in its last digit. Some four times the larger ones are allowed.
     """
     folder = copy_inputs(tiny[0], tmp_path / "job")
     refine_ranks(folder, short_options(tiny[1]), 5)
@@ -134,7 +134,7 @@ def test_a_continued_run_is_the_uninterrupted_one(alone: Run, tmp_path: Path, af
     numbers = {name: alone.files.iteration_of(alone.files.folder / name) for name in names}
     later = {name for name, number in numbers.items() if number is None or number > after}
     assert {path.name for path in moved.iterdir()} == later
-    assert {f"run_{name}" for name in FINAL_NAMES} <= later
+    assert {f"run_{name}" for name in FINAL_NAMES if name != UNSCORED} <= later
     for name in later:
         assert (moved / name).read_bytes() == (alone.files.folder / name).read_bytes()
     starts = [

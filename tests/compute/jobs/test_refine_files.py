@@ -15,7 +15,7 @@ from compute.files.model_star import read_model
 from compute.files.mrc import read_map
 from compute.files.optimiser_star import read_optimiser
 from compute.files.progress import read_progress
-from compute.files.relion import FINAL_NAMES, read_exit_marker
+from compute.files.relion import FINAL_NAMES, UNSCORED, read_exit_marker
 from compute.files.sampling_star import read_sampling
 from compute.files.star import read_star, read_tables
 from compute.signal.fsc import CorrectedFsc, corrected_fsc
@@ -52,7 +52,7 @@ NUMBERED = (
 def test_every_file_of_every_iteration_and_of_the_end_is_there_and_no_other(finished: Run) -> None:
     last = finished.progress.state.iteration
     numbered = {f"run_it{n:03d}_{name}" for n in range(last) for name in NUMBERED}
-    final = {f"run_{name}" for name in FINAL_NAMES}
+    final = {f"run_{name}" for name in FINAL_NAMES if name != UNSCORED}
     job = {"run.out", "run.err", "progress.jsonl", "RELION_JOB_EXIT_SUCCESS"}
     assert {path.name for path in finished.files.folder.iterdir()} == numbered | final | job
     assert read_exit_marker(finished.files.folder) == "success"

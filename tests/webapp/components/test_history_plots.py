@@ -15,10 +15,10 @@ from webapp.components.history_plots import (
 from webapp.components.look import LIGHT
 
 
-def test_the_90_percent_line_follows_the_accuracy() -> None:
+def test_the_75_percent_line_follows_the_accuracy() -> None:
     rows = history_data([iteration(1), iteration(2)])["rows"]
-    assert list(rows["limit_deg"]) == [pytest.approx(5.4), pytest.approx(2.7)]
-    assert list(rows["limit_A"]) == [pytest.approx(2.7), pytest.approx(1.35)]
+    assert list(rows["limit_deg"]) == [pytest.approx(4.5), pytest.approx(2.25)]
+    assert list(rows["limit_A"]) == [pytest.approx(2.25), pytest.approx(1.125)]
 
 
 def test_the_final_iteration_stands_apart() -> None:
