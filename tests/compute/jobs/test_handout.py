@@ -119,8 +119,8 @@ def test_images_taken_by_whoever_is_free_give_the_same_result(
     """With two workers for each half, from the start and continued.
 
     Measured between fixed shares and runs of this kind, after 5 iterations: maps 4.2e-3 of their standard deviation at
-    most, poses 0.12 degrees and 9e-3 Å. A difference in the last digit of a map may round a half float otherwise.
-    Some four times that is allowed. That every image was searched exactly once is checked by the leader in each iteration.
+    most, poses 0.12 degrees and 9e-3 Å. A difference in the last digit of a map may round a half float otherwise. Some
+    four times that is allowed. That every image was searched exactly once is checked by the leader in each iteration.
     """
     folder = copy_inputs(tiny[0], tmp_path / "job")
     refine_ranks(folder, short_options(tiny[1]) | {"dynamic_handout": True}, 5)
