@@ -168,9 +168,8 @@ class Half:
         projector = self._projector_of(order.size)
         blocks = self._blocks(self._block_size(search, 0), [])
         with self._stopwatch.measure("look at all orientations"):
-            return rescan_images(
-                images, blocks, order, search, projector, self._workers, self._group
-            )
+            given = (images, blocks, order, search, projector, self._workers)
+            return rescan_images(*given, self._group)
 
     def expect(self, order: SearchOrder, ssnr: np.ndarray | None) -> ShardResults:
         """The expectation step over this worker's images; the sums of the half end at its first worker.
@@ -206,9 +205,8 @@ class Half:
         # Only now: beside the sums there is no room for what the projector is made from.
         radius = order.accumulation_size // 2
         self._accumulator = empty_accumulator(self._params.padding, radius, self._device)
-        expectation = Expectation(
-            images, order, search, projector, self._accumulator, ssnr, results
-        )
+        given = (images, order, search, projector, self._accumulator)
+        expectation = Expectation(*given, ssnr, results)
         taken: list[np.ndarray] = []
         largest = max(one.pixels.count(search.accumulation_size) for one in images.imagings)
         blocks = self._blocks(self._block_size(search, largest), taken)

@@ -1,8 +1,8 @@
 """Several numbers at a time: what the compiled kernels do with the neighbours of a sampled point in a padded volume.
 
 Sampling waits for memory: eight neighbours lie in four places far apart. A volume that is sliced is therefore kept in
-half floats with the next neighbour along y beside each value, so that a point needs two places of sixteen bytes: 600
-instead of 280 million points a second are sliced so from a volume of 9 MB. A cell of a volume of sums holds real and
+half floats with the next neighbour along y beside each value, so that a point needs two places of sixteen bytes: 400
+instead of 300 million points a second are sliced so from a volume of 9 MB. A cell of a volume of sums holds real and
 imaginary part and a weight; two neighbours along x are six numbers in a row, which are loaded and stored together.
 Numba's own loops would do all this one number at a time.
 """

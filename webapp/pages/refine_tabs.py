@@ -6,7 +6,7 @@ from typing import Protocol
 import panel as pn
 from bokeh.plotting import figure
 
-from webapp.components import fsc_plot, history_plots, spectra
+from webapp.components import fsc_plot, history_columns, history_plots, spectra
 from webapp.components.iteration_table import iteration_rows, iteration_table
 from webapp.components.look import Data, Look
 from webapp.components.orientation_plot import OrientationView
@@ -62,7 +62,7 @@ class Overview:
     def __init__(self, shown: Shown, look: Look, choose: Callable[[int], None]) -> None:
         self._choose, self._look, self._shown = choose, look, shown
         limits = shown.limits
-        history = history_plots.history_data(shown.records.iterations)
+        history = history_columns.history_data(shown.records.iterations)
         self._plots = [
             history_plots.resolution_plot(history, limits.nyquist_A, look, RESOLUTION_HEIGHT_PX)
         ]
@@ -85,7 +85,7 @@ class Overview:
 
     def _complete(self) -> None:
         """Add the lower figures."""
-        history = history_plots.history_data(self._shown.records.iterations)
+        history = history_columns.history_data(self._shown.records.iterations)
         accuracy = history_plots.accuracy_plot(history, self._look)
         strip = history_plots.convergence_strip(history, self._look)
         self._plots += [accuracy, strip]
@@ -103,7 +103,7 @@ class Overview:
         """Draw this moment."""
         self._shown = shown
         rows = shown.records.iterations
-        history = history_plots.history_data(rows)
+        history = history_columns.history_data(rows)
         history_plots.rescale(self._plots[0], history, shown.limits.nyquist_A)
         for plot in self._plots:
             plot.draw(history)

@@ -3,10 +3,10 @@ import math
 import pytest
 
 from tests.webapp.components.rows import iteration
+from webapp.components.history_columns import history_data
 from webapp.components.history_plots import (
     accuracy_plot,
     convergence_strip,
-    history_data,
     rescale,
     resolution_ends_A,
     resolution_plot,
