@@ -15,6 +15,7 @@ from torch import Tensor
 from compute.expectation import fine, posterior_many
 from compute.expectation import pairs as pair_kernels
 from compute.expectation.batch_scores import Units, coarse_scores, fine_scores, units_of
+from compute.expectation.fine import Found
 from compute.expectation.mean_pose import mean_poses
 from compute.expectation.meter import Meter
 from compute.expectation.pairs import Pairs
@@ -38,26 +39,9 @@ MEAN_BYTES = 256_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What some images of a block contribute; `images` is their place in the block.
+class BatchResult(Found):
+    """What was found for some images of a block, and what is to be put back, with the images it is made of."""
 
-    Numbers are one per image, as in `fine.ImageResult`. residual_power: of each image over all shells; noise_residual:
-    of all images per shell. pairs and weights: what is to be put back, with the images it is made of.
-    """
-
-    images: slice
-    is_found: Bool[Tensor, " image"]
-    rotation: Float[Tensor, "image 3 3"]
-    offset_A: Float[Tensor, "image 2"]
-    maximum_probability: Float[Tensor, " image"]
-    significant_samples: Int[Tensor, " image"]
-    log_evidence: Float[Tensor, " image"]
-    weight: Float[Tensor, " image"]
-    residual_power: Float[Tensor, " image"]
-    cross: Float[Tensor, " image"]
-    model_power: Float[Tensor, " image"]
-    offset_square_A2: Float[Tensor, " image"]
-    noise_residual: Float[Tensor, " shell"]
     pairs: Pairs
     weights: Float[Tensor, "pair translation"]
     prepared: PreparedImages

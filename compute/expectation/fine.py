@@ -1,8 +1,8 @@
-"""The second pass over one image: the children of its significant poses, and what it adds to all sums."""
+"""The second pass: the children of an image's significant poses, and what images add to all sums."""
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 # Slices of one image's candidates are kept if they fit into this many bytes, else made anew a few at a time.
@@ -22,26 +22,39 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageResult:
-    """What one image contributes.
+class Found:
+    """What a search found for some images of a block; `images` is their place in it.
 
-    residual_power: Σ of |image - model|² per shell, weighted, over all shells. cross, model_power: fit of the
-    group's scale. values, weights: what to insert at `rotations`, or at `rows` of the shared fine grid.
-    direction_weight: posterior weight per significant coarse orientation.
+    Numbers are one per image; one without a finite score stays where it is and weighs nothing. residual_power: Σ of
+    |image - model|², weighted; noise_residual: of all images per shell. cross, model_power: fit of the group's scale.
     """
 
-    rotation: Float[Tensor, "3 3"]
-    offset_A: Float[Tensor, " 2"]
-    maximum_probability: float
-    significant_samples: int
-    log_evidence: float
-    weight: float
-    residual_power: Float[Tensor, " shell"]
-    cross: float
-    model_power: float
-    offset_square_A2: float
+    images: slice
+    is_found: Bool[Tensor, " image"]
+    rotation: Float[Tensor, "image 3 3"]
+    offset_A: Float[Tensor, "image 2"]
+    maximum_probability: Float[Tensor, " image"]
+    significant_samples: Int[Tensor, " image"]
+    log_evidence: Float[Tensor, " image"]
+    weight: Float[Tensor, " image"]
+    residual_power: Float[Tensor, " image"]
+    cross: Float[Tensor, " image"]
+    model_power: Float[Tensor, " image"]
+    offset_square_A2: Float[Tensor, " image"]
+    noise_residual: Float[Tensor, " shell"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult(Found):
+    """The same on the CPU, with what is to be inserted at `rotations`, or at `rows` of the shared fine grid.
+
+    image: whose orientation it is, as a place among these images; share: posterior weight of an orientation;
+    insertion_weight: of each image, times which the share is the weight of `values`.
+    """
+
+    image: Int[Tensor, " orientation"]
     rows: Int[Tensor, " orientation"]
     rotations: Float[Tensor, "orientation 3 3"]
     values: Float[Tensor, "orientation 2 pixel"]
-    orientation_weight: Float[Tensor, " orientation"]
-    insertion_weight: Float[Tensor, " pixel"]
+    share: Float[Tensor, " orientation"]
+    insertion_weight: Float[Tensor, "image pixel"]

@@ -1,239 +1,202 @@
-"""Both passes on the CPU, image by image: what `batch` defines, which other devices run.
+"""Both passes on the CPU: what `batch` defines, which other devices run.
 
-Images with few significant poses are searched by compiled functions as a whole; where there are many, matrix products
-are faster.
+Images with few significant poses are searched by compiled functions, many in one call; where there are many poses,
+matrix products are faster.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import fine, kernels_cpu, posterior
 from compute.expectation.coarse import going_on, shared_scores
-from compute.expectation.fine import ImageResult
-from compute.expectation.host_block import HostBlock
-from compute.expectation.image_cpu import grow
+from compute.expectation.fine import HostResult
+from compute.expectation.large_pass import LargePass
+from compute.expectation.local_pass_cpu import local_poses
 from compute.expectation.meter import Meter
-from compute.expectation.prepare import PreparedImages
+from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.second_pass_cpu import best_child, second_pass
+from compute.expectation.second_pass_cpu import Outcome, best_children, second_passes
 
 # Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
 SMALL_PRODUCTS = 20_000_000
+# What the images of one call put back takes at most so many bytes, or is that of one image.
+RESULT_BYTES = 64_000_000
 
 
-class HostSearch(HostBlock):
+class Poses:
+    """Significant coarse poses of the images of a block, ascending: those of image i are `of(i)`."""
+
+    def __init__(self, kept: np.ndarray, starts: np.ndarray) -> None:
+        self.kept, self.starts = kept, starts
+
+    @classmethod
+    def joined(cls, parts: list[np.ndarray]) -> "Poses":
+        """The poses of one image after another."""
+        starts = np.cumsum([0, *map(len, parts)])
+        return cls(np.concatenate(parts), starts)
+
+    def of(self, image: int) -> np.ndarray:
+        """The poses of an image."""
+        return self.kept[self.starts[image] : self.starts[image + 1]]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+class HostSearch(LargePass):
     """The search of a block of images."""
 
-    def local_search(self, image: int) -> Tensor:
-        """The significant coarse poses around the centres of an image.
+    # ---- the first pass
 
-        Around a single centre the search begins with the `CORE_STEPS` next to it and goes on from whatever is
-        significant, until all neighbours of significant orientations have been scored.
+    def first_pass(self) -> Poses:
+        """The significant coarse poses of all images; none of an image without a finite score."""
+        if self.search.is_local:
+            return self._local_poses()
+        scores = shared_scores(self.block.images, self.block.base_A, self.search, self.tables)
+        self.work["pass 1 products"] += scores.numel() * 2 * self.tables.coarse_count
+        self.work["pass 1 poses"] += scores.numel()
+        return Poses.joined([going_on(one.reshape(-1), self.search).numpy() for one in scores])
+
+    def _local_poses(self) -> Poses:
+        """Those around the centres of every image.
+
+        Around a single centre the search begins with the `CORE_STEPS` next to it and goes on from there.
         """
-        points, mates = self.tables.coarse_rotations, self._centres[image]
-        if len(mates) > 1 or self.search.is_correlation:
-            scores = self._coarse_scores(image, np.arange(len(points) * len(mates)))
-            return going_on(scores.view(-1), self.search)
-        kept = self._grown(image)
-        if self.search.maximum_significant and len(kept) > self.search.maximum_significant:
-            scores = self._coarse_scores(image, np.arange(len(points)))
-            return going_on(scores.view(-1), self.search)
-        return torch.from_numpy(kept)
-
-    def _grown(self, image: int) -> np.ndarray:
-        """The significant coarse poses of a search that began with the core."""
-        rows, power = self._coarse_rows(image, self._core)
-        phases = self._coarse_phases.view(len(self._coarse_phases), -1)
-        kept, scored = grow(
-            self._core,
-            (rows.view(len(rows), -1) @ phases.T).numpy(),
-            power,
-            self._lattice,
-            self._image(image),
-            self._volume,
-            self._coarse_prior[image].numpy(),
-            self.search.adaptive_fraction,
+        images, most = range(len(self.block.centres)), self.search.maximum_significant
+        if self.block.centres.shape[1] > 1 or self.search.is_correlation:
+            return Poses.joined([self._of_all(image) for image in images])
+        kept, starts, scored = local_poses(
+            self._images, self._lattice, self._volume, self.search.adaptive_fraction
         )
-        self._count(self.search.first_pass, scored, scored * len(phases), self.tables.coarse_count)
-        return kept
+        found = Poses(kept, starts)
+        shifts = len(self._coarse_phases)
+        self._count(self.search.first_pass, scored, scored * shifts, self.tables.coarse_count)
+        if most and np.diff(starts).max() > most:
+            every = [
+                self._of_all(image) if len(found.of(image)) > most else found.of(image)
+                for image in images
+            ]
+            return Poses.joined(every)
+        return found
+
+    def _of_all(self, image: int) -> np.ndarray:
+        """The significant ones of all poses of the lattice around each of an image's centres."""
+        points = np.arange(len(self.tables.coarse_rotations) * self.block.centres.shape[1])
+        return going_on(self._coarse_scores(image, points).view(-1), self.search).numpy()
 
     # ---- the best pose
 
-    def best_child(self, image: int, kept: Tensor) -> tuple[float, int, Tensor, Tensor]:
-        """The best of the children of some coarse poses: its score, row, rotation and whole offset (Å)."""
-        offsets_A = self.tables.fine_shifts_A + torch.from_numpy(self._base_A[image])
-        if len(kept) * self.search.orientation_children <= self.rows_at_once():
-            found = best_child(kept.numpy(), self._image(image), self._shared)
-            score, row, rotation, shift = found
-            return float(score), int(row), torch.from_numpy(rotation), offsets_A[int(shift)]
-        some = self.candidates(image, kept)
-        scores = self.fine_scores(image, some)
-        place, column = divmod(int(scores.argmax()), len(some.columns))
-        best = float(scores.max()), int(some.rows[place])
-        return *best, some.rotations[place], offsets_A[some.columns[column]]
+    def best_children(
+        self, poses: Poses
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of every image the best child of its coarse poses, and the best score where it is now.
 
-    # ---- posterior
+        Returns score, row, rotation, fine shift, and that other score, -inf and nothing for images without poses.
+        """
+        count = len(poses)
+        found, scores = np.zeros((count, 2), np.int64), np.full((count, 2), -np.inf, np.float32)
+        rotations = best_children(
+            poses.kept, poses.starts, self._images, self._shared, found, scores
+        )
+        return scores[:, 0], found[:, 0], rotations, found[:, 1], scores[:, 1]
 
-    def second_pass(self, image: int, kept: Tensor) -> ImageResult:
-        """The posterior over the children of the significant poses and what follows from it: see `batch`."""
-        rows = len(kept) * self.search.orientation_children
+    # ---- the second pass
+
+    def parts(self, poses: Poses) -> Iterator[slice]:
+        """Consecutive images whose results fit into memory together; those of many poses by themselves."""
+        most = max(1, RESULT_BYTES // (8 * self.tables.accumulation_count))
+        start, held = 0, 0
+        for image in range(len(poses)):
+            rows = len(poses.of(image)) * self.search.orientation_children
+            is_alone = self._is_large(rows)
+            if image > start and (is_alone or held + rows > most):
+                yield slice(start, image)
+                start, held = image, 0
+            held += most + 1 if is_alone else rows
+        if start < len(poses):
+            yield slice(start, len(poses))
+
+    def _is_large(self, rows: int) -> bool:
+        """Whether matrix products are faster for so many orientations, or their slices are not to be kept."""
         products = rows * self.search.translation_children * 2 * self.tables.count
-        if products > SMALL_PRODUCTS or rows > self.rows_at_once():
-            return self._large_second_pass(image, kept)
-        found = second_pass(kept.numpy(), self._image(image), self._shared)
-        own, rotations, values, per_row, power, rotation, offset_A, figures = found
-        largest, evidence, total, cross, strength, square, sliced = figures.tolist()
-        pairs = rows * self.search.translation_children
-        self._count("pass 2", int(sliced), pairs, self.tables.count)
-        m = self.tables.accumulation_count
-        return ImageResult(
-            rotation=torch.from_numpy(rotation),
-            offset_A=torch.from_numpy(offset_A),
+        return products > SMALL_PRODUCTS or rows > self.rows_at_once()
+
+    def second_pass(self, part: slice, poses: Poses) -> HostResult:
+        """The posterior over the children of the significant poses and what follows from it: see `batch`."""
+        rows = np.diff(poses.starts[part.start : part.stop + 1]) * self.search.orientation_children
+        if len(rows) == 1 and self._is_large(int(rows[0])):
+            out, count = self.large_second_pass(part.start, poses.of(part.start))
+        else:
+            out = self._room(part.stop - part.start, int(rows.sum()))
+            count = second_passes(
+                poses.kept, poses.starts, part.start, self._images, self._shared, out
+            )
+        sliced = int(out.figures[:, 6].sum())
+        self._count(
+            "pass 2", sliced, int(rows.sum()) * self.search.translation_children, self.tables.count
+        )
+        return self._result(part, np.diff(poses.starts[part.start : part.stop + 1]), out, count)
+
+    def _room(self, images: int, rows: int) -> Outcome:
+        """Room for the results of some images with so many orientations at most."""
+        m, shells = self.tables.accumulation_count, self._shared.shells
+        return Outcome(
+            figures=np.zeros((images, 7)),
+            power=np.zeros((images, shells)),
+            rotation=np.empty((images, 3, 3), np.float32),
+            offset_A=np.empty((images, 2)),
+            image=np.empty(rows, np.int64),
+            rows=np.empty(rows, np.int64),
+            rotations=np.empty((rows, 3, 3), np.float32),
+            values=np.empty((rows, 2, m), np.float32),
+            share=np.empty(rows, np.float32),
+        )
+
+    def _result(self, part: slice, significant: np.ndarray, out: Outcome, count: int) -> HostResult:
+        """The result of some images as it lies in the first `count` orientations of its room."""
+        is_found = significant > 0
+        for missing in np.flatnonzero(~is_found):
+            out.rotation[missing] = self._images.centres[part.start + missing, 0]
+            out.offset_A[missing] = self._images.base_A[part.start + missing]
+        figures, m = torch.from_numpy(out.figures), self.tables.accumulation_count
+        largest, evidence, total, cross, strength, square, _ = figures.unbind(1)
+        return HostResult(
+            images=part,
+            is_found=torch.from_numpy(is_found),
+            rotation=torch.from_numpy(out.rotation),
+            offset_A=torch.from_numpy(out.offset_A),
             maximum_probability=largest,
-            significant_samples=len(kept),
+            significant_samples=torch.from_numpy(significant),
             log_evidence=evidence,
             weight=total,
-            residual_power=torch.from_numpy(power),
+            residual_power=torch.from_numpy(out.power.sum(1)),
             cross=cross,
             model_power=strength,
             offset_square_A2=square,
-            rows=torch.from_numpy(own),
-            rotations=torch.from_numpy(rotations),
-            values=torch.from_numpy(values),
-            orientation_weight=torch.from_numpy(per_row),
-            insertion_weight=torch.from_numpy(self._forward[image, :m] * self._factor[image]),
+            noise_residual=torch.from_numpy(out.power.sum(0)),
+            image=torch.from_numpy(out.image[:count]),
+            rows=torch.from_numpy(out.rows[:count]),
+            rotations=torch.from_numpy(out.rotations[:count]),
+            values=torch.from_numpy(out.values[:count]),
+            share=torch.from_numpy(out.share[:count]),
+            insertion_weight=torch.from_numpy(
+                self._images.forward[part, :m] * self._images.factor[part]
+            ),
         )
-
-    def _large_second_pass(self, image: int, kept: Tensor) -> ImageResult:
-        """The same with matrix products, for images with many significant poses."""
-        search, tables = self.search, self.tables
-        found = self.candidates(image, kept)
-        phases = self._fine_phases[found.columns]
-        scores, slices = self._fine_scores(image, found, phases)
-        self._count("pass 2", len(found.rows), scores.numel(), self.tables.count)
-        weights, best, log_total = posterior.decide(
-            scores, search.adaptive_fraction, search.is_correlation
-        )
-        top = int(scores.argmax())
-        row, column = divmod(top, len(found.columns))
-        per_row = weights.sum(1)
-        used = torch.nonzero(per_row > 0)[:, 0]
-        weights, per_row = weights[used], per_row[used]
-        moved = (weights @ phases.view(len(phases), -1)).view(len(used), 2, -1)
-        total = float(per_row.double().sum())
-        fit, model = self._sums(image, found, used, per_row, moved, slices)
-        power = np.zeros(tables.pixels.model_box // 2 + 1)
-        cross, model_power = kernels_cpu.residuals(
-            self._masked[image],
-            self._forward[image],
-            self._determined,
-            fit,
-            model,
-            total,
-            self._shell,
-            power,
-        )
-        m, factor = tables.accumulation_count, self._factor[image]
-        kernels_cpu.put_back(moved.numpy(), self._unmasked[image, :m], factor)
-        offsets = self._fine_shifts_A[found.columns.numpy()] + self._base_A[image]
-        rotations, shares = found.rotations[used], weights.sum(0).double().numpy()
-        rotation, offset_A = found.rotations[row], torch.from_numpy(offsets[column].copy())
-        place = np.flatnonzero(used.numpy() == row)
-        if search.is_local and len(place):
-            reach_rad = math.radians(fine.MEAN_REACH_STEPS * search.orientations.step_deg)
-            rotation = rotation.clone()
-            kernels_cpu.mean_pose(
-                rotations.numpy(),
-                offsets,
-                weights.numpy(),
-                place[0],
-                column,
-                reach_rad,
-                rotation.numpy(),
-                offset_A.numpy(),
-            )
-        return ImageResult(
-            rotation=rotation,
-            offset_A=offset_A,
-            maximum_probability=float(weights.max()),
-            significant_samples=len(kept),
-            log_evidence=best + log_total,
-            weight=total,
-            residual_power=torch.from_numpy(power),
-            cross=cross,
-            model_power=model_power,
-            offset_square_A2=float((shares * np.square(offsets).sum(1)).sum()),
-            rows=found.rows[used],
-            rotations=rotations,
-            values=moved,
-            orientation_weight=per_row,
-            insertion_weight=torch.from_numpy(self._forward[image, :m] * factor),
-        )
-
-    def _sums(
-        self,
-        image: int,
-        found: fine.Candidates,
-        used: Tensor,
-        per_row: Tensor,
-        moved: Tensor,
-        slices: tuple[np.ndarray, np.ndarray] | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior means of Re(conj(S) X) and |S|² per pixel over the candidates that have weight."""
-        n = self.tables.count
-        fit, model = np.zeros(n, np.float32), np.zeros(n, np.float32)
-        every = len(used) if slices is not None else self.rows_at_once()
-        for start in range(0, len(used), every):
-            part = slice(start, start + every)
-            some = used[part]
-            if slices is None:
-                sliced, places = self.sliced(
-                    found.rows[some].numpy(), found.rotations[some].numpy()
-                )
-            else:
-                sliced, places = slices[0], slices[1][some.numpy()]
-            kernels_cpu.model_sums(
-                sliced,
-                places,
-                per_row[part].numpy(),
-                moved[part].numpy(),
-                self._masked[image, :n],
-                fit,
-                model,
-            )
-        return fit, model
 
 
 def search_images(
-    images: PreparedImages,
-    centres: Tensor,
-    base_A: Tensor,
-    search: Search,
-    tables: SharedTables,
-    determined: Tensor,
-    meter: Meter,
-) -> Iterator[ImageResult | None]:
-    """Results of the images one by one; None for an image without a finite score."""
+    block: Block, search: Search, tables: SharedTables, determined: Tensor, meter: Meter
+) -> Iterator[HostResult]:
+    """What is found for the images of a block, as many at a time as there is room for."""
     with meter.measure(search.first_pass):
-        host = HostSearch(images, centres, base_A, search, tables, determined)
-        shared = None if search.is_local else shared_scores(images, base_A, search, tables)
-        if shared is not None:
-            host.work["pass 1 products"] += shared.numel() * 2 * tables.coarse_count
-            host.work["pass 1 poses"] += shared.numel()
-    for image in range(len(centres)):
-        with meter.measure(search.first_pass):
-            if shared is None:
-                kept = host.local_search(image)
-            else:
-                kept = going_on(shared[image].reshape(-1), search)
-        result = None
-        if len(kept):
-            with meter.measure("pass 2"):
-                result = host.second_pass(image, kept)
-        yield result
+        host = HostSearch(block, search, tables, determined)
+        poses = host.first_pass()
+    for part in host.parts(poses):
+        with meter.measure("pass 2"):
+            found = host.second_pass(part, poses)
+        yield found
     for work, number in host.work.items():
         meter.count(work, number)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from compute.expectation import fine, kernels_cpu
-from compute.expectation.image_cpu import Image, Lattice, Tables
-from compute.expectation.prepare import PreparedImages
+from compute.expectation.image_cpu import Images, Lattice, Tables, one_of, weighted_image
+from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables, offset_log_prior
 from compute.projection.slices import sampled
 from compute.sampling.orientations import LocalGrid
@@ -23,59 +23,61 @@ CORE_STEPS = 1.0
 
 
 class HostBlock:
-    """Views of a block's tables and images as arrays, made once for all of them, and what is scored with them.
-
-    centres: the rotations searched around in a local search, with their mates; base_A: what is already applied, in Å.
-    """
+    """Views of a block's tables and images as arrays, made once for all of them, and what is scored with them."""
 
     def __init__(
         self,
-        images: PreparedImages,
-        centres: Tensor,
-        base_A: Tensor,
+        block: Block,
         search: Search,
         tables: SharedTables,
         determined: Tensor | None = None,
     ) -> None:
         if determined is None:
             determined = torch.zeros(len(tables.pixels.shell))
-        self.search, self.tables = search, tables
+        self.block, self.search, self.tables = block, search, tables
         self.work: defaultdict[str, int] = defaultdict(int)
         self._coarse_phases, self._fine_phases = tables.coarse_phase_rows, tables.fine_phase_rows
-        self._centres = centres.contiguous().numpy()
-        self._base_A = base_A.numpy()
-        self._masked, self._unmasked = images.masked.numpy(), images.unmasked.numpy()
-        self._forward, self._backward = images.forward.numpy(), images.backward.numpy()
-        noise = tables.inverse_noise[: max(tables.count, tables.coarse_count)].numpy()
-        self._weight = self._forward[:, : len(noise)] * noise
         self._volume = sampled(tables.projector)
         self._x, self._y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
-        self._shell = tables.pixels.shell.numpy()
-        self._fine_shifts_A = tables.fine_shifts_A.numpy()
-        sigma_A = search.offset_sigma_A
-        prior_of = [
-            offset_log_prior(shifts_A, base_A, sigma_A).float()
-            for shifts_A in (tables.coarse_shifts_A, tables.fine_shifts_A)
-        ]
-        if search.is_correlation:
-            prior_of = [torch.zeros_like(one) for one in prior_of]
-        self._coarse_prior, self._fine_prior = prior_of[0], prior_of[1].numpy()
+        self._images = self._arrays()
         self._point_prior = tables.fine_log_prior.numpy()
-        self._factor = self._backward[:, : tables.accumulation_count]
-        self._factor = self._factor * tables.insertion_weight[: tables.accumulation_count].numpy()
         self._determined = determined.numpy()
         self._shared = self._shared_tables()
         grid = search.orientations
         if isinstance(grid, LocalGrid) and tables.neighbours is not None:
-            self._core = np.flatnonzero(np.square(grid.lattice).sum(1) <= CORE_STEPS**2)
             self._lattice = Lattice(
                 points=tables.coarse_rotations.numpy(),
                 point_prior=tables.coarse_log_prior.numpy(),
                 neighbours=tables.neighbours.numpy(),
+                core=np.flatnonzero(np.square(grid.lattice).sum(1) <= CORE_STEPS**2),
                 phases=self._coarse_phases.numpy(),
                 x=self._x[: tables.coarse_count],
                 y=self._y[: tables.coarse_count],
             )
+
+    def _arrays(self) -> Images:
+        """The images as the compiled search takes them."""
+        tables, search, images = self.tables, self.search, self.block.images
+        forward, m = images.forward.numpy(), tables.accumulation_count
+        noise = tables.inverse_noise[: max(tables.count, tables.coarse_count)].numpy()
+        insertion = tables.insertion_weight[:m].numpy()
+        priors = [
+            offset_log_prior(shifts_A, self.block.base_A, search.offset_sigma_A).float()
+            for shifts_A in (tables.coarse_shifts_A, tables.fine_shifts_A)
+        ]
+        if search.is_correlation:
+            priors = [torch.zeros_like(one) for one in priors]
+        return Images(
+            masked=images.masked.numpy(),
+            unmasked=images.unmasked.numpy(),
+            forward=forward,
+            weight=forward[:, : len(noise)] * noise,
+            factor=images.backward.numpy()[:, :m] * insertion,
+            centres=self.block.centres.contiguous().numpy(),
+            coarse_prior=priors[0].numpy(),
+            shift_prior=priors[1].numpy(),
+            base_A=self.block.base_A.double().numpy(),
+        )
 
     def _shared_tables(self) -> Tables:
         """The tables as the compiled search takes them."""
@@ -83,18 +85,21 @@ class HostBlock:
         table, is_sliced = np.empty((0, 2, n), np.float32), np.empty(0, np.bool_)
         if tables.fine_slices is not None and tables.is_sliced is not None:
             table, is_sliced = tables.fine_slices.numpy(), tables.is_sliced.numpy()
+        shell = tables.pixels.shell.numpy()
+        runs = np.flatnonzero(np.diff(shell, prepend=-1, append=-1))
         step_deg = search.orientations.step_deg
         return Tables(
             volume=self._volume,
             x=self._x[:n],
             y=self._y[:n],
             phases=self._fine_phases.numpy(),
-            shifts_A=self._fine_shifts_A.astype(np.float64),
+            shifts_A=tables.fine_shifts_A.double().numpy(),
             points=tables.fine_rotations.numpy(),
             point_prior=self._point_prior,
             table=table,
             is_sliced=is_sliced,
-            shell=self._shell,
+            runs=runs,
+            run_shell=shell[runs[:-1]],
             shells=tables.pixels.model_box // 2 + 1,
             determined=self._determined,
             row_children=search.orientation_children,
@@ -106,19 +111,6 @@ class HostBlock:
             reach_rad=math.radians(fine.MEAN_REACH_STEPS * step_deg),
         )
 
-    def _image(self, image: int) -> Image:
-        """An image as the compiled search takes it."""
-        return Image(
-            masked=self._masked[image],
-            unmasked=self._unmasked[image],
-            forward=self._forward[image],
-            weight=self._weight[image],
-            factor=self._factor[image],
-            centres=self._centres[image],
-            shift_prior=self._fine_prior[image],
-            base_A=self._base_A[image],
-        )
-
     # ---- scores
 
     def _count(self, phase: str, sliced: int, poses: int, pixels: int) -> None:
@@ -127,54 +119,45 @@ class HostBlock:
         self.work[f"{phase} poses"] += poses
         self.work[f"{phase} products"] += poses * 2 * pixels
 
-    def _coarse_rows(self, image: int, points: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Rows and powers of some coarse orientations: see `kernels_cpu.image_rows`."""
-        n, count = self.tables.coarse_count, len(points)
+    def _coarse_scores(self, image: int, points: np.ndarray) -> Tensor:
+        """Scores of an image at some coarse orientations around its centres: see `batch_scores.coarse_scores`."""
+        tables, n, count = self.tables, self.tables.coarse_count, len(points)
         rotations = np.empty((count, 3, 3), np.float32)
-        kernels_cpu.turned(
-            self.tables.coarse_rotations.numpy(), points, self._centres[image], rotations
-        )
+        grid, own = tables.coarse_rotations.numpy(), one_of(self._images, image)
+        kernels_cpu.turned(grid, points, own.centres, rotations)
         rows, power = np.empty((count, 2, n), np.float32), np.empty(count, np.float32)
-        weight = self._weight[image, :n]
         kernels_cpu.compare(
             self._volume,
             rotations,
             self._x[:n],
             self._y[:n],
-            self._masked[image, :n] * weight,
-            self._forward[image, :n] * weight,
+            *weighted_image(own, n),
             rows,
             power,
         )
-        return torch.from_numpy(rows), power
-
-    def _coarse_scores(self, image: int, points: np.ndarray) -> Tensor:
-        """Scores of an image at some coarse orientations around its centres: see `batch_scores.coarse_scores`."""
-        tables, count = self.tables, len(points)
-        rows, power = self._coarse_rows(image, points)
         phases = self._coarse_phases.view(len(self._coarse_phases), -1)
-        cross = rows.view(count, -1) @ phases.T
-        self._count(self.search.first_pass, count, cross.numel(), tables.coarse_count)
+        cross = torch.from_numpy(rows).view(count, -1) @ phases.T
+        self._count(self.search.first_pass, count, cross.numel(), n)
         if self.search.is_correlation:
             return cross.div_(torch.from_numpy(np.sqrt(power + 1e-20))[:, None])
         prior = tables.coarse_log_prior.numpy()[points % len(tables.coarse_log_prior)]
         cross.add_(torch.from_numpy(prior - np.float32(0.5) * power)[:, None])
-        return cross.add_(self._coarse_prior[image][None])
+        return cross.add_(torch.from_numpy(own.coarse_prior)[None])
 
-    def candidates(self, image: int, kept: Tensor) -> fine.Candidates:
+    def candidates(self, image: int, kept: np.ndarray) -> fine.Candidates:
         """Children of the significant coarse poses."""
         search, points = self.search, self.tables.fine_rotations.numpy()
         rows, columns, log_prior = kernels_cpu.children(
-            kept.numpy(),
+            kept,
             len(self.tables.coarse_shifts_A),
             search.orientation_children,
             search.translation_children,
             self._point_prior,
-            self._fine_prior[image],
+            self._images.shift_prior[image],
         )
         if search.is_local:
             rotations = np.empty((len(rows), 3, 3), np.float32)
-            kernels_cpu.turned(points, rows, self._centres[image], rotations)
+            kernels_cpu.turned(points, rows, self._images.centres[image], rotations)
         else:
             rotations = points[rows]
         return fine.Candidates(
@@ -196,8 +179,7 @@ class HostBlock:
         phases: conjugated phases of the candidates' shifts, [translation, 2, pixel].
         """
         n = self.tables.count
-        weight = self._weight[image, :n]
-        weighted, strength = self._masked[image, :n] * weight, self._forward[image, :n] * weight
+        weighted, strength = weighted_image(one_of(self._images, image), n)
         shifts = phases[:, :, :n].reshape(len(phases), -1).T
         every = self.rows_at_once()
         products, powers, kept = [], [], None
@@ -214,27 +196,6 @@ class HostBlock:
         if self.search.is_correlation:
             return cross / torch.sqrt(power + 1e-20)[:, None], kept
         return cross - 0.5 * power[:, None] + found.log_prior, kept
-
-    def best_score_at(self, image: int, rotation: np.ndarray) -> float:
-        """The best score of an image at one rotation over all fine shifts, without a prior of the orientation."""
-        n = self.tables.count
-        weight = self._weight[image, :n]
-        row, power = np.empty((1, 2, n), np.float32), np.empty(1, np.float32)
-        kernels_cpu.compare(
-            self._volume,
-            rotation[None],
-            self._x[:n],
-            self._y[:n],
-            self._masked[image, :n] * weight,
-            self._forward[image, :n] * weight,
-            row,
-            power,
-        )
-        shifts = self._fine_phases[:, :, :n].reshape(len(self._fine_phases), -1)
-        scores = (shifts @ torch.from_numpy(row).view(-1)).numpy()
-        if self.search.is_correlation:
-            return float(scores.max() / np.sqrt(power[0] + 1e-20))
-        return float((scores + self._fine_prior[image]).max() - 0.5 * power[0])
 
     def rows_at_once(self) -> int:
         """How many slices of candidates may be kept."""

@@ -19,10 +19,10 @@ _zero = np.float32(0)
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def image_row(real, imaginary, image, weight, row_real, row_imaginary):
-    """Fill a row with conj(slice) times image, real and imaginary parts; returns the weighted power of the slice."""
-    total = _zero
+    """Fill a row with conj(slice) times image[2, pixel], both parts; returns the weighted power of the slice."""
+    total, image_real, image_imaginary = _zero, image[0], image[1]
     for p in range(real.shape[0]):
-        a, b, x, y = real[p], imaginary[p], image[p].real, image[p].imag
+        a, b, x, y = real[p], imaginary[p], image_real[p], image_imaginary[p]
         row_real[p] = a * x + b * y
         row_imaginary[p] = a * y - b * x
         total += weight[p] * (a * a + b * b)
@@ -79,62 +79,40 @@ def fill(volume, rotations, model_x, model_y, index, is_filled, table):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def model_sums(sliced, index, per_row, phases, image, fit, model):
-    """Add the posterior means of Re(conj(S) X e) and of |S|² to fit and model, per pixel.
-
-    phases[orientation, 2, pixel]: mean conjugated phases times the orientation's weight.
-    """
-    for o in range(index.shape[0]):
-        one, share = sliced[index[o]], per_row[o]
-        for p in range(fit.shape[0]):
-            a, b, x, y = one[0, p], one[1, p], image[p].real, image[p].imag
-            c, d = phases[o, 0, p], phases[o, 1, p]
-            fit[p] += a * (x * c + y * d) + b * (y * c - x * d)
-            model[p] += share * (a * a + b * b)
-
-
-@nb.njit(nogil=True, fastmath=True, cache=True)
-@no_type_check
-def put_back(phases, image, factor):
-    """Turn mean conjugated phases[orientation, 2, pixel] into the image times factor times phases, in place."""
-    for o in range(phases.shape[0]):
-        for p in range(factor.shape[0]):
-            x, y = image[p].real * factor[p], image[p].imag * factor[p]
-            c, d = phases[o, 0, p], phases[o, 1, p]
-            phases[o, 0, p] = x * c + y * d
-            phases[o, 1, p] = y * c - x * d
-
-
-@nb.njit(nogil=True, fastmath=False, cache=True)
-@no_type_check
-def residuals(image, forward, determined, fit, model, total, shell, power):
+def residuals(image, tables, fit, model, total, power):
     """Add Σ of |image - model|² per shell to power (float64); returns fit and power of the model where determined.
 
     Beyond the pixels of fit and model the image has no model.
     """
-    cross, strength = 0.0, 0.0
-    for p in range(image.shape[0]):
-        x, y = np.float64(image[p].real), np.float64(image[p].imag)
-        rest = (x * x + y * y) * total
-        if p < fit.shape[0]:
-            rest += np.float64(forward[p] * (forward[p] * model[p] - np.float32(2) * fit[p]))
-            chosen = forward[p] * determined[p]
-            cross += np.float64(chosen * fit[p])
-            strength += np.float64(chosen * forward[p] * model[p])
-        power[shell[p]] += rest
+    cross, strength, n = 0.0, 0.0, fit.shape[0]
+    masked, forward, determined = image.masked, image.forward, tables.determined
+    for run in range(tables.run_shell.shape[0]):
+        first, end = tables.runs[run], tables.runs[run + 1]
+        own, explained = 0.0, 0.0
+        for p in range(first, end):
+            x, y = np.float64(masked[p].real), np.float64(masked[p].imag)
+            own += x * x + y * y
+        for p in range(first, min(end, n)):
+            f = np.float64(forward[p] * fit[p])
+            m = np.float64(forward[p] * forward[p] * model[p])
+            explained += m - 2.0 * f
+            cross += determined[p] * f
+            strength += determined[p] * m
+        power[tables.run_shell[run]] += own * total + explained
     return cross, strength
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def add_rows(sums, weights, rows, values, per_row, insertion_weight):
-    """Add values[orientation, 2, pixel] to sums[rows], and per_row times insertion_weight to weights[rows]."""
+def add_rows(sums, weights, rows, values, shares, image, insertion_weight):
+    """Add values[orientation, 2, pixel] to sums[rows], and insertion_weight[image] by share to weights[rows]."""
     for o in range(rows.shape[0]):
-        total, weight, share = sums[rows[o]], weights[rows[o]], per_row[o]
-        for p in range(insertion_weight.shape[0]):
+        total, weight, share = sums[rows[o]], weights[rows[o]], shares[o]
+        of_image = insertion_weight[image[o]]
+        for p in range(weight.shape[0]):
             total[0, p] += values[o, 0, p]
             total[1, p] += values[o, 1, p]
-            weight[p] += share * insertion_weight[p]
+            weight[p] += share * of_image[p]
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
@@ -222,11 +200,12 @@ def mean_pose(rotations, offsets_A, weights, row, column, reach_rad, rotation, o
     mean, vector, total = np.zeros(3), np.zeros(3), 0.0
     shares = np.zeros(weights.shape[1])
     for o in range(rotations.shape[0]):
-        if _vector_between(rotations[o], rotations[row], vector) <= reach_rad:
-            of_row = 0.0
+        of_row = 0.0
+        for c in range(weights.shape[1]):
+            of_row += np.float64(weights[o, c])
+        if of_row > 0 and _vector_between(rotations[o], rotations[row], vector) <= reach_rad:
             for c in range(weights.shape[1]):
                 shares[c] += np.float64(weights[o, c])
-                of_row += np.float64(weights[o, c])
             total += of_row
             for i in range(3):
                 mean[i] += of_row * vector[i]
@@ -241,18 +220,3 @@ def mean_pose(rotations, offsets_A, weights, row, column, reach_rad, rotation, o
     else:
         rotation[:] = rotations[row]
         offset_A[:] = offsets_A[column]
-
-
-@nb.njit(nogil=True, fastmath=False, cache=True)
-@no_type_check
-def border(kept, shifts, neighbours, is_scored):
-    """Orientations next to those of the kept poses that have not been scored; they count as scored from now on."""
-    found = np.empty(neighbours.shape[0], np.int64)
-    count = 0
-    for pose in kept:
-        for row in neighbours[pose // shifts]:
-            if row >= 0 and not is_scored[row]:
-                is_scored[row] = True
-                found[count] = row
-                count += 1
-    return found[:count].copy()

@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from compute.expectation import batch_scores
 from compute.expectation.coarse import shared_scores
-from compute.expectation.host import HostSearch
+from compute.expectation.host import HostSearch, Poses
 from compute.expectation.posterior_many import Kept, first_best, largest
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
@@ -106,14 +107,14 @@ def _look_on_host(
 ) -> Rescan:
     """The leading poses of one image after another."""
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
-    is_switched = torch.zeros(len(rotation), dtype=torch.bool)
-    host = HostSearch(block.images, block.centres, block.base_A, search, tables)
-    for i in kept.image.unique_consecutive().tolist():
-        best, row, turn, offset_A = host.best_child(i, kept.pose[kept.image == i])
-        present = host.best_score_at(i, block.centres[i, 0].numpy())
-        parent = row // search.orientation_children
-        if is_elsewhere[i, parent] and best > present + CLEARLY_BETTER:
-            rotation[i], offset[i], is_switched[i] = turn, offset_A, True
+    host = HostSearch(block, search, tables)
+    starts = torch.bincount(kept.image, minlength=len(rotation)).cumsum(0)
+    poses = Poses(kept.pose.numpy(), np.concatenate([[0], starts.numpy()]))
+    best, row, turn, shift, present = map(torch.from_numpy, host.best_children(poses))
+    parent = row // search.orientation_children
+    is_switched = is_elsewhere[torch.arange(len(row)), parent] & (best > present + CLEARLY_BETTER)
+    rotation[is_switched] = turn[is_switched]
+    offset[is_switched] = (tables.fine_shifts_A[shift] + block.base_A)[is_switched].to(offset)
     return Rescan(rotation, offset, is_switched)
 
 

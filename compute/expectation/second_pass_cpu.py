@@ -1,59 +1,88 @@
-"""The second pass over one image compiled for the CPU: the posterior over an image's pairs, and its sums.
+"""The second pass compiled for the CPU: the posterior over each image's pairs, and its sums.
 
 It is defined in `batch`; loops are spelt out because Numba takes many seconds to compile array expressions.
 """
 
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numba as nb
 import numpy as np
 
 from compute.expectation import posterior
-from compute.expectation.image_cpu import best_of, cut_of
+from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_image
 from compute.expectation.kernels_cpu import (
     children,
     fill,
+    image_rows,
     mean_pose,
-    model_sums,
-    put_back,
     residuals,
     turned,
 )
-from compute.expectation.pair_scores_cpu import pair_scores
+from compute.expectation.products_cpu import TALL, WIDE, pair_products
+from compute.expectation.sums_cpu import orientation_sums
+
+_half, _no_power = np.float32(0.5), np.float32(1e-20)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
-@no_type_check
-def mean_phases(weights, columns, phases, out):
-    """Fill out[orientation, 2, pixel] with the sum of the phases of its shifts by weight."""
-    for k in range(weights.shape[0]):
-        one = out[k]
-        one[:] = np.float32(0)
-        for j in range(columns.shape[0]):
-            weight = weights[k, j]
-            if weight > 0:
-                phase = phases[columns[j]]
-                for part in range(2):
-                    to, of = one[part], phase[part]
-                    for p in range(to.shape[0]):
-                        to[p] += weight * of[p]
+class Outcome(NamedTuple):
+    """Room for what the second pass finds: of each image, and of each orientation that is left.
+
+    figures: largest weight, log evidence, total weight, fit, power of the model, mean square offset, orientations
+    looked at; power: of the residual per shell. image: whose orientation it is; values: what is to be put back.
+    """
+
+    figures: Any
+    power: Any
+    rotation: Any
+    offset_A: Any
+    image: Any
+    rows: Any
+    rotations: Any
+    values: Any
+    share: Any
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _weigh(scores, is_correlation, fraction):
-    """As `posterior.weigh` and `posterior.winner`: weights, best score, log of the sum."""
-    flat = scores.reshape(-1)
-    weights = np.zeros_like(scores)
-    if is_correlation:
-        top = np.argmax(flat)
-        weights.reshape(-1)[top] = np.float32(1)
-        return weights, np.float64(flat[top]), 0.0
-    best = best_of(flat)
-    bins, total = posterior.histogram(flat, best)
-    cut = np.float32(cut_of(bins, total, fraction))
-    posterior.fill_weights(flat, best, cut, total, weights.reshape(-1))
-    return weights, np.float64(best), np.log(total)
+def second_passes(kept, starts, first, images, tables, out):
+    """The second pass over some images of a block, from `first` on; returns how many orientations are left.
+
+    Their significant coarse poses are kept[starts[i] : starts[i + 1]]. An image without any is passed over.
+    """
+    count = 0
+    for k in range(out.figures.shape[0]):
+        i = first + k
+        if starts[i + 1] > starts[i]:
+            own = kept[starts[i] : starts[i + 1]]
+            left = _second_pass(own, one_of(images, i), tables, out, k, count)
+            out.image[count : count + left] = k
+            count += left
+    return count
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def best_children(kept, starts, images, tables, found, scores):
+    """The best of the children of some coarse poses of every image of a block, and that of its present orientation.
+
+    Fills found[image] with row and fine shift, and scores[image] with the score there and the best one at the rotation
+    that the image is searched around, without a prior of the orientation; images without poses are passed over.
+    Returns the rotations.
+    """
+    rotations = np.empty((images.masked.shape[0], 3, 3), np.float32)
+    for i in range(images.masked.shape[0]):
+        if starts[i + 1] == starts[i]:
+            continue
+        image = one_of(images, i)
+        rows, turns, columns, _, _, all_scores = _scored_children(
+            kept[starts[i] : starts[i + 1]], image, tables
+        )
+        row, column = _top(all_scores)
+        found[i, 0], found[i, 1] = rows[row], columns[column]
+        scores[i, 0] = all_scores[row, column]
+        scores[i, 1] = _best_at(image, tables)
+        rotations[i] = turns[row]
+    return rotations
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
@@ -82,63 +111,94 @@ def _scored_children(kept, image, tables):
         sliced = np.empty((rows.shape[0], 2, tables.x.shape[0]), np.float32)
         turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
     fill(tables.volume, turns, tables.x, tables.y, places, is_sliced, sliced)
-    scores = pair_scores(sliced, places, image, tables, columns, log_prior)
-    return rows, rotations, columns, sliced, places, scores
+    _score(sliced, places, image, tables, columns, log_prior)
+    return rows, rotations, columns, sliced, places, log_prior
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def best_child(kept, image, tables):
-    """The best of the children of some coarse poses: its score, row, rotation and fine shift."""
-    rows, rotations, columns, _, _, scores = _scored_children(kept, image, tables)
-    place, column = _top(scores)
-    return scores[place, column], rows[place], rotations[place], columns[column]
+def _score(sliced, places, image, tables, columns, scores):
+    """Turn the log prior of all pairs into their scores; pairs without a prior stay at -inf."""
+    weighted, strength = weighted_image(image, tables.x.shape[0])
+    rows = np.empty((places.shape[0], 2, tables.x.shape[0]), np.float32)
+    power = np.empty(places.shape[0], np.float32)
+    image_rows(sliced, places, weighted, strength, rows, power)
+    cross = np.zeros(scores.shape, np.float32)
+    is_in_groups = (
+        tables.row_children % TALL == 0
+        and tables.column_children % WIDE == 0
+        and places.shape[0] % TALL == 0
+    )
+    pair_products(rows, tables.phases, columns, scores, is_in_groups, cross)
+    for i in range(places.shape[0]):
+        for j in range(columns.shape[0]):
+            if scores[i, j] == -np.inf:
+                continue
+            if tables.is_correlation:
+                scores[i, j] = cross[i, j] / np.sqrt(power[i] + _no_power)
+            else:
+                scores[i, j] += cross[i, j] - _half * power[i]
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def second_pass(kept, image, tables):
-    """The posterior over the children of the significant poses and what follows from it: see `batch.search_block`.
+def _best_at(image, tables):
+    """The best score of an image over all fine shifts at the first of its centres."""
+    sliced = np.empty((1, 2, tables.x.shape[0]), np.float32)
+    place, is_sliced = np.zeros(1, np.int64), np.zeros(1, np.bool_)
+    fill(tables.volume, image.centres[:1], tables.x, tables.y, place, is_sliced, sliced)
+    columns = np.arange(tables.shifts_A.shape[0])
+    scores = np.empty((1, columns.shape[0]), np.float32)
+    scores[0] = image.shift_prior
+    _score(sliced, place, image, tables, columns, scores)
+    return best_of(scores[0])
 
-    Returns rows, rotations, values and weights to put back; residual power per shell; the recorded rotation and
-    offset; and as one array: largest weight, log evidence, total weight, fit, power of the model, mean square offset,
-    number of orientations.
-    """
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def _second_pass(kept, image, tables, out, k, first):
+    """One image's second pass: its part of `out`, its orientations from `first` on; returns how many there are."""
     rows, rotations, columns, sliced, places, scores = _scored_children(kept, image, tables)
-    n = tables.x.shape[0]
     weights, best, log_total = _weigh(scores, tables.is_correlation, tables.fraction)
     row, column = _top(scores)
-    found = _weighed(weights, rows, places, rotations)
-    own_rows, own_places, own_rotations, own_weights, per_row, place = found
-    total = 0.0
-    for share in per_row:
-        total += np.float64(share)
-    values = np.empty((per_row.shape[0], 2, tables.phases.shape[2]), np.float32)
-    mean_phases(own_weights, columns, tables.phases, values)
+    place, count, total = _left(weights, rows, rotations, out, first)
+    n = tables.x.shape[0]
     fit, model = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    model_sums(sliced, own_places, per_row, values, image.masked[:n], fit, model)
-    power = np.zeros(tables.shells)
-    cross, strength = residuals(
-        image.masked, image.forward, tables.determined, fit, model, total, tables.shell, power
-    )
-    put_back(values, image.unmasked, image.factor)
-    offsets_A, square, largest = _offsets(columns, own_weights, tables.shifts_A, image.base_A)
-    rotation, offset_A = rotations[row].copy(), offsets_A[column].copy()
+    orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model)
+    cross, strength = residuals(image, tables, fit, model, total, out.power[k])
+    offsets_A, square, largest = _offsets(columns, weights, tables.shifts_A, image.base_A)
+    out.rotation[k], out.offset_A[k] = rotations[row], offsets_A[column]
     if tables.is_local and place[row] >= 0:
         mean_pose(
-            own_rotations,
+            rotations,
             offsets_A,
-            own_weights,
-            place[row],
+            weights,
+            row,
             column,
             tables.reach_rad,
-            rotation,
-            offset_A,
+            out.rotation[k],
+            out.offset_A[k],
         )
-    figures = np.empty(7)
+    figures = out.figures[k]
     figures[0], figures[1], figures[2] = largest, best + log_total, total
     figures[3], figures[4], figures[5], figures[6] = cross, strength, square, rows.shape[0]
-    return own_rows, own_rotations, values, per_row, power, rotation, offset_A, figures
+    return count
+
+
+@nb.njit(nogil=True, fastmath=False, cache=True)
+@no_type_check
+def _weigh(scores, is_correlation, fraction):
+    """As `posterior.weigh` and `posterior.winner`: weights, best score, log of the sum."""
+    flat = scores.reshape(-1)
+    weights = np.zeros_like(scores)
+    if is_correlation:
+        top = np.argmax(flat)
+        weights.reshape(-1)[top] = np.float32(1)
+        return weights, np.float64(flat[top]), 0.0
+    best = best_of(flat)
+    cut, total = cut_of(flat, best, fraction)
+    posterior.fill_weights(flat, best, cut, total, weights.reshape(-1))
+    return weights, np.float64(best), np.log(total)
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
@@ -155,30 +215,20 @@ def _top(scores):
 
 @nb.njit(nogil=True, fastmath=False, cache=True)
 @no_type_check
-def _weighed(weights, rows, places, rotations):
-    """Of the orientations that have weight: rows, places, rotations, weights, their sums; and where each one went."""
-    place, count = np.full(rows.shape[0], -1, np.int64), 0
-    sums = np.zeros(rows.shape[0], np.float32)
+def _left(weights, rows, rotations, out, first):
+    """Enter the orientations that have weight from `first` on: where each one went, how many, and their weight."""
+    place, count, total = np.full(rows.shape[0], -1, np.int64), 0, 0.0
     for i in range(rows.shape[0]):
+        share = np.float32(0)
         for j in range(weights.shape[1]):
-            sums[i] += weights[i, j]
-        if sums[i] > 0:
-            place[i] = count
+            share += weights[i, j]
+        if share > 0:
+            to = first + count
+            out.rows[to], out.share[to], out.rotations[to] = rows[i], share, rotations[i]
+            place[i] = to
+            total += np.float64(share)
             count += 1
-    own_rows, own_places = np.empty(count, np.int64), np.empty(count, np.int64)
-    own_rotations = np.empty((count, 3, 3), np.float32)
-    own_weights = np.empty((count, weights.shape[1]), np.float32)
-    per_row = np.empty(count, np.float32)
-    for i in range(rows.shape[0]):
-        k = place[i]
-        if k >= 0:
-            own_rows[k], own_places[k], per_row[k] = rows[i], places[i], sums[i]
-            for a in range(3):
-                for b in range(3):
-                    own_rotations[k, a, b] = rotations[i, a, b]
-            for j in range(weights.shape[1]):
-                own_weights[k, j] = weights[i, j]
-    return own_rows, own_places, own_rotations, own_weights, per_row, place
+    return place, count, total
 
 
 @nb.njit(nogil=True, fastmath=False, cache=True)

@@ -3,7 +3,7 @@
 Other devices search and sum whole blocks at once: see `batch`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from compute.expectation import host, kernels_cpu
-from compute.expectation.fine import ImageResult
+from compute.expectation.fine import HostResult
 from compute.expectation.meter import Meter, Unmeasured
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.projection.slices import Accumulator, insert
+from compute.projection.slices import Accumulator, insert, insert_images
 
 # Scores of a block of images on a shared grid take at most this many bytes.
 SCORE_BYTES = 64_000_000
@@ -53,30 +53,15 @@ def block_size(is_local: bool, poses: int, wanted: int, pixels: int) -> int:
     return wanted if is_local else max(1, min(wanted, SCORE_BYTES // (4 * poses)))
 
 
-def search_block(
-    block: Block, search: Search, tables: SharedTables, well_determined: Float[Tensor, " pixel"]
-) -> list[ImageResult | None]:
-    """Both passes for every image of the block, in order; None for an image with no finite score."""
-    return list(search_images(block, search, tables, well_determined))
-
-
 def search_images(
     block: Block,
     search: Search,
     tables: SharedTables,
     well_determined: Float[Tensor, " pixel"],
     meter: Meter | None = None,
-) -> Iterator[ImageResult | None]:
-    """The results of `search_block` one by one, so that no more than one need be held: on the CPU."""
-    yield from host.search_images(
-        block.images,
-        block.centres,
-        block.base_A,
-        search,
-        tables,
-        well_determined,
-        meter or Unmeasured(),
-    )
+) -> Iterator[HostResult]:
+    """Both passes for every image of the block, in order, as many at a time as there is room for: on the CPU."""
+    yield from host.search_images(block, search, tables, well_determined, meter or Unmeasured())
 
 
 def shared_sums(tables: SharedTables) -> SharedSums | None:
@@ -91,30 +76,31 @@ def shared_sums(tables: SharedTables) -> SharedSums | None:
 
 
 def accumulate(
-    results: Iterable[ImageResult | None],
-    tables: SharedTables,
-    accumulator: Accumulator,
-    shared: SharedSums | None,
+    found: HostResult, tables: SharedTables, accumulator: Accumulator, shared: SharedSums | None
 ) -> None:
-    """Put the images back, in order: into the sums per orientation where there are some, else into the volume."""
-    pixels, m = tables.pixels, tables.accumulation_count
-    for result in results:
-        if result is None:
-            continue
-        if shared is None:
-            weights = result.orientation_weight[:, None] * result.insertion_weight
-            xy = (pixels.model_x[:m], pixels.model_y[:m])
-            insert(accumulator, result.rotations, *xy, result.values, weights)
-            continue
-        shared.is_used[result.rows] = True
+    """Put images back, in order: into the sums per orientation where there are some, else into the volume."""
+    if shared is not None:
+        shared.is_used[found.rows] = True
         kernels_cpu.add_rows(
             shared.values.numpy(),
             shared.weights.numpy(),
-            result.rows.numpy(),
-            result.values.numpy(),
-            result.orientation_weight.numpy(),
-            result.insertion_weight.numpy(),
+            found.rows.numpy(),
+            found.values.numpy(),
+            found.share.numpy(),
+            found.image.numpy(),
+            found.insertion_weight.numpy(),
         )
+        return
+    insert_images(
+        accumulator,
+        found.rotations,
+        tables.pixels.model_x[: tables.accumulation_count],
+        tables.pixels.model_y[: tables.accumulation_count],
+        found.values,
+        found.share,
+        found.image,
+        found.insertion_weight,
+    )
 
 
 def finish(shared: SharedSums | None, tables: SharedTables, accumulator: Accumulator) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from compute.expectation import batch, step
 from compute.expectation.batch import BatchResult
-from compute.expectation.fine import ImageResult
+from compute.expectation.fine import Found, HostResult
 from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.jobs.half_images import HalfImages
-from compute.jobs.half_records import SearchOrder, ShardResults, enter, enter_batch
+from compute.jobs.half_records import SearchOrder, ShardResults, enter, enter_directions
 from compute.jobs.workers import Workers
 from compute.projection.reference import AnyProjector
 from compute.projection.slices import Accumulator
@@ -30,7 +30,7 @@ class Searched:
     """A block of images with their results, and the constant part of each image's log-likelihood."""
 
     block: np.ndarray
-    results: Iterable[ImageResult | None]
+    results: Iterable[HostResult]
     constants: np.ndarray
 
 
@@ -115,25 +115,29 @@ class Expectation:
         shared: step.SharedSums | None,
     ) -> None:
         """Add the images of an optics group to the sums, and enter their results."""
-        scales, stopwatch = self._images.scale(piece.block).tolist(), self._images.stopwatch
-        for position, one, scale, constant in zip(
-            piece.block.tolist(), piece.results, scales, piece.constants.tolist(), strict=True
-        ):
-            if one is not None:
-                with stopwatch.measure("insertion"):
-                    step.accumulate([one], tables, self._accumulator, shared)
-                stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
-                enter(self._results, position, one, index, scale, constant, self._search)
+        stopwatch = self._images.stopwatch
+        for one in piece.results:
+            with stopwatch.measure("insertion"):
+                step.accumulate(one, tables, self._accumulator, shared)
+            stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
+            self._enter(piece, one, index)
+            enter_directions(self._results, one.rows, one.share, self._search)
 
     def _put_back_together(self, piece: SearchedTogether, index: int, tables: SharedTables) -> None:
         """The same for images that were searched together."""
-        scales, stopwatch = self._images.scale(piece.block).cpu().numpy(), self._images.stopwatch
+        stopwatch = self._images.stopwatch
         for one in piece.results:
             with stopwatch.measure("insertion"):
                 batch.put_back(one, tables, self._accumulator)
             stopwatch.count("inserted samples", len(one.pairs.rows) * tables.accumulation_count)
-            some = piece.block[one.images], scales[one.images], piece.constants[one.images]
-            enter_batch(self._results, one, index, *some, self._search)
+            self._enter(piece, one, index)
+            enter_directions(self._results, one.pairs.rows, one.weights.sum(1), self._search)
+
+    def _enter(self, piece: Searched | SearchedTogether, one: Found, index: int) -> None:
+        """Enter the numbers of some images of a block."""
+        block = piece.block[one.images]
+        scales = self._images.scale(block).cpu().numpy()
+        enter(self._results, one, index, block, scales, piece.constants[one.images], self._search)
 
     def _well_determined(self, shell: Tensor) -> Tensor:
         """1 at the pixels whose shells have a clear signal, else 0."""

@@ -4,9 +4,10 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from compute.expectation.batch import BatchResult
-from compute.expectation.fine import ImageResult
+from compute.expectation.fine import Found
 from compute.expectation.search import Search
 from compute.sampling.orientations import LocalGrid
 
@@ -133,48 +134,18 @@ def only(results: ShardResults, rows: np.ndarray) -> ShardResults:
 
 def enter(
     results: ShardResults,
-    position: int,
-    one: ImageResult,
-    optics: int,
-    scale: float,
-    constant: float,
-    search: Search,
-) -> None:
-    """Enter the result of one image.
-
-    scale: its group's, divided out of the sums that will update it. constant: the part of the log-likelihood that all
-    poses of the image share.
-    """
-    i = int(np.searchsorted(results.rows, position))
-    results.rotation[i] = one.rotation.cpu().numpy()
-    results.origin_A[i] = one.offset_A.cpu().numpy()
-    results.maximum_probability[i] = one.maximum_probability
-    results.significant_samples[i] = one.significant_samples
-    results.log_evidence[i] = one.log_evidence - (0.0 if search.is_correlation else constant)
-    results.weight[i] = one.weight
-    residual = one.residual_power.cpu().numpy()
-    results.residual_power[i] = residual.sum()
-    results.noise_residual[optics] += residual
-    results.cross[i] = one.cross / scale
-    results.model_power[i] = one.model_power / scale**2
-    results.offset_square_A2[i] = one.offset_square_A2
-    grid = search.orientations
-    if not isinstance(grid, LocalGrid):
-        coarse = one.rows.cpu().numpy() // search.orientation_children
-        weights = one.orientation_weight.double().cpu().numpy()
-        np.add.at(results.direction_sums, grid.direction[coarse], weights)
-
-
-def enter_batch(
-    results: ShardResults,
-    found: BatchResult,
+    found: Found,
     optics: int,
     positions: np.ndarray,
     scales: np.ndarray,
     constants: np.ndarray,
     search: Search,
 ) -> None:
-    """Enter the results of several images at once: see `enter`; positions, scales and constants are one per image."""
+    """Enter what was found for some images; positions in the half, scales and constants are one per image.
+
+    scales: those of their groups, divided out of the sums that will update them. constants: the part of the
+    log-likelihood that all poses of an image share.
+    """
     is_found = found.is_found.cpu().numpy()
     rows = np.searchsorted(results.rows, positions)[is_found]
     numbers = {name: getattr(found, name).cpu().numpy()[is_found] for name in PER_IMAGE_FOUND}
@@ -187,8 +158,16 @@ def enter_batch(
     for name, values in numbers.items():
         getattr(results, name)[rows] = values
     results.noise_residual[optics] += found.noise_residual.cpu().numpy()
+
+
+def enter_directions(
+    results: ShardResults,
+    rows: Int[Tensor, " orientation"],
+    shares: Float[Tensor, " orientation"],
+    search: Search,
+) -> None:
+    """Add posterior weights of orientations of the fine grid that all images share to their directions' sums."""
     grid = search.orientations
     if not isinstance(grid, LocalGrid):
-        coarse = found.pairs.rows.cpu().numpy() // search.orientation_children
-        weights = found.weights.double().sum(1).cpu().numpy()
-        np.add.at(results.direction_sums, grid.direction[coarse], weights)
+        coarse = rows.cpu().numpy() // search.orientation_children
+        np.add.at(results.direction_sums, grid.direction[coarse], shares.double().cpu().numpy())

@@ -131,32 +131,63 @@ def slices(volume, rotations, model_x, model_y, out):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def insert(sums, rotations, model_x, model_y, padding, values, weights):
-    """Add values[orientation, 2, pixel] and weights[orientation, pixel] to sums[z, y, x, 3], in place."""
-    flat = sums.reshape(-1)
+def _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room):
+    """Add some points of all slices, from `start` on, to sums; the weight of slice o is shares[o] * weights[of[o]]."""
+    flat, (cells, parts) = sums.reshape(-1), room
     row = np.uint64(3 * sums.shape[2])
     layer = np.uint64(3 * sums.shape[1] * sums.shape[2])
-    cells, parts = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
+    for o in range(rotations.shape[0]):
+        locate(rotations[o], x, y, padding, sums.shape, cells, parts)
+        share, weight, real, imaginary = shares[o], weights[of[o]], values[o, 0], values[o, 1]
+        for p in range(x.shape[0]):
+            c00 = np.uint64(3) * np.uint64(cells[p])
+            c10 = c00 + layer
+            spread(
+                flat,
+                c00,
+                c00 + row,
+                c10,
+                c10 + row,
+                parts[0, p],
+                parts[1, p],
+                parts[2, p],
+                parts[3, p],
+                parts[4, p],
+                real[start + p],
+                parts[5, p] * imaginary[start + p],
+                share * weight[start + p],
+            )
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
+    """Add values[orientation, 2, pixel] with the weights shares[o] * weights[of[o], pixel] to sums[z, y, x, 3].
+
+    Some points of all are added at a time: rotations that differ little find their part of the volume in the cache.
+    """
+    room = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
     for start in range(0, model_x.shape[0], POINTS):
-        stop = min(start + POINTS, model_x.shape[0])
-        x, y = model_x[start:stop], model_y[start:stop]
-        for o in range(rotations.shape[0]):
-            locate(rotations[o], x, y, padding, sums.shape, cells, parts)
-            for p in range(stop - start):
-                c00 = np.uint64(3) * np.uint64(cells[p])
-                c10 = c00 + layer
-                spread(
-                    flat,
-                    c00,
-                    c00 + row,
-                    c10,
-                    c10 + row,
-                    parts[0, p],
-                    parts[1, p],
-                    parts[2, p],
-                    parts[3, p],
-                    parts[4, p],
-                    values[o, 0, start + p],
-                    parts[5, p] * values[o, 1, start + p],
-                    weights[o, start + p],
-                )
+        x, y = model_x[start : start + POINTS], model_y[start : start + POINTS]
+        _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room)
+
+
+@nb.njit(nogil=True, fastmath=True, cache=True)
+@no_type_check
+def insert_images(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
+    """`insert` the slices of one image after another, which are those of equal numbers in a row of `of`."""
+    first = 0
+    for o in range(1, rotations.shape[0] + 1):
+        if o == rotations.shape[0] or of[o] != of[first]:
+            insert(
+                sums,
+                rotations[first:o],
+                model_x,
+                model_y,
+                padding,
+                values[first:o],
+                shares[first:o],
+                of[first:o],
+                weights,
+            )
+            first = o

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from compute.projection import kernels_cpu, kernels_torch
@@ -94,6 +94,7 @@ def insert(
             accumulator.sums, rotations, model_x, model_y, accumulator.padding, values, weights
         )
         return
+    count = len(rotations)
     kernels_cpu.insert(
         accumulator.sums.numpy(),
         rotations.numpy(),
@@ -101,5 +102,31 @@ def insert(
         model_y.numpy(),
         accumulator.padding,
         values.numpy(),
+        np.ones(count, np.float32),
+        np.arange(count),
+        weights.numpy(),
+    )
+
+
+def insert_images(
+    accumulator: Accumulator,
+    rotations: Float[Tensor, "orientation 3 3"],
+    model_x: Float[Tensor, " pixel"],
+    model_y: Float[Tensor, " pixel"],
+    values: Float[Tensor, "orientation 2 pixel"],
+    shares: Float[Tensor, " orientation"],
+    image: Int[Tensor, " orientation"],
+    weights: Float[Tensor, "image pixel"],
+) -> None:
+    """`insert` with the weight of each slice as that of its image times its share; on the CPU."""
+    kernels_cpu.insert_images(
+        accumulator.sums.numpy(),
+        rotations.numpy(),
+        model_x.numpy(),
+        model_y.numpy(),
+        accumulator.padding,
+        values.numpy(),
+        shares.numpy(),
+        image.numpy(),
         weights.numpy(),
     )

@@ -3,9 +3,12 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from compute.expectation import host, step
+from compute.expectation.fine import HostResult
 from compute.expectation.prepare import (
     Block,
     Defocus,
@@ -159,3 +162,61 @@ def shell_means(power: Tensor, pixels: PixelList) -> Tensor:
     """Mean over the pixels of every shell, and over all images."""
     counts = torch.bincount(pixels.shell, minlength=SHELLS)
     return shell_sums(power, pixels.shell, SHELLS).mean(0) / counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Single:
+    """What was found for one image, and the result that holds nothing else.
+
+    residual_power: per shell.
+    """
+
+    rotation: Tensor
+    offset_A: Tensor
+    maximum_probability: float
+    significant_samples: int
+    log_evidence: float
+    weight: float
+    residual_power: Tensor
+    cross: float
+    model_power: float
+    offset_square_A2: float
+    rows: Tensor
+    rotations: Tensor
+    values: Tensor
+    orientation_weight: Tensor
+    insertion_weight: Tensor
+    found: HostResult
+
+
+def single(found: HostResult) -> Single:
+    """The only image of a result."""
+    return Single(
+        rotation=found.rotation[0],
+        offset_A=found.offset_A[0],
+        maximum_probability=float(found.maximum_probability),
+        significant_samples=int(found.significant_samples),
+        log_evidence=float(found.log_evidence),
+        weight=float(found.weight),
+        residual_power=found.noise_residual,
+        cross=float(found.cross),
+        model_power=float(found.model_power),
+        offset_square_A2=float(found.offset_square_A2),
+        rows=found.rows,
+        rotations=found.rotations,
+        values=found.values,
+        orientation_weight=found.share,
+        insertion_weight=found.insertion_weight[0],
+        found=found,
+    )
+
+
+def singles(
+    block: Block, search: Search, tables: SharedTables, determined: Tensor
+) -> list[Single | None]:
+    """What is found for each image of a block, whose second pass is made by itself; None without a finite score."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "RESULT_BYTES", 0)
+        found = list(step.search_images(block, search, tables, determined))
+    assert [one.images for one in found] == [slice(i, i + 1) for i in range(len(block.centres))]
+    return [single(one) if bool(one.is_found[0]) else None for one in found]

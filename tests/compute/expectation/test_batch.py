@@ -8,7 +8,6 @@ from torch import Tensor
 
 from compute.expectation import batch, host_block, step
 from compute.expectation.batch import BatchResult
-from compute.expectation.fine import ImageResult
 from compute.expectation.meter import Unmeasured
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
@@ -20,11 +19,13 @@ from tests.compute.expectation.scene import (
     BOX,
     NO_TURN,
     SHELLS,
+    Single,
     World,
     make_block,
     make_search,
     make_world,
     noise_images,
+    singles,
     some_grid,
     tables_for,
 )
@@ -61,8 +62,8 @@ def together(block: Block, search: Search, tables: SharedTables) -> list[BatchRe
     return list(batch.search_block(block, search, tables, determined, Unmeasured()))
 
 
-def alone(block: Block, search: Search, tables: SharedTables) -> list[ImageResult | None]:
-    return step.search_block(block, search, tables, torch.ones(len(tables.pixels.shell)))
+def alone(block: Block, search: Search, tables: SharedTables) -> list[Single | None]:
+    return singles(block, search, tables, torch.ones(len(tables.pixels.shell)))
 
 
 def sums_of(results: list[BatchResult], tables: SharedTables) -> Tensor:
@@ -105,7 +106,9 @@ def test_results_are_those_of_one_image_after_another(
     assert torch.allclose(found.noise_residual, residual, rtol=1e-4)
     accumulator = empty_accumulator(2, BOX // 2)
     shared = step.shared_sums(tables)
-    step.accumulate(expected, tables, accumulator, shared)
+    for one in expected:
+        if one is not None:
+            step.accumulate(one.found, tables, accumulator, shared)
     step.finish(shared, tables, accumulator)
     error = (sums_of([found], tables) - accumulator.sums).abs().max()
     assert float(error) < 1e-4 * float(accumulator.sums.abs().max())

@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from compute.expectation import fine, step
-from compute.expectation.fine import ImageResult
 from compute.expectation.host import HostSearch
 from compute.sampling.orientations import local_grid
 from tests.compute.expectation.scene import (
     NO_TURN,
+    Single,
     World,
     make_block,
     make_search,
     make_world,
     noise_images,
+    singles,
     tables_for,
 )
 
@@ -28,7 +29,7 @@ def world() -> World:
     return make_world()
 
 
-def results(world: World, is_local: bool, is_table_kept: bool) -> list[ImageResult]:
+def results(world: World, is_local: bool, is_table_kept: bool) -> list[Single]:
     """Results for noisy images, which leave many poses in the running."""
     power = world.noise_power(0.05)
     search = make_search(local_grid(15.0, 30.0, 3.0, NO_TURN) if is_local else None)
@@ -38,7 +39,7 @@ def results(world: World, is_local: bool, is_table_kept: bool) -> list[ImageResu
     turns = torch.eye(3).expand(3, 3, 3).contiguous()
     images = world.images(turns, torch.zeros(3, 2)) + noise_images(3, power)
     determined = torch.ones(len(world.pixels.shell))
-    found = step.search_block(make_block(images, world), search, tables, determined)
+    found = singles(make_block(images, world), search, tables, determined)
     assert all(one is not None and len(one.rows) > 20 for one in found)
     return [one for one in found if one is not None]
 

@@ -16,19 +16,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import step
-from compute.expectation.fine import ImageResult
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
 from compute.projection import kernels_torch
 from compute.sampling.translations import TranslationGrid
 from tests.compute.expectation.scene import (
     BOX,
+    Single,
     World,
     make_block,
     make_search,
     make_world,
     noise_images,
+    singles,
     some_grid,
     tables_for,
 )
@@ -51,9 +51,9 @@ class Case:
     def tables(self, search: Search) -> SharedTables:
         return tables_for(search, self.world, self.noise)
 
-    def results(self, search: Search) -> list[ImageResult]:
+    def results(self, search: Search) -> list[Single]:
         determined = torch.zeros(len(self.world.pixels.shell))
-        found = step.search_block(self.block, search, self.tables(search), determined)
+        found = singles(self.block, search, self.tables(search), determined)
         assert all(one is not None for one in found)
         return [one for one in found if one is not None]
 
@@ -127,7 +127,7 @@ def left_by_the_first_pass(case: Case, fraction: float) -> Tensor:
     return case.fine.masked_fill(~children, -torch.inf)
 
 
-def check_poses(results: list[ImageResult], case: Case, tables: SharedTables) -> None:
+def check_poses(results: list[Single], case: Case, tables: SharedTables) -> None:
     """The same best pose for at least 99 % of the images."""
     shifts = case.fine.shape[2]
     best = case.fine.flatten(1).argmax(1)
@@ -139,15 +139,15 @@ def check_poses(results: list[ImageResult], case: Case, tables: SharedTables) ->
     assert float(same.float().mean()) >= 0.99
 
 
-def largest(results: list[ImageResult]) -> np.ndarray:
+def largest(results: list[Single]) -> np.ndarray:
     return np.array([one.maximum_probability for one in results])
 
 
-def offset_square(results: list[ImageResult]) -> float:
+def offset_square(results: list[Single]) -> float:
     return float(np.mean([one.offset_square_A2 for one in results]))
 
 
-def check_means(results: list[ImageResult], case: Case, tables: SharedTables, rel: float) -> None:
+def check_means(results: list[Single], case: Case, tables: SharedTables, rel: float) -> None:
     """The mean square offset of the posterior."""
     squares = tables.fine_shifts_A.double().square().sum(1)
     expected = float((probabilities(case.fine).sum(1) @ squares).mean())

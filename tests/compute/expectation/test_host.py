@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import batch_scores, coarse, kernels_cpu
-from compute.expectation.host import HostSearch
+from compute.expectation import batch_scores, coarse, fine, kernels_cpu
+from compute.expectation.host import HostSearch, Poses
+from compute.expectation.image_cpu import one_of
 from compute.expectation.mean_pose import mean_pose
-from compute.expectation.pair_scores_cpu import pair_scores
 from compute.expectation.posterior_many import Kept
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
+from compute.expectation.second_pass_cpu import _scored_children
 from compute.sampling.orientations import local_grid
 from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
 from compute.sampling.translations import translation_grid
@@ -56,10 +57,6 @@ def displaced(
     return make_block(clean + noise_images(images, power), world), tables_for(search, world, power)
 
 
-def host_of(block: Block, search: Search, tables: SharedTables) -> HostSearch:
-    return HostSearch(block.images, block.centres, block.base_A, search, tables)
-
-
 def whole_lattice(block: Block, image: int, search: Search, tables: SharedTables) -> Tensor:
     return batch_scores.coarse_scores(block.part(slice(image, image + 1)), search, tables)[0]
 
@@ -68,13 +65,13 @@ def whole_lattice(block: Block, image: int, search: Search, tables: SharedTables
 def test_scores_are_those_of_the_definition(world: World, is_correlation: bool) -> None:
     search = local_search(is_correlation=is_correlation)
     block, tables = displaced(world, search, 0.1, images=3)
-    host, every = host_of(block, search, tables), np.arange(len(tables.coarse_rotations))
+    host, every = HostSearch(block, search, tables), np.arange(len(tables.coarse_rotations))
     for image in range(3):
         expected = whole_lattice(block, image, search, tables)
         found = host._coarse_scores(image, every)
         assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
         kept = coarse.going_on(expected.view(-1), search)
-        ours = host.candidates(image, kept)
+        ours = host.candidates(image, kept.numpy())
         poses = Kept(torch.zeros_like(kept), kept, torch.ones(1, dtype=torch.bool))
         units = batch_scores.units_of(poses, 1, *expected.shape)
         theirs, scores = batch_scores.fine_scores(
@@ -96,35 +93,39 @@ def test_single_pairs_have_the_scores_of_the_matrix_product(
     """Two orientations by four shifts at a time where there are children, one by one where there are none."""
     search = local_search(**changes)
     block, tables = displaced(world, search, 0.1, images=3)
-    host = host_of(block, search, tables)
+    host = HostSearch(block, search, tables)
+    poses = Poses.joined(
+        [
+            torch.topk(whole_lattice(block, image, search, tables).view(-1), 20)
+            .indices.sort()
+            .values.numpy()
+            for image in range(3)
+        ]
+    )
+    best_scores, best_rows, rotations, shifts, present = host.best_children(poses)
     for image in range(3):
-        scores = whole_lattice(block, image, search, tables).view(-1)
-        kept = torch.topk(scores, 20).indices.sort().values
-        found = host.candidates(image, kept)
+        found = host.candidates(image, poses.of(image))
         expected = host.fine_scores(image, found)
-        sliced, places = host.sliced(found.rows.numpy(), found.rotations.numpy())
-        prior = torch.where(torch.isfinite(found.log_prior), found.log_prior, -torch.inf)
-        ours = pair_scores(
-            sliced,
-            places,
-            host._image(image),
-            host._shared,
-            found.columns.numpy(),
-            prior.numpy(),
+        own = one_of(host._images, image)
+        ours = torch.from_numpy(_scored_children(poses.of(image), own, host._shared)[-1])
+        is_pair = torch.isfinite(found.log_prior)
+        assert bool(torch.isneginf(ours[~is_pair]).all())
+        torch.testing.assert_close(ours[is_pair], expected[is_pair], rtol=1e-5, atol=2e-4)
+        row, column = divmod(
+            int(torch.where(is_pair, expected, -torch.inf).argmax()), ours.shape[1]
         )
-        is_pair = torch.isfinite(prior)
-        assert np.isneginf(ours[~is_pair.numpy()]).all()
-        torch.testing.assert_close(
-            torch.from_numpy(ours)[is_pair], expected[is_pair], rtol=1e-5, atol=2e-4
+        assert best_scores[image] == pytest.approx(float(expected[row, column]), rel=1e-5, abs=2e-4)
+        assert best_rows[image] == int(found.rows[row])
+        assert torch.equal(torch.from_numpy(rotations[image]), found.rotations[row])
+        assert shifts[image] == int(found.columns[column])
+        here = fine.Candidates(
+            rows=torch.zeros(1, dtype=torch.int64),
+            rotations=block.centres[image, :1],
+            columns=torch.arange(len(tables.fine_shifts_A)),
+            log_prior=torch.from_numpy(host._images.shift_prior[image])[None],
         )
-        score, best_row, rotation, offset_A = host.best_child(image, kept)
-        best = torch.where(is_pair, expected, -torch.inf)
-        row, column = divmod(int(best.argmax()), best.shape[1])
-        assert score == pytest.approx(float(best.max()), rel=1e-5, abs=2e-4)
-        assert best_row == int(found.rows[row])
-        assert torch.equal(rotation, found.rotations[row])
-        shift_A = tables.fine_shifts_A[found.columns[column]] + block.base_A[image]
-        assert torch.equal(offset_A, shift_A)
+        at_present = float(host.fine_scores(image, here).max())
+        assert present[image] == pytest.approx(at_present, rel=1e-5, abs=2e-4)
 
 
 @pytest.mark.parametrize("snr", [0.02, 0.1, 1.0])
@@ -134,11 +135,11 @@ def test_a_search_that_grows_from_its_core_keeps_what_the_whole_lattice_keeps(
     """For broad posteriors and narrow ones, near the present pose and at the edge of the ball."""
     search = local_search()
     block, tables = displaced(world, search, snr)
-    host, lost, best = host_of(block, search, tables), [], []
+    poses, lost, best = HostSearch(block, search, tables).first_pass(), [], []
     for image in range(len(block.centres)):
         scores = whole_lattice(block, image, search, tables).view(-1)
         weights = torch.softmax(scores.double(), 0)
-        kept = host.local_search(image)
+        kept = torch.from_numpy(poses.of(image))
         wanted = coarse.going_on(scores, search)
         missed = wanted[~torch.isin(wanted, kept)]
         lost.append(float(weights[missed].sum()))
@@ -153,11 +154,11 @@ def test_a_search_with_mates_scores_all_of_them(world: World) -> None:
     half_turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
     both = torch.stack([block.centres[:, 0], block.centres[:, 0] @ half_turn], dim=1)
     block = dataclasses.replace(block, centres=both)
-    host = host_of(block, search, tables)
+    poses = HostSearch(block, search, tables).first_pass()
     for image in range(2):
         scores = whole_lattice(block, image, search, tables)
         kept = coarse.going_on(scores.view(-1), search)
-        assert torch.equal(host.local_search(image), kept)
+        assert torch.equal(torch.from_numpy(poses.of(image)), kept)
 
 
 def test_the_mean_pose_is_that_of_the_definition() -> None:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from compute.expectation import fine, step
-from compute.expectation.fine import ImageResult
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import empty_accumulator
@@ -24,12 +23,14 @@ from tests.compute.expectation.scene import (
     NO_TURN,
     PIXEL_A,
     SHELLS,
+    Single,
     World,
     make_block,
     make_search,
     make_world,
     noise_images,
     rows_of,
+    singles,
     some_grid,
     specimen,
     tables_for,
@@ -49,20 +50,21 @@ def grid() -> OrientationGrid:
 
 def results_of(
     block: Block, search: Search, tables: SharedTables, determined: Tensor | None = None
-) -> list[ImageResult]:
+) -> list[Single]:
     """Results of images that all have finite scores."""
     if determined is None:
         determined = torch.zeros(len(tables.pixels.shell))
-    found = [one for one in step.search_block(block, search, tables, determined) if one is not None]
+    found = [one for one in singles(block, search, tables, determined) if one is not None]
     assert len(found) == len(block.centres)
     return found
 
 
-def sums_of(results: list[ImageResult], tables: SharedTables) -> Tensor:
+def sums_of(results: list[Single], tables: SharedTables) -> Tensor:
     """The volume of sums after all results have been put back."""
     accumulator = empty_accumulator(2, BOX // 2)
     shared = step.shared_sums(tables)
-    step.accumulate(results, tables, accumulator, shared)
+    for one in results:
+        step.accumulate(one.found, tables, accumulator, shared)
     step.finish(shared, tables, accumulator)
     return accumulator.sums
 
@@ -82,7 +84,7 @@ def noisy_block(
     return make_block(images + noise_images(len(images), noise_power, seed), world)
 
 
-def is_at(results: list[ImageResult], turns: Tensor, shifts: Tensor) -> Tensor:
+def is_at(results: list[Single], turns: Tensor, shifts: Tensor) -> Tensor:
     """Which results are exactly at the given poses."""
     found = torch.stack([one.rotation for one in results])
     moved = torch.stack([one.offset_A for one in results])
@@ -195,9 +197,16 @@ def test_an_image_that_is_not_finite_has_no_result(world: World) -> None:
     images = world.images(turns, -shifts)
     images[1, 5, 5] = torch.nan
     determined = torch.zeros(len(world.pixels.shell))
-    found = step.search_block(make_block(images, world), search, tables, determined)
+    found = singles(make_block(images, world), search, tables, determined)
     assert [one is None for one in found] == [False, True, False]
-    step.accumulate(found, tables, empty_accumulator(2, BOX // 2), step.shared_sums(tables))
+    (missing,) = [
+        one
+        for one in step.search_images(make_block(images, world), search, tables, determined)
+        if one.images.stop - one.images.start == 3
+    ]
+    assert missing.is_found.tolist() == [True, False, True]
+    assert 1 not in missing.image.tolist()
+    assert float(missing.weight[1]) == float(missing.residual_power[1]) == 0.0
 
 
 # ---- invariances

@@ -103,12 +103,12 @@ def noisy_scene(device: torch.device | None, search: Search) -> tuple[Block, Sha
 def sums_here(search: Search) -> tuple[Tensor, list[float]]:
     """Sums and evidence of those images on the CPU."""
     block, tables, determined = noisy_scene(None, search)
-    found = [one for one in step.search_block(block, search, tables, determined) if one]
+    (found,) = step.search_images(block, search, tables, determined)
     accumulator = empty_accumulator(2, BOX // 2)
     shared = step.shared_sums(tables)
     step.accumulate(found, tables, accumulator, shared)
     step.finish(shared, tables, accumulator)
-    return accumulator.sums, [one.log_evidence for one in found]
+    return accumulator.sums, found.log_evidence.tolist()
 
 
 def sums_on(device: torch.device, search: Search) -> tuple[Tensor, list[float], set[str]]:
