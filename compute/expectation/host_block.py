@@ -125,24 +125,24 @@ class HostBlock:
         rotations = np.empty((count, 3, 3), np.float32)
         grid, own = tables.coarse_rotations.numpy(), one_of(self._images, image)
         kernels_cpu.turned(grid, points, own.centres, rotations)
-        rows, power = np.empty((count, 2, n), np.float32), np.empty(count, np.float32)
+        cross = np.empty((count, len(self._coarse_phases)), np.float32)
+        power = np.empty(count, np.float32)
         kernels_cpu.compare(
             self._volume,
             rotations,
             self._x[:n],
             self._y[:n],
             *weighted_image(own, n),
-            rows,
+            self._coarse_phases.numpy(),
+            cross,
             power,
         )
-        phases = self._coarse_phases.view(len(self._coarse_phases), -1)
-        cross = torch.from_numpy(rows).view(count, -1) @ phases.T
-        self._count(self.search.first_pass, count, cross.numel(), n)
+        self._count(self.search.first_pass, count, cross.size, n)
         if self.search.is_correlation:
-            return cross.div_(torch.from_numpy(np.sqrt(power + 1e-20))[:, None])
+            return torch.from_numpy(cross / np.sqrt(power + np.float32(1e-20))[:, None])
         prior = tables.coarse_log_prior.numpy()[points % len(tables.coarse_log_prior)]
-        cross.add_(torch.from_numpy(prior - np.float32(0.5) * power)[:, None])
-        return cross.add_(torch.from_numpy(own.coarse_prior)[None])
+        cross += (prior - np.float32(0.5) * power)[:, None] + own.coarse_prior[None]
+        return torch.from_numpy(cross)
 
     def candidates(self, image: int, kept: np.ndarray) -> fine.Candidates:
         """Children of the significant coarse poses."""
@@ -187,8 +187,8 @@ class HostBlock:
             part = slice(start, start + every)
             sliced, places = self.sliced(found.rows[part].numpy(), found.rotations[part].numpy())
             rows = np.empty((len(places), 2, n), np.float32)
-            some = np.empty(len(places), np.float32)
-            kernels_cpu.image_rows(sliced, places, weighted, strength, rows, some)
+            some = np.zeros(len(places), np.float32)
+            kernels_cpu.image_rows(sliced, places, 0, weighted, strength, 0, rows, some)
             products.append(torch.from_numpy(rows).view(len(rows), -1) @ shifts)
             powers.append(torch.from_numpy(some))
             kept = (sliced, places) if len(places) == len(found.rows) else None

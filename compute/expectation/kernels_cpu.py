@@ -11,6 +11,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
+from compute.expectation.products_cpu import TILE, add_all_products
 from compute.projection.kernels_cpu import slice_rows
 
 _zero = np.float32(0)
@@ -18,24 +19,29 @@ _zero = np.float32(0)
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def image_row(real, imaginary, image, weight, row_real, row_imaginary):
-    """Fill a row with conj(slice) times image[2, pixel], both parts; returns the weighted power of the slice."""
-    total, image_real, image_imaginary = _zero, image[0], image[1]
+def image_row(real, imaginary, x, y, weight, row_real, row_imaginary):
+    """Fill a row with conj(slice) times the image x + iy, both parts; returns the weighted power of the slice."""
+    total = _zero
     for p in range(real.shape[0]):
-        a, b, x, y = real[p], imaginary[p], image_real[p], image_imaginary[p]
-        row_real[p] = a * x + b * y
-        row_imaginary[p] = a * y - b * x
+        a, b = real[p], imaginary[p]
+        row_real[p] = a * x[p] + b * y[p]
+        row_imaginary[p] = a * y[p] - b * x[p]
         total += weight[p] * (a * a + b * b)
     return total
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def image_rows(sliced, index, image, weight, rows, power):
-    """Rows and weighted powers of the slices sliced[index] (orientation, 2, pixel) for one image."""
+def image_rows(sliced, index, first, image, weight, start, rows, power):
+    """Fill rows with those of the slices sliced[index] (orientation, 2, pixel) for one image, from pixel `start` on.
+
+    first: the slices' pixel that is the image's pixel `start`. Their weighted power is added to power.
+    """
+    last, end = first + rows.shape[2], start + rows.shape[2]
+    x, y, strength = image[0, start:end], image[1, start:end], weight[start:end]
     for o in range(index.shape[0]):
-        one = sliced[index[o]]
-        power[o] = image_row(one[0], one[1], image, weight, rows[o, 0], rows[o, 1])
+        real, imaginary = sliced[index[o], 0, first:last], sliced[index[o], 1, first:last]
+        power[o] += image_row(real, imaginary, x, y, strength, rows[o, 0], rows[o, 1])
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
@@ -55,26 +61,41 @@ def turned(points, index, centres, rotations):
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
-def compare(volume, rotations, model_x, model_y, image, weight, rows, power):
-    """`image_rows` of central slices that are not kept: rows[orientation, 2, pixel], power[orientation]."""
-    sliced = np.empty_like(rows)
-    every = np.arange(rotations.shape[0])
-    slice_rows(volume, rotations, every, model_x, model_y, sliced)
-    image_rows(sliced, every, image, weight, rows, power)
+def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, power):
+    """Fill cross[orientation, shift] with the products of central slices, and power with their weighted power.
+
+    They are made some pixels at a time and not kept.
+    """
+    count, n = rotations.shape[0], model_x.shape[0]
+    every = np.arange(count)
+    sliced, rows = np.empty((count, 2, TILE), np.float32), np.empty((count, 2, TILE), np.float32)
+    cross[:], power[:] = _zero, _zero
+    for start in range(0, n, TILE):
+        stop = min(start + TILE, n)
+        if stop - start < TILE:
+            sliced = np.empty((count, 2, stop - start), np.float32)
+            rows = np.empty_like(sliced)
+        slice_rows(volume, rotations, every, model_x[start:stop], model_y[start:stop], sliced)
+        image_rows(sliced, every, 0, image, weight, start, rows, power)
+        add_all_products(rows, phases, start, cross)
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)
 @no_type_check
 def fill(volume, rotations, model_x, model_y, index, is_filled, table):
-    """Make the slices table[index] (orientation, 2, pixel) that are not there yet."""
+    """Make the slices table[index] (orientation, 2, pixel) that are not there yet.
+
+    They are marked when they are complete: threads that share a table may make one twice, the same both times.
+    """
     missing = np.empty(index.shape[0], np.int64)
     count = 0
     for row in index:
         if not is_filled[row]:
-            is_filled[row] = True
             missing[count] = row
             count += 1
     slice_rows(volume, rotations, missing[:count], model_x, model_y, table)
+    for row in missing[:count]:
+        is_filled[row] = True
 
 
 @nb.njit(nogil=True, fastmath=True, cache=True)

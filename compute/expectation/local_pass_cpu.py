@@ -12,7 +12,6 @@ import numpy as np
 from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_image
 from compute.expectation.kernels_cpu import compare, turned
 from compute.expectation.posterior import BINS_PER_UNIT
-from compute.expectation.products_cpu import all_products
 
 _half, _bins_per_unit = np.float32(0.5), np.float32(BINS_PER_UNIT)
 
@@ -69,10 +68,18 @@ def _score(new, lattice, image, volume, weighted, strength, scores):
     """Fill scores[orientation, shift] of some points of the lattice."""
     rotations = np.empty((new.shape[0], 3, 3), np.float32)
     turned(lattice.points, new, image.centres, rotations)
-    rows = np.empty((new.shape[0], 2, lattice.x.shape[0]), np.float32)
     power = np.empty(new.shape[0], np.float32)
-    compare(volume, rotations, lattice.x, lattice.y, weighted, strength, rows, power)
-    all_products(rows, lattice.phases, scores)
+    compare(
+        volume,
+        rotations,
+        lattice.x,
+        lattice.y,
+        weighted,
+        strength,
+        lattice.phases,
+        scores,
+        power,
+    )
     for i in range(new.shape[0]):
         of_row = lattice.point_prior[new[i]] - _half * power[i]
         for t in range(scores.shape[1]):

@@ -23,9 +23,8 @@ import torch
 from compute import parallel
 from compute.expectation import host
 from compute.expectation.coarse import shared_scores
-from compute.expectation.fine import ImageResult
+from compute.expectation.fine import HostResult
 from compute.expectation.posterior import significant
-from compute.expectation.prepare import PreparedImages
 from compute.params.refine import RefineParams
 from tests.bench.cases import case_of
 
@@ -67,33 +66,34 @@ class Watching(host.HostSearch):
     seen: list[tuple[float, Rules]] = []
     images_seen = [0]
 
-    def __init__(self, images: PreparedImages, *rest: Any) -> None:
-        super().__init__(images, *rest)
-        self._prepared = images
-
-    def second_pass(self, image: int, kept: torch.Tensor) -> ImageResult:
+    def second_pass(self, part: slice, poses: host.Poses) -> HostResult:
         """As always; every 16th image is looked at closely before."""
-        self.images_seen[0] += 1
-        if self.images_seen[0] % EVERY == 0 and not self.search.is_correlation:
-            scores = self._all_scores(image)
-            order = np.argsort(-scores, kind="stable")[:MOST]
-            deep = order[scores[order] > scores[order[0]] - DEPTH]
-            step_deg = self.search.orientations.step_deg / (2 if self.search.oversample else 1)
-            self.seen.append((step_deg, judged(scores[deep], self._children(image, deep))))
-        return super().second_pass(image, kept)
+        for image in range(part.start, part.stop):
+            self.images_seen[0] += 1
+            if self.images_seen[0] % EVERY == 0 and not self.search.is_correlation:
+                self._look_at(image)
+        return super().second_pass(part, poses)
+
+    def _look_at(self, image: int) -> None:
+        """Ask what every rule would do with an image."""
+        scores = self._all_scores(image)
+        order = np.argsort(-scores, kind="stable")[:MOST]
+        deep = order[scores[order] > scores[order[0]] - DEPTH]
+        step_deg = self.search.orientations.step_deg / (2 if self.search.oversample else 1)
+        self.seen.append((step_deg, judged(scores[deep], self._children(image, deep))))
 
     def _all_scores(self, image: int) -> np.ndarray:
         """The coarse scores of an image at all poses."""
         if self.search.is_local:
             scores = self._coarse_scores(image, np.arange(len(self.tables.coarse_rotations)))
         else:
-            one, base = slice(image, image + 1), torch.from_numpy(self._base_A)
-            scores = shared_scores(self._prepared.part(one), base[one], self.search, self.tables)
+            one = self.block.part(slice(image, image + 1))
+            scores = shared_scores(one.images, one.base_A, self.search, self.tables)
         return scores.reshape(-1).double().numpy()
 
     def _children(self, image: int, poses: np.ndarray) -> np.ndarray:
         """The log of the weight of each pose's children."""
-        found = self.candidates(image, torch.from_numpy(np.sort(poses)))
+        found = self.candidates(image, np.sort(poses))
         scores = self.fine_scores(image, found).double().numpy()
         rows = found.rows.numpy() // self.search.orientation_children
         columns = found.columns.numpy() // self.search.translation_children
