@@ -161,6 +161,7 @@ class HostSearch(LargePass):
             out.rotation[missing] = self._images.centres[part.start + missing, 0]
             out.offset_A[missing] = self._images.base_A[part.start + missing]
         figures, m = torch.from_numpy(out.figures), self.tables.accumulation_count
+        factor = torch.from_numpy(self._images.factor[part])
         largest, evidence, total, cross, strength, square, _ = figures.unbind(1)
         return HostResult(
             images=part,
@@ -181,9 +182,7 @@ class HostSearch(LargePass):
             rotations=torch.from_numpy(out.rotations[:count]),
             values=torch.from_numpy(out.values[:count]),
             share=torch.from_numpy(out.share[:count]),
-            insertion_weight=torch.from_numpy(
-                self._images.forward[part, :m] * self._images.factor[part]
-            ),
+            insertion_weight=self.block.images.forward[part, :m] * factor,
         )
 
 

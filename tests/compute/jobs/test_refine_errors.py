@@ -1,6 +1,7 @@
 """What goes wrong for users of a refinement, and the sentence that each of them gets."""
 
 import contextlib
+import dataclasses
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import torch
 
 from compute import __main__ as program
 from compute.expectation import step
+from compute.expectation.prepare import Block
 from compute.files.events import AnyEvent, End, Iteration, Start, Warn
 from compute.files.labels import REASON
 from compute.files.mrc import read_map, write_map
