@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple, no_type_check
 
-import numba as nb
 import numpy as np
 
+from compute.compiled import compiled
 from compute.expectation import posterior
 
 
@@ -72,7 +72,7 @@ class Lattice(NamedTuple):
     y: Any
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def one_of(images, i):
     """One image of a block."""
@@ -89,7 +89,7 @@ def one_of(images, i):
     )
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def best_of(scores):
     """The largest score; not finite where there is none, or one is not a number."""
@@ -101,7 +101,7 @@ def best_of(scores):
     return best
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def cut_of(scores, best, fraction):
     """How many bins below the best score hold `fraction` of the weight, and the total weight: as `posterior._cut`."""
@@ -114,7 +114,7 @@ def cut_of(scores, best, fraction):
     return np.float32(bins.shape[0]), total
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def weighted_image(image, n):
     """At an image's first n pixels: real and imaginary parts times CTF/σ², and CTF² / σ², which weighs a slice."""

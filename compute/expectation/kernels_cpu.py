@@ -8,16 +8,16 @@ that follow from the posterior need the phases only as their weighted mean per o
 import math
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
 
+from compute.compiled import compiled
 from compute.expectation.products_cpu import TILE, add_all_products
 from compute.projection.kernels_cpu import slice_rows
 
 _zero = np.float32(0)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def image_row(real, imaginary, x, y, weight, row_real, row_imaginary):
     """Fill a row with conj(slice) times the image x + iy, both parts; returns the weighted power of the slice."""
@@ -30,7 +30,7 @@ def image_row(real, imaginary, x, y, weight, row_real, row_imaginary):
     return total
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def image_rows(sliced, index, first, image, weight, start, rows, power):
     """Fill rows with those of the slices sliced[index] (orientation, 2, pixel) for one image, from pixel `start` on.
@@ -44,7 +44,7 @@ def image_rows(sliced, index, first, image, weight, start, rows, power):
         power[o] += image_row(real, imaginary, x, y, strength, rows[o, 0], rows[o, 1])
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def turned(points, index, centres, rotations):
     """Fill rotations with points[index % len(points)] @ centres[index // len(points)]."""
@@ -59,7 +59,7 @@ def turned(points, index, centres, rotations):
                 )
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, power):
     """Fill cross[orientation, shift] with the products of central slices, and power with their weighted power.
@@ -80,7 +80,7 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
         add_all_products(rows, phases, start, cross)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def fill(volume, rotations, model_x, model_y, index, is_filled, table):
     """Make the slices table[index] (orientation, 2, pixel) that are not there yet.
@@ -98,7 +98,7 @@ def fill(volume, rotations, model_x, model_y, index, is_filled, table):
         is_filled[row] = True
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def residuals(image, tables, fit, model, total, power):
     """Add Σ of |image - model|² per shell to power (float64); returns fit and power of the model where determined.
@@ -123,7 +123,7 @@ def residuals(image, tables, fit, model, total, power):
     return cross, strength
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def add_rows(sums, weights, rows, values, shares, image, insertion_weight):
     """Add values[orientation, 2, pixel] to sums[rows], and insertion_weight[image] by share to weights[rows]."""
@@ -136,7 +136,7 @@ def add_rows(sums, weights, rows, values, shares, image, insertion_weight):
             weight[p] += share * of_image[p]
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def children(kept, shifts, row_children, column_children, row_prior, column_prior):
     """Fine rows and columns under coarse poses (kept, ascending), and the log prior of every pair of them.
@@ -178,7 +178,7 @@ def children(kept, shifts, row_children, column_children, row_prior, column_prio
     return rows, columns[:width].copy(), log_prior
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _vector_between(turn, centre, vector):
     """Fill vector with the rotation vector of turn @ centre.T; returns its length (radians)."""
@@ -198,7 +198,7 @@ def _vector_between(turn, centre, vector):
     return angle
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _turn_by(vector, centre, rotation):
     """Fill rotation with the matrix of a rotation vector (radians) times centre: Rodrigues' formula by columns."""
@@ -214,7 +214,7 @@ def _turn_by(vector, centre, rotation):
         rotation[2, j] = z + first * w + second * (a * v - b * u)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def mean_pose(rotations, offsets_A, weights, row, column, reach_rad, rotation, offset_A):
     """Fill rotation and offset_A with the mean of a posterior around its best pose: see `mean_pose.mean_pose`."""

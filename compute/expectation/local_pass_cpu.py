@@ -6,9 +6,9 @@ neighbours of significant orientations have been scored.
 
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
 
+from compute.compiled import compiled
 from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_image
 from compute.expectation.kernels_cpu import compare, turned
 from compute.expectation.posterior import BINS_PER_UNIT
@@ -16,7 +16,7 @@ from compute.expectation.posterior import BINS_PER_UNIT
 _half, _bins_per_unit = np.float32(0.5), np.float32(BINS_PER_UNIT)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def local_poses(images, lattice, volume, fraction):
     """The significant coarse poses of every image of a block around its only centre, in order.
@@ -36,7 +36,7 @@ def local_poses(images, lattice, volume, fraction):
     return found[: starts[count]], starts, scored
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _grown(lattice, image, volume, fraction):
     """The significant poses of one image, ascending, and how many orientations were scored."""
@@ -62,7 +62,7 @@ def _grown(lattice, image, volume, fraction):
     return _kept(place, scores, best, cut), count
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _score(new, lattice, image, volume, weighted, strength, scores):
     """Fill scores[orientation, shift] of some points of the lattice."""
@@ -86,14 +86,14 @@ def _score(new, lattice, image, volume, weighted, strength, scores):
             scores[i, t] += of_row + image.coarse_prior[t]
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _is_kept(score, best, cut):
     """Whether a score lies within the first bins below the best one."""
     return (best - score) * _bins_per_unit < cut
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _border(order, scores, best, cut, neighbours, place):
     """Orientations next to significant ones of `order` that have not been scored; place marks them from now on."""
@@ -109,7 +109,7 @@ def _border(order, scores, best, cut, neighbours, place):
     return found[:count]
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _kept(place, scores, best, cut):
     """The significant poses of all orientations with a place among the scores, ascending."""

@@ -2,11 +2,12 @@
 
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from compute.compiled import compiled
 
 # Weights are counted by how far a score lies below the best one, in bins of 1/40 of a log unit. What is further
 # below than all bins weighs nothing: exp(-25.6) is 8e-12, a ten-million-fold margin to what a cut at 99.9 % notices.
@@ -14,7 +15,7 @@ BINS = 1024
 BINS_PER_UNIT = 40.0
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def histogram(scores, best):
     """Weight per bin of distance below the best score, and the total weight (float64)."""
@@ -30,7 +31,7 @@ def histogram(scores, best):
     return bins, total
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def fill_weights(scores, best, bins, total, out):
     """Fill out with exp(score - best)/total where the score lies within the first `bins` bins, else 0."""
@@ -40,7 +41,7 @@ def fill_weights(scores, best, bins, total, out):
         out[i] = np.float32(np.exp(-np.float64(below)) / total) if is_kept else np.float32(0)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def within(scores, best, bins):
     """Indices of the scores within the first `bins` bins."""

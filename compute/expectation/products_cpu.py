@@ -7,8 +7,9 @@ what is loaded stays in the cache.
 
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
+
+from compute.compiled import compiled
 
 _zero = np.float32(0)
 # So many orientations by so many shifts at a time.
@@ -17,7 +18,7 @@ TALL, WIDE = 2, 4
 TILE = 1024
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _product(rows, i, phases, j, start):
     """The product of a row and the phases of a shift, whose pixel `start` is the row's first."""
@@ -29,7 +30,7 @@ def _product(rows, i, phases, j, start):
     return total
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _products(rows, i, phases, j, start):
     """Those of TALL rows from i on and the phases of WIDE shifts from j on."""
@@ -52,7 +53,7 @@ def _products(rows, i, phases, j, start):
     return (a0, a1, a2, a3), (b0, b1, b2, b3)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def add_all_products(rows, phases, start, out):
     """Add the products of all rows [orientation, 2, pixel] and all phases [shift, 2, pixel] to out.
@@ -72,7 +73,7 @@ def add_all_products(rows, phases, start, out):
             out[i, j] += _product(rows, i, phases, j, start)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _is_wanted(log_prior, i, j):
     """Whether any pair of a group has a prior."""
@@ -83,7 +84,7 @@ def _is_wanted(log_prior, i, j):
     return False
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def add_pair_products(rows, phases, start, columns, log_prior, is_in_groups, out):
     """Add the products of the pairs that have a prior to out[orientation, column].

@@ -5,9 +5,9 @@ It is defined in `batch`; loops are spelt out because Numba takes many seconds t
 
 from typing import Any, NamedTuple, no_type_check
 
-import numba as nb
 import numpy as np
 
+from compute.compiled import compiled
 from compute.expectation import posterior
 from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_image
 from compute.expectation.kernels_cpu import (
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     share: Any
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def second_passes(kept, starts, first, images, tables, out):
     """The second pass over some images of a block, from `first` on; returns how many orientations are left.
@@ -60,7 +60,7 @@ def second_passes(kept, starts, first, images, tables, out):
     return count
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def best_children(kept, starts, images, tables, found, scores):
     """The best of the children of some coarse poses of every image of a block, and that of its present orientation.
@@ -85,7 +85,7 @@ def best_children(kept, starts, images, tables, found, scores):
     return rotations
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _scored_children(kept, image, tables):
     """The children of some coarse poses: rows, rotations, columns, slices with the place of each row's, and scores."""
@@ -115,7 +115,7 @@ def _scored_children(kept, image, tables):
     return rows, rotations, columns, sliced, places, log_prior
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _score(sliced, places, image, tables, columns, scores):
     """Turn the log prior of all pairs into their scores; pairs without a prior stay at -inf.
@@ -145,7 +145,7 @@ def _score(sliced, places, image, tables, columns, scores):
                 scores[i, j] += cross[i, j] - _half * power[i]
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _best_at(image, tables):
     """The best score of an image over all fine shifts at the first of its centres."""
@@ -159,7 +159,7 @@ def _best_at(image, tables):
     return best_of(scores[0])
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _second_pass(kept, image, tables, out, k, first):
     """One image's second pass: its part of `out`, its orientations from `first` on; returns how many there are."""
@@ -190,7 +190,7 @@ def _second_pass(kept, image, tables, out, k, first):
     return count
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _weigh(scores, is_correlation, fraction):
     """As `posterior.weigh` and `posterior.winner`: weights, best score, log of the sum."""
@@ -206,7 +206,7 @@ def _weigh(scores, is_correlation, fraction):
     return weights, np.float64(best), np.log(total)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _top(scores):
     """Row and column of the best score, the first of equal ones."""
@@ -218,7 +218,7 @@ def _top(scores):
     return row, column
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _left(weights, rows, rotations, out, first):
     """Enter the orientations that have weight from `first` on: where each one went, how many, and their weight."""
@@ -236,7 +236,7 @@ def _left(weights, rows, rotations, out, first):
     return place, count, total
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _offsets(columns, weights, shifts_A, base_A):
     """Whole offsets of the columns, their mean square by weight, and the largest weight."""

@@ -5,15 +5,16 @@ The phases of an orientation's shifts enter only by their mean, weighted by the 
 
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
+
+from compute.compiled import compiled
 
 _zero = np.float32(0)
 # Phases of so many shifts are added at a time.
 WIDE = 4
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _four_phases(a, b, c, d, phases, one, other, third, fourth, part, out):
     """Add the phases of four shifts, each times its weight, to out [pixel]."""
@@ -22,7 +23,7 @@ def _four_phases(a, b, c, d, phases, one, other, third, fourth, part, out):
         out[p] += a * u[p] + b * v[p] + c * w[p] + d * x[p]
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def mean_phases(weights, columns, phases, out):
     """Fill out[2, pixel] with the sum of the phases of some shifts by weight; those without weight are left out."""
@@ -41,7 +42,7 @@ def mean_phases(weights, columns, phases, out):
             _four_phases(a, b, c, d, phases, one, other, third, fourth, part, out[part])
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def model_sums(one, share, phases, image, fit, model):
     """Add Re(conj(S) X e) and |S|² by weight to fit and model per pixel: of a slice `one` [2, pixel].
@@ -56,7 +57,7 @@ def model_sums(one, share, phases, image, fit, model):
         model[p] += share * (a * a + b * b)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def put_back(phases, image, factor):
     """Turn mean conjugated phases[2, pixel] into the image times factor times phases, in place."""
@@ -68,7 +69,7 @@ def put_back(phases, image, factor):
         sine[p] = y * c - x * d
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def all_model_sums(sliced, places, shares, phases, image, fit, model):
     """`model_sums` of many orientations."""
@@ -76,7 +77,7 @@ def all_model_sums(sliced, places, shares, phases, image, fit, model):
         model_sums(sliced[places[o]], shares[o], phases[o], image, fit, model)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def all_put_back(phases, image, factor):
     """`put_back` of many orientations."""
@@ -84,7 +85,7 @@ def all_put_back(phases, image, factor):
         put_back(phases[o], image, factor)
 
 
-@nb.njit(nogil=True, fastmath=False, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model):
     """Of every orientation that has a place in `out`: what it puts back, and what it adds to fit and model."""

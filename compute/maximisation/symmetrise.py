@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compute.compiled import compiled
 from compute.maximisation.shells import slabs
 from compute.projection.slices import Accumulator
 
@@ -113,7 +113,7 @@ def add_rotated_compiled(
             run.result()
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _add_rotated(source, target, rotations, reach, sign, first_z, size):
     """Kernel of `add_rotated` for the planes from first_z on, cube after cube of the given edge; arrays are float32."""
@@ -145,7 +145,7 @@ def _add_rotated(source, target, rotations, reach, sign, first_z, size):
                         target[iz, iy, ix] += block[iz - first_z, iy - first_y, ix - first_x]
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _add_rotated_row(source, rotation, sign, middle, at, row):
     """Add to the row of voxels that begins at the index `at` (z, y, x) what lies at its rotated places in source."""
@@ -175,7 +175,7 @@ def _add_rotated_row(source, rotation, sign, middle, at, row):
         row[i] += factor * (gz * near + fz * far)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _add_turned_row(source, rotation, sign, middle, at, row):
     """The same for a rotation by quarter turns about the axes, which takes the grid onto itself: nothing is between."""

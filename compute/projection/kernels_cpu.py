@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple, no_type_check
 
-import numba as nb
 import numpy as np
 
+from compute.compiled import compiled
 from compute.projection.vectors_cpu import BLENDED, PLACED, blend, place, spread
 
 _one = np.float32(1)
@@ -26,7 +26,7 @@ class PairedVolume(NamedTuple):
     padding: Any
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def locate(turn, model_x, model_y, padding, shape, cells, parts):
     """Fill cells with the first of the eight neighbours of every point, as an index into all cells, and `parts`.
@@ -54,7 +54,7 @@ def locate(turn, model_x, model_y, padding, shape, cells, parts):
         parts[4, p], parts[5, p] = fx, sign
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _steps(turn, padding):
     """What a unit of x and one of y are along the volume's x, y and z."""
@@ -69,7 +69,7 @@ def _steps(turn, padding):
     )
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _sample(grid, x, y, start, count, room, real, imaginary, to):
     """Fill real and imaginary from `to` on at `count` points from `start` on: at most `POINTS`, a multiple of `PLACED`.
@@ -87,7 +87,7 @@ def _sample(grid, x, y, start, count, room, real, imaginary, to):
         blend(flat, layer, cells, parts, stride, slot, factor, real, imaginary, to + slot)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def slice_rows(volume, rotations, rows, model_x, model_y, out):
     """Fill out[row] (orientation, 2, pixel) with the slices of a `PairedVolume` at rotations[row], for some rows.
@@ -122,14 +122,14 @@ def slice_rows(volume, rotations, rows, model_x, model_y, out):
             out[row, 1, whole:] = last_imaginary[: n - whole]
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def slices(volume, rotations, model_x, model_y, out):
     """Fill out[orientation, 2, pixel] with central slices of a `PairedVolume`."""
     slice_rows(volume, rotations, np.arange(rotations.shape[0]), model_x, model_y, out)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room):
     """Add some points of all slices, from `start` on, to sums; the weight of slice o is shares[o] * weights[of[o]]."""
@@ -159,7 +159,7 @@ def _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, st
             )
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
     """Add values[orientation, 2, pixel] with the weights shares[o] * weights[of[o], pixel] to sums[z, y, x, 3].
@@ -172,7 +172,7 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
         _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room)
 
 
-@nb.njit(nogil=True, fastmath=True, cache=True)
+@compiled(fastmath=True)
 @no_type_check
 def insert_images(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
     """`insert` the slices of one image after another, which are those of equal numbers in a row of `of`."""

@@ -2,12 +2,12 @@
 
 from typing import no_type_check
 
-import numba as nb
 import numpy as np
 import torch
 from jaxtyping import Complex, Float64
 from torch import Tensor
 
+from compute.compiled import compiled
 from compute.signal.fourier import radial_frequency
 
 
@@ -40,7 +40,7 @@ def products_compiled(
     return torch.from_numpy(sums)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 @no_type_check
 def _products(first, second, shells, sums):
     """Add up sums[3, shell] from transforms [z, y, x, 2]."""
