@@ -24,21 +24,33 @@ def shared_scores(
     """
     if tables.coarse_slices is None or tables.coarse_powers is None:
         raise ValueError("a local search has no shared grid")
-    n = tables.coarse_count
-    weight = tables.inverse_noise[:n]
-    forward = images.forward[:, :n]
-    weighted = (forward * weight) * images.masked[:, :n]
-    moved = as_real_rows((weighted[:, None] * tables.coarse_phases).reshape(-1, n))
-    grid = tables.coarse_slices
-    rows = grid.reshape(len(grid), -1)
-    with rounded_products(rows.device):
-        cross = (rows @ moved.T).view(len(grid), len(forward), -1).transpose(0, 1)
+    n, slices = tables.coarse_count, tables.coarse_slices
+    weight, forward = tables.inverse_noise[:n], images.forward[:, :n]
+    cross = products(slices, moved_rows(images, tables)).view(len(slices), len(forward), -1)
+    cross = cross.transpose(0, 1)
     power = (forward.square() * weight) @ tables.coarse_powers.T
     if search.is_correlation:
         return cross.div_(torch.sqrt(power + 1e-20)[:, :, None])
     prior = offset_log_prior(tables.coarse_shifts_A, base_A, search.offset_sigma_A)
     per_orientation = tables.coarse_log_prior - 0.5 * power
     return cross.add_(per_orientation[:, :, None]).add_(prior[:, None, :].float())
+
+
+def moved_rows(
+    images: PreparedImages, tables: SharedTables
+) -> Float[Tensor, "image_translation row"]:
+    """Every image over the noise and times its CTF at every coarse shift, as rows of real numbers."""
+    n = tables.coarse_count
+    weighted = (images.forward[:, :n] * tables.inverse_noise[:n]) * images.masked[:, :n]
+    return as_real_rows((weighted[:, None] * tables.coarse_phases).reshape(-1, n))
+
+
+def products(
+    slices: Float[Tensor, "orientation 2 pixel"], moved: Float[Tensor, "image_translation row"]
+) -> Float[Tensor, "orientation image_translation"]:
+    """The dense pass: one matrix product of all slices and all moved images."""
+    with rounded_products(slices.device):
+        return slices.reshape(len(slices), -1) @ moved.T
 
 
 @contextmanager
