@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from compute.expectation import batch_scores
 from compute.expectation.coarse import shared_scores
 from compute.expectation.host import HostSearch, Poses
+from compute.expectation.leading_cpu import leading_poses
 from compute.expectation.posterior_many import Kept, first_best, largest
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
@@ -54,9 +54,8 @@ def rescan_block(
     """
     scores = shared_scores(block.images, block.base_A, search, tables)
     is_elsewhere = _elsewhere(block.centres, tables.coarse_rotations, reach_deg, operators)
-    kept = _leading(scores, is_elsewhere)
     look = _look if block.centres.device.type != "cpu" else _look_on_host
-    return look(block, present_A, kept, is_elsewhere, search, tables)
+    return look(block, present_A, scores, is_elsewhere, search, tables)
 
 
 def _elsewhere(
@@ -100,16 +99,17 @@ def _leading(
 def _look_on_host(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    kept: Kept,
+    scores: Float[Tensor, "image orientation translation"],
     is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
 ) -> Rescan:
-    """The leading poses of one image after another."""
+    """The leading poses of one image after another, as `_leading` finds them."""
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     host = HostSearch(block, search, tables)
-    starts = torch.bincount(kept.image, minlength=len(rotation)).cumsum(0)
-    poses = Poses(kept.pose.numpy(), np.concatenate([[0], starts.numpy()]))
+    poses = Poses(
+        *leading_poses(scores.numpy(), is_elsewhere.numpy(), HIDDEN, LEADING_POSES, NEAR_POSES)
+    )
     best, row, turn, shift, present = map(torch.from_numpy, host.best_children(poses))
     parent = row // search.orientation_children
     is_switched = is_elsewhere[torch.arange(len(row)), parent] & (best > present + CLEARLY_BETTER)
@@ -121,12 +121,13 @@ def _look_on_host(
 def _look(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    kept: Kept,
+    scores: Float[Tensor, "image orientation translation"],
     is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
 ) -> Rescan:
     """The leading poses of all images at once."""
+    kept = _leading(scores, is_elsewhere)
     images = len(block.centres)
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     if not len(kept.image):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from compute.expectation import rescan
+from compute.expectation.leading_cpu import leading_poses
 from compute.expectation.rescan import Rescan, rescan_block
 from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
 from compute.sampling.symmetry import parse_symmetry
@@ -110,3 +111,26 @@ def test_an_image_that_is_not_finite_stays(world: World, truth: Tensor) -> None:
     assert not bool(found.is_switched[3])
     assert torch.equal(found.rotation[3], truth[3])
     assert bool(torch.isfinite(found.rotation).all())
+
+
+@pytest.mark.parametrize("spread", [3.0, 30.0])
+def test_leading_poses_are_those_of_the_definition(spread: float) -> None:
+    """Few of them within reach of the best or many, some images without a pose elsewhere or without a number."""
+    generator = torch.Generator().manual_seed(2)
+    scores = spread * torch.randn(12, 200, 7, generator=generator)
+    is_elsewhere = torch.rand(12, 200, generator=generator) > 0.3
+    scores[3], scores[5, 17, 2], scores[6, 20:], is_elsewhere[8] = (
+        -torch.inf,
+        torch.nan,
+        -torch.inf,
+        False,
+    )
+    scores[9, is_elsewhere[9]] -= 1e3
+    expected = rescan._leading(scores, is_elsewhere)
+    turned = scores.transpose(0, 1).contiguous().transpose(0, 1)
+    pose, starts = leading_poses(
+        turned.numpy(), is_elsewhere.numpy(), rescan.HIDDEN, rescan.LEADING_POSES, rescan.NEAR_POSES
+    )
+    assert np.diff(starts).tolist() == torch.bincount(expected.image, minlength=12).tolist()
+    assert np.diff(starts)[[3, 5, 8, 9]].tolist() == [0, 0, 0, 0] and starts[-1] > 8 * 20 / spread
+    assert pose.tolist() == expected.pose.tolist()
