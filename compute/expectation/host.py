@@ -21,7 +21,7 @@ from compute.expectation.second_pass_cpu import Outcome, best_children, second_p
 
 # Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
 SMALL_PRODUCTS = 20_000_000
-# What the images of one call put back takes at most so many bytes, or is that of one image.
+# What the images of one call put back into the volume takes at most so many bytes, or is that of one image.
 RESULT_BYTES = 64_000_000
 
 
@@ -125,7 +125,8 @@ class HostSearch(LargePass):
 
     def second_pass(self, part: slice, poses: Poses) -> HostResult:
         """The posterior over the children of the significant poses and what follows from it: see `batch`."""
-        rows = np.diff(poses.starts[part.start : part.stop + 1]) * self.search.orientation_children
+        significant = np.diff(poses.starts[part.start : part.stop + 1])
+        rows = significant * self.search.orientation_children
         if len(rows) == 1 and self._is_large(int(rows[0])):
             out, count = self.large_second_pass(part.start, poses.of(part.start))
         else:
@@ -137,7 +138,7 @@ class HostSearch(LargePass):
         self._count(
             "pass 2", sliced, int(rows.sum()) * self.search.translation_children, self.tables.count
         )
-        return self._result(part, np.diff(poses.starts[part.start : part.stop + 1]), out, count)
+        return self._result(part, significant, out, count)
 
     def _room(self, images: int, rows: int) -> Outcome:
         """Room for the results of some images with so many orientations at most."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compute.expectation import host, kernels_cpu
 from compute.expectation.fine import HostResult
+from compute.expectation.host import RESULT_BYTES
 from compute.expectation.meter import Meter, Unmeasured
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
@@ -20,9 +21,7 @@ from compute.projection.slices import Accumulator, insert, insert_images
 
 # Scores of a block of images on a shared grid take at most this many bytes.
 SCORE_BYTES = 64_000_000
-# What the images of a block put back into the volume takes about this many bytes in all ...
-RESULT_BYTES = 64_000_000
-# ... if an image has this many orientations left after the second pass.
+# What the images of a block put back is taken for that of so many orientations each.
 TYPICAL_ORIENTATIONS = 64
 
 

@@ -1,5 +1,6 @@
 """Slices out of a projector, and images back into sums: one function each, whatever the device."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
@@ -95,17 +96,9 @@ def insert(
         )
         return
     count = len(rotations)
-    kernels_cpu.insert(
-        accumulator.sums.numpy(),
-        rotations.numpy(),
-        model_x.numpy(),
-        model_y.numpy(),
-        accumulator.padding,
-        values.numpy(),
-        np.ones(count, np.float32),
-        np.arange(count),
-        weights.numpy(),
-    )
+    shares, every = torch.ones(count), torch.arange(count)
+    given = (rotations, model_x, model_y, values, shares, every, weights)
+    _insert_on_host(kernels_cpu.insert, accumulator, *given)
 
 
 def insert_images(
@@ -119,14 +112,18 @@ def insert_images(
     weights: Float[Tensor, "image pixel"],
 ) -> None:
     """`insert` with the weight of each slice as that of its image times its share; on the CPU."""
-    kernels_cpu.insert_images(
-        accumulator.sums.numpy(),
-        rotations.numpy(),
-        model_x.numpy(),
-        model_y.numpy(),
-        accumulator.padding,
-        values.numpy(),
-        shares.numpy(),
-        image.numpy(),
-        weights.numpy(),
-    )
+    given = (rotations, model_x, model_y, values, shares, image, weights)
+    _insert_on_host(kernels_cpu.insert_images, accumulator, *given)
+
+
+def _insert_on_host(
+    kernel: Callable[..., None],
+    accumulator: Accumulator,
+    rotations: Tensor,
+    model_x: Tensor,
+    model_y: Tensor,
+    *weighted: Tensor,
+) -> None:
+    """Call a compiled kernel with arrays: weighted are values, shares, whose they are, and weights."""
+    where = (rotations.numpy(), model_x.numpy(), model_y.numpy(), accumulator.padding)
+    kernel(accumulator.sums.numpy(), *where, *(one.numpy() for one in weighted))
