@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,20 @@ def serving(folder: Path, *more: str) -> Iterator[Served]:
         if process.stdout is not None:
             process.stdout.close()
         errors.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Of a test that failed, tell what its page showed and what the dashboard complained of."""
+    report = yield
+    if report.when == "call" and report.failed:
+        page, served = (item.funcargs.get(name) for name in ("page", "served"))  # type: ignore[attr-defined]
+        if isinstance(page, Page) and not page.is_closed():
+            report.sections.append((f"the page {page.url}", page.locator("body").aria_snapshot()))
+        if isinstance(served, Served):
+            complaints = (served.folder / "serve.err").read_text()
+            report.sections.append(("the dashboard's complaints", complaints[-4000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import starfile
 from playwright.sync_api import Locator, Page, expect
 
 from compute.files.optics import find_file
+from tests.browser.axe import STANDS
 from tests.browser.conftest import Run, fill, holds, ready, source
 from tests.browser.results import Results
 
@@ -69,15 +70,27 @@ def test_particles_are_sorted_paged_and_looked_at(page: Page, run: Run) -> None:
     expect(page.get_by_role("img", name="phases flipped, to 20 Å")).to_be_visible()
 
 
+NEXT_FRAME = (
+    "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 50)))"
+)
+
+
 def draw_range(page: Page, figure: Locator, start: float, end: float) -> None:
-    """Drag the mouse over a figure, from one part of its width to another."""
+    """Drag the mouse over a figure that stands still, from one part of its width to another, as slowly as a hand."""
+    page.wait_for_function(STANDS)
     figure.scroll_into_view_if_needed()
-    box = figure.bounding_box()
+    before, box = None, figure.bounding_box()
+    while box != before:
+        page.evaluate(NEXT_FRAME)
+        before, box = box, figure.bounding_box()
     assert box is not None
     height = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + start * box["width"], height)
-    page.mouse.down()
-    page.mouse.move(box["x"] + end * box["width"], height, steps=6)
+    for step in range(7):
+        part = start + (end - start) * step / 6
+        page.mouse.move(box["x"] + part * box["width"], height)
+        page.evaluate(NEXT_FRAME)
+        if step == 0:
+            page.mouse.down()
     page.mouse.up()
 
 

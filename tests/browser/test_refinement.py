@@ -199,3 +199,33 @@ def test_a_cut_connection_comes_back(visit: BrowserContext, run: Run) -> None:
     expect(page.locator(".hero .chip")).to_have_text("finished")
     page.get_by_text("Log", exact=True).click()
     expect(page.get_by_text("Auto-refine: Iteration=").first).to_be_visible()
+
+
+def test_what_comes_while_the_browser_draws_a_page_is_not_lost(
+    visit: BrowserContext, run: Run
+) -> None:
+    page = visit.new_page()
+    held: list[str | bytes] = []
+    told: list[str | bytes] = []
+
+    def hold_back(socket: WebSocketRoute) -> None:
+        """A slow browser: it has the page and answers clicks, and has not yet told that all of it is drawn."""
+        server = socket.connect_to_server()
+
+        def pass_on(part: str | bytes) -> None:
+            held.append(part)
+            if len(held) == 3:  # a message is its head, what is said of it, and its content
+                (told.extend if "document_ready" in str(part) else send)(held)
+                held.clear()
+
+        def send(parts: list[str | bytes]) -> None:
+            for part in parts:
+                server.send(part)
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket(re.compile("/ws"), hold_back)
+    page.goto(run.address)
+    page.get_by_role("tab", name="Log", exact=True).click()
+    expect(page.get_by_text("Auto-refine: Iteration=").first).to_be_visible()
+    assert told

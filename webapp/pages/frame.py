@@ -100,7 +100,18 @@ class Page(pn.Template):
         """The document with everything on it."""
         document = init_doc(doc)
         with document.models.freeze():
-            return super().server_doc(document, title, self.address or location)
+            super().server_doc(document, title, self.address or location)
+        keep_what_changes(document)
+        return document
+
+
+def keep_what_changes(document: Document) -> None:
+    """Send a browser every change from the moment on at which it has fetched the page.
+
+    Until a browser has told that all of the page is drawn, Panel throws away what changes in rows and columns and in
+    components of our own, as if the page had not been fetched yet. A part that came meanwhile stayed at "Reading …".
+    """
+    pn.state._connected[document] = True
 
 
 def use_sheet() -> None:
