@@ -31,3 +31,7 @@
     return signal.connect(heard, this)
   }
 })()
+
+// Bokeh takes a button that is held for 0.3 s for a press, and no move that follows for a drag: who held it a moment
+// before drawing over a figure, or whose browser was busy for as long, drew nothing. No tool of ours knows a press.
+window.Bokeh.require('core/ui_gestures').UIGestures.press_threshold = 2 ** 31 - 1

@@ -70,27 +70,21 @@ def test_particles_are_sorted_paged_and_looked_at(page: Page, run: Run) -> None:
     expect(page.get_by_role("img", name="phases flipped, to 20 Å")).to_be_visible()
 
 
-NEXT_FRAME = (
-    "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 50)))"
-)
+HESITATION_MS = 500
+"""Longer than Bokeh waits before it takes a button that is held for a press."""
 
 
 def draw_range(page: Page, figure: Locator, start: float, end: float) -> None:
     """Drag the mouse over a figure that stands still, from one part of its width to another, as slowly as a hand."""
     page.wait_for_function(STANDS)
     figure.scroll_into_view_if_needed()
-    before, box = None, figure.bounding_box()
-    while box != before:
-        page.evaluate(NEXT_FRAME)
-        before, box = box, figure.bounding_box()
+    box = figure.bounding_box()
     assert box is not None
     height = box["y"] + box["height"] / 2
-    for step in range(7):
-        part = start + (end - start) * step / 6
-        page.mouse.move(box["x"] + part * box["width"], height)
-        page.evaluate(NEXT_FRAME)
-        if step == 0:
-            page.mouse.down()
+    page.mouse.move(box["x"] + start * box["width"], height)
+    page.mouse.down()
+    page.wait_for_timeout(HESITATION_MS)
+    page.mouse.move(box["x"] + end * box["width"], height, steps=6)
     page.mouse.up()
 
 
