@@ -84,6 +84,27 @@ def test_earlier_job_files_are_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "O").iterdir())) == 3
 
 
+def test_the_job_file_is_there_while_it_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of the job may read it at any time."""
+    path = local.write_job(tmp_path, "refine", {"random_seed": 1}, "id")
+    before = path.stat()
+    assert local.write_job(tmp_path, "refine", {"random_seed": 1}, "id") == path
+    assert path.stat() == before
+    seen: list[str] = []
+    whole = local.write_whole
+
+    def watched(target: Path, content: bytes) -> None:
+        seen.append(json.loads(path.read_text())["job_id"])
+        whole(target, content)
+
+    monkeypatch.setattr(local, "write_whole", watched)
+    local.write_job(tmp_path, "refine", {"random_seed": 2}, "other")
+    assert seen == ["id"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["job.json", "job_001.json"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(local.LaunchError, match="cannot be written"):

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,17 +88,23 @@ def share(ranks: int, threads: int, available_cores: int, gpus: int = 0) -> Shar
 
 
 def write_job(folder: Path, job: str, params: dict[str, object], job_id: str) -> Path:
-    """The job file in its folder; one that is there already is kept under the next free number."""
+    """The job file in its folder; another one that is there already is kept under the next free number.
+
+    The same launch may be ordered again while its processes read the file, which is there all the time.
+    """
+    text = json.dumps({"job": job, "params": params, "job_id": job_id}, indent=2)
+    content = (text + "\n").encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "job.json"
         if path.exists():
+            if path.read_bytes() == content:
+                return path
             number = 1
             while (kept := folder / f"job_{number:03d}.json").exists():
                 number += 1
-            path.rename(kept)
-        text = json.dumps({"job": job, "params": params, "job_id": job_id}, indent=2)
-        write_whole(path, (text + "\n").encode())
+            shutil.copy2(path, kept)
+        write_whole(path, content)
     except OSError as error:
         raise LaunchError(f"the folder {folder} cannot be written: {error.strerror}") from None
     return path
