@@ -45,6 +45,20 @@ class Poses:
         return len(self.starts) - 1
 
 
+class Room:
+    """Memory for what images put back into the volume, used again for the next ones: new memory has to be cleared."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(0, np.float32)
+
+    def values(self, rows: int, pixels: int) -> np.ndarray:
+        """Room for real and imaginary parts of so many slices; what was handed out before is overwritten."""
+        size = 2 * rows * pixels
+        if len(self._numbers) < size:
+            self._numbers = np.empty(size, np.float32)
+        return self._numbers[:size].reshape(rows, 2, pixels)
+
+
 class HostSearch(LargePass):
     """The search of a block of images."""
 
@@ -123,14 +137,14 @@ class HostSearch(LargePass):
         products = rows * self.search.translation_children * 2 * self.tables.count
         return products > SMALL_PRODUCTS or rows > self.rows_at_once()
 
-    def second_pass(self, part: slice, poses: Poses) -> HostResult:
+    def second_pass(self, part: slice, poses: Poses, room: Room) -> HostResult:
         """The posterior over the children of the significant poses and what follows from it: see `batch`."""
         significant = np.diff(poses.starts[part.start : part.stop + 1])
         rows = significant * self.search.orientation_children
         if len(rows) == 1 and self._is_large(int(rows[0])):
             out, count = self.large_second_pass(part.start, poses.of(part.start))
         else:
-            out = self._room(part.stop - part.start, int(rows.sum()))
+            out = self._outcome(part.stop - part.start, int(rows.sum()), room)
             count = second_passes(
                 poses.kept, poses.starts, part.start, self._images, self._shared, out
             )
@@ -140,8 +154,8 @@ class HostSearch(LargePass):
         )
         return self._result(part, significant, out, count)
 
-    def _room(self, images: int, rows: int) -> Outcome:
-        """Room for the results of some images with so many orientations at most."""
+    def _outcome(self, images: int, rows: int, room: Room) -> Outcome:
+        """Where the results of some images with so many orientations at most go."""
         m, shells = self.tables.accumulation_count, self._shared.shells
         return Outcome(
             figures=np.zeros((images, 7)),
@@ -151,7 +165,7 @@ class HostSearch(LargePass):
             image=np.empty(rows, np.int64),
             rows=np.empty(rows, np.int64),
             rotations=np.empty((rows, 3, 3), np.float32),
-            values=np.empty((rows, 2, m), np.float32),
+            values=room.values(rows, m),
             share=np.empty(rows, np.float32),
         )
 
@@ -188,15 +202,23 @@ class HostSearch(LargePass):
 
 
 def search_images(
-    block: Block, search: Search, tables: SharedTables, determined: Tensor, meter: Meter
+    block: Block,
+    search: Search,
+    tables: SharedTables,
+    determined: Tensor,
+    meter: Meter,
+    room: Room | None = None,
 ) -> Iterator[HostResult]:
-    """What is found for the images of a block, as many at a time as there is room for."""
+    """What is found for the images of a block, as many at a time as there is room for.
+
+    Where a room is given, a result stands until the next one is asked for.
+    """
     with meter.measure(search.first_pass):
         host = HostSearch(block, search, tables, determined)
         poses = host.first_pass()
     for part in host.parts(poses):
         with meter.measure("pass 2"):
-            found = host.second_pass(part, poses)
+            found = host.second_pass(part, poses, room or Room())
         yield found
     for work, number in host.work.items():
         meter.count(work, number)

@@ -58,9 +58,14 @@ def search_images(
     tables: SharedTables,
     well_determined: Float[Tensor, " pixel"],
     meter: Meter | None = None,
+    room: host.Room | None = None,
 ) -> Iterator[HostResult]:
-    """Both passes for every image of the block, in order, as many at a time as there is room for: on the CPU."""
-    yield from host.search_images(block, search, tables, well_determined, meter or Unmeasured())
+    """Both passes for every image of the block, in order, as many at a time as there is room for: on the CPU.
+
+    Where a room is given, a result stands until the next one is asked for.
+    """
+    meter = meter or Unmeasured()
+    yield from host.search_images(block, search, tables, well_determined, meter, room)
 
 
 def shared_sums(tables: SharedTables) -> SharedSums | None:

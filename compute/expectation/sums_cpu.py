@@ -10,48 +10,52 @@ import numpy as np
 from compute.compiled import compiled
 
 _zero = np.float32(0)
-# Phases of so many shifts are added at a time.
-WIDE = 4
+# Phases of so many shifts are added at a time, over so many pixels of all orientations after the other.
+WIDE, TILE = 4, 1024
 
 
 @compiled(fastmath=True)
 @no_type_check
-def _four_phases(a, b, c, d, phases, one, other, third, fourth, part, out):
-    """Add the phases of four shifts, each times its weight, to out [pixel]."""
-    u, v, w, x = phases[one, part], phases[other, part], phases[third, part], phases[fourth, part]
+def _four_phases(shares, phases, chosen, part, start, out):
+    """Add to out [pixel] the phases of four shifts, whose pixel `start` is its first, each times its share."""
+    end = start + out.shape[0]
+    a, b, c, d = shares[0], shares[1], shares[2], shares[3]
+    u, v = phases[chosen[0], part, start:end], phases[chosen[1], part, start:end]
+    w, x = phases[chosen[2], part, start:end], phases[chosen[3], part, start:end]
     for p in range(out.shape[0]):
         out[p] += a * u[p] + b * v[p] + c * w[p] + d * x[p]
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=False)
 @no_type_check
-def mean_phases(weights, columns, phases, out):
-    """Fill out[2, pixel] with the sum of the phases of some shifts by weight; those without weight are left out."""
-    chosen, share = np.zeros(columns.shape[0] + WIDE, np.int64), np.zeros(columns.shape[0] + WIDE)
-    count = 0
-    for j in range(columns.shape[0]):
-        if weights[j] > 0:
-            chosen[count], share[count] = columns[j], weights[j]
-            count += 1
-    out[:] = _zero
-    for j in range(0, count, WIDE):
-        a, b = np.float32(share[j]), np.float32(share[j + 1])
-        c, d = np.float32(share[j + 2]), np.float32(share[j + 3])
-        one, other, third, fourth = chosen[j], chosen[j + 1], chosen[j + 2], chosen[j + 3]
-        for part in range(2):
-            _four_phases(a, b, c, d, phases, one, other, third, fourth, part, out[part])
+def weighted_shifts(weights, columns, place, chosen, shares):
+    """Fill chosen[orientation, ·] and shares with the shifts that have weight, by fours; returns how many each has.
 
-
-@compiled(fastmath=True)
-@no_type_check
-def model_sums(one, share, phases, image, fit, model):
-    """Add Re(conj(S) X e) and |S|² by weight to fit and model per pixel: of a slice `one` [2, pixel].
-
-    phases[2, pixel]: mean conjugated phases times the orientation's weight.
+    Only orientations that have a place are looked at. What makes up a four has no share.
     """
-    real, imaginary, cosine, sine = one[0], one[1], phases[0], phases[1]
+    counts = np.zeros(weights.shape[0], np.int64)
+    for i in range(weights.shape[0]):
+        count = 0
+        if place[i] >= 0:
+            for j in range(columns.shape[0]):
+                if weights[i, j] > 0:
+                    chosen[i, count], shares[i, count] = columns[j], weights[i, j]
+                    count += 1
+        counts[i] = count
+    return counts
+
+
+@compiled(fastmath=True)
+@no_type_check
+def model_sums(real, imaginary, share, cosine, sine, image, start, fit, model):
+    """Add Re(conj(S) X e) and |S|² by weight to fit and model per pixel, from pixel `start` of the image on.
+
+    real, imaginary: of a slice; cosine, sine: mean conjugated phases times the orientation's weight.
+    """
+    end = start + fit.shape[0]
+    given = image[start:end]
     for p in range(fit.shape[0]):
-        a, b, x, y = real[p], imaginary[p], image[p].real, image[p].imag
+        a, b, x, y = real[p], imaginary[p], given[p].real, given[p].imag
         c, d = cosine[p], sine[p]
         fit[p] += a * (x * c + y * d) + b * (y * c - x * d)
         model[p] += share * (a * a + b * b)
@@ -59,11 +63,12 @@ def model_sums(one, share, phases, image, fit, model):
 
 @compiled(fastmath=True)
 @no_type_check
-def put_back(phases, image, factor):
-    """Turn mean conjugated phases[2, pixel] into the image times factor times phases, in place."""
-    cosine, sine = phases[0], phases[1]
-    for p in range(factor.shape[0]):
-        x, y = image[p].real * factor[p], image[p].imag * factor[p]
+def put_back(cosine, sine, image, factor, start):
+    """Turn mean conjugated phases into the image times factor times phases, in place, from its pixel `start` on."""
+    end = start + cosine.shape[0]
+    given, of_pixel = image[start:end], factor[start:end]
+    for p in range(cosine.shape[0]):
+        x, y = given[p].real * of_pixel[p], given[p].imag * of_pixel[p]
         c, d = cosine[p], sine[p]
         cosine[p] = x * c + y * d
         sine[p] = y * c - x * d
@@ -73,8 +78,11 @@ def put_back(phases, image, factor):
 @no_type_check
 def all_model_sums(sliced, places, shares, phases, image, fit, model):
     """`model_sums` of many orientations."""
+    n = fit.shape[0]
     for o in range(places.shape[0]):
-        model_sums(sliced[places[o]], shares[o], phases[o], image, fit, model)
+        real, imaginary = sliced[places[o], 0], sliced[places[o], 1]
+        cosine, sine = phases[o, 0, :n], phases[o, 1, :n]
+        model_sums(real, imaginary, shares[o], cosine, sine, image, 0, fit, model)
 
 
 @compiled(fastmath=False)
@@ -82,17 +90,46 @@ def all_model_sums(sliced, places, shares, phases, image, fit, model):
 def all_put_back(phases, image, factor):
     """`put_back` of many orientations."""
     for o in range(phases.shape[0]):
-        put_back(phases[o], image, factor)
+        put_back(phases[o, 0], phases[o, 1], image, factor, 0)
 
 
 @compiled(fastmath=False)
 @no_type_check
 def orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model):
-    """Of every orientation that has a place in `out`: what it puts back, and what it adds to fit and model."""
-    for i in range(places.shape[0]):
-        to = place[i]
-        if to >= 0:
-            values = out.values[to]
-            mean_phases(weights[i], columns, tables.phases, values)
-            model_sums(sliced[places[i]], out.share[to], values, image.masked, fit, model)
-            put_back(values, image.unmasked, image.factor)
+    """Of every orientation that has a place in `out`: what it puts back, and what it adds to fit and model.
+
+    Some pixels of all orientations at a time: the phases of these stay in the cache.
+    """
+    n, m = fit.shape[0], out.values.shape[2]
+    chosen = np.zeros((weights.shape[0], columns.shape[0] + WIDE), np.int64)
+    shares = np.zeros(chosen.shape, np.float32)
+    counts = weighted_shifts(weights, columns, place, chosen, shares)
+    for start in range(0, m, TILE):
+        stop, known = min(start + TILE, m), min(start + TILE, n)
+        for i in range(places.shape[0]):
+            to = place[i]
+            if to < 0:
+                continue
+            cosine, sine = out.values[to, 0, start:stop], out.values[to, 1, start:stop]
+            cosine[:], sine[:] = _zero, _zero
+            for j in range(0, counts[i], WIDE):
+                four, own = chosen[i, j : j + WIDE], shares[i, j : j + WIDE]
+                _four_phases(own, tables.phases, four, 0, start, cosine)
+                _four_phases(own, tables.phases, four, 1, start, sine)
+            if known > start:
+                real, imaginary = (
+                    sliced[places[i], 0, start:known],
+                    sliced[places[i], 1, start:known],
+                )
+                model_sums(
+                    real,
+                    imaginary,
+                    out.share[to],
+                    cosine,
+                    sine,
+                    image.masked,
+                    start,
+                    fit[start:known],
+                    model[start:known],
+                )
+            put_back(cosine, sine, image.unmasked, image.factor, start)

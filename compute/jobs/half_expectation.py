@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import batch, step
+from compute.expectation import batch, host, step
 from compute.expectation.batch import BatchResult
 from compute.expectation.fine import Found, HostResult
 from compute.expectation.search import Search, SharedTables, shared_tables
@@ -85,7 +85,7 @@ class Expectation:
             tables = shared_tables(search, self._projector, pixels, images.noise(index))
         determined = self._well_determined(pixels.shell)
         normaliser = images.log_normaliser(index)
-        shared = step.shared_sums(tables)
+        shared, room = step.shared_sums(tables), host.Room()
 
         def search_block(block: np.ndarray) -> Searched | SearchedTogether:
             with images.stopwatch.measure("preparation"):
@@ -95,8 +95,9 @@ class Expectation:
             given = (prepared, search, tables, determined, images.stopwatch)
             if images.device.type != "cpu":
                 return SearchedTogether(block, list(batch.search_block(*given)), constants)
-            found = step.search_images(*given)
-            return Searched(block, found if workers.is_lazy else list(found), constants)
+            if workers.is_lazy:
+                return Searched(block, step.search_images(*given, room), constants)
+            return Searched(block, list(step.search_images(*given)), constants)
 
         for piece in workers.in_order(search_block, images.ahead(blocks)):
             if isinstance(piece, SearchedTogether):
