@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from db.errors import NotFound
+from db.models.jobs import Job
 from db.models.projects import Comment, Tag
 from db.repository import jobs, marks, members, projects, sight, talk
 from db.repository.talk import Said
@@ -37,8 +38,7 @@ def tags(store: Store, project_id: int) -> Sequence[Tag]:
 def job_marks(store: Store, job_id: int) -> Mapping[str, object]:
     """A job's star and tags, and the tags that its project has. Raises Closed."""
     with store.database.reading() as session:
-        job = jobs.get(session, job_id)
-        members.check_role(session, job.project_id, store.user_id, Role.VIEWER)
+        job = _check_job(session, store, job_id, Role.VIEWER)
         own = marks.tags_of_jobs(session, [job_id]).get(job_id, [])
         role = sight.role_of(session, job.project_id, store.user_id)
         return {
@@ -107,6 +107,8 @@ def is_project_starred(store: Store, project_id: int) -> bool:
         return members.is_starred(session, project_id, store.user_id)
 
 
-def _check_job(session: Session, store: Store, job_id: int, needed: Role) -> None:
-    job = jobs.get(session, job_id)
+def _check_job(session: Session, store: Store, job_id: int, needed: Role) -> Job:
+    """The job; whoever may not see it is not told either that it is in the bin."""
+    job = jobs.get(session, job_id, in_bin=True)
     members.check_role(session, job.project_id, store.user_id, needed)
+    return jobs.get(session, job_id)

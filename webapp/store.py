@@ -109,7 +109,7 @@ class Store:
     def job(self, job_id: int) -> JobView:
         """A job with its attempts and files. Raises NotFound where the user may not see it."""
         with self.database.reading() as session:
-            role = self._role(session, jobs.get(session, job_id).project_id)
+            role = self._role(session, jobs.get(session, job_id, in_bin=True).project_id)
             return job_view(session, job_id, role)
 
     def job_records(self, view: JobView) -> JobRecords:
@@ -185,7 +185,7 @@ class Store:
     def stop(self, job_id: int, at_once: bool) -> Job:
         """Ask a job to stop. Raises Refused where there is nothing to stop."""
         with self.database.writing() as session:
-            self._check(session, jobs.get(session, job_id).project_id)
+            self._check_job(session, job_id)
             return actions.stop(session, job_id, who=self.user_id, at_once=at_once)
 
     def continue_job(
@@ -196,7 +196,7 @@ class Store:
     ) -> Job:
         """Put an ended job into the queue again. Raises Refused where that is not possible."""
         with self.database.writing() as session:
-            self._check(session, jobs.get(session, job_id).project_id)
+            self._check_job(session, job_id)
             return actions.continue_job(
                 session,
                 self.settings,
@@ -209,7 +209,7 @@ class Store:
     def rename(self, job_id: int, title: str) -> Job:
         """Give a job another title."""
         with self.database.writing() as session:
-            self._check(session, jobs.get(session, job_id).project_id)
+            self._check_job(session, job_id)
             return jobs.rename(session, job_id, title, who=self.user_id)
 
     def presets(self, job_type: str) -> Mapping[str, Mapping[str, Any]]:
@@ -255,6 +255,10 @@ class Store:
 
     def _check(self, session: Any, project_id: int) -> None:
         members.check_role(session, project_id, self.user_id, Role.EDITOR)
+
+    def _check_job(self, session: Any, job_id: int) -> None:
+        """Whoever may not see a job is not told either that it is in the bin."""
+        self._check(session, jobs.get(session, job_id, in_bin=True).project_id)
 
 
 def _demo_folder(number: int) -> str:

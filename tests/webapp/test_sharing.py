@@ -1,6 +1,6 @@
 """Members, groups and what happened, asked for in the name of people with different roles."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from db.errors import Closed, NotAllowed, NotFound, Refused
 from db.repository import people
 from db.words import Role
 from tests.webapp.accounts.lab import Lab, fill
-from webapp import sharing
+from webapp import actions, marking, sharing
 from webapp.maps import MapCache
 from webapp.records import RecordReader
 from webapp.settings import read_settings
@@ -94,3 +94,20 @@ def test_nobody_looks_into_folders_of_projects_that_are_closed_to_them(lab: Lab)
         lab.folder / "beta",
         lab.folder / "secret",
     }
+
+
+def test_whoever_does_not_see_a_job_is_not_told_that_it_is_in_the_bin(lab: Lab) -> None:
+    with lab.database.writing() as session:
+        actions.delete(session, [lab.other_job], who=lab.users["chief"])
+    out, chief = store_of(lab, "out"), store_of(lab, "chief")
+    asked: list[Callable[[Store], object]] = [
+        lambda store: store.job(lab.other_job),
+        lambda store: store.rename(lab.other_job, "x"),
+        lambda store: marking.job_marks(store, lab.other_job),
+        lambda store: marking.comment_on_job(store, lab.other_job, "x"),
+    ]
+    for ask in asked:
+        with pytest.raises(Closed, match="there is no project"):
+            ask(out)
+        with pytest.raises(NotFound, match="it is in the bin"):
+            ask(chief)
