@@ -204,11 +204,18 @@ def clone(
 def delete(
     session: Session, job_ids: list[int], *, who: int | None, with_descendants: bool = False
 ) -> list[Job]:
-    """Put jobs into the bin, and their folders into the project's Trash; nothing is lost until it is purged."""
+    """Put jobs into the bin, and their folders into the project's Trash; nothing is lost until it is purged.
+
+    Where one folder cannot be moved all stay, and so do the jobs.
+    """
     gone = bin.move_to_bin(session, job_ids, who=who, with_descendants=with_descendants)
-    for job in gone:
-        project = Path(rows.project(session, job.project_id).folder)
-        _move(project / job.folder, project / TRASH / job.folder)
+    with contextlib.ExitStack() as undo:
+        for job in gone:
+            project = Path(rows.project(session, job.project_id).folder)
+            place, trash = project / job.folder, project / TRASH / job.folder
+            _move(place, trash)
+            undo.callback(_move, trash, place)
+        undo.pop_all()
     return list(gone)
 
 

@@ -42,6 +42,26 @@ def project(database: Database, tmp_path: Path) -> Project:
     return made
 
 
+def test_where_one_folder_cannot_be_moved_all_jobs_stay(
+    database: Database, project: Project
+) -> None:
+    folder = Path(project.folder)
+    with database.reading() as session:
+        first, second = (jobs.find(session, project.id, one) for one in ("1", "2"))
+    taken = folder / "Trash" / second.folder
+    taken.mkdir(parents=True)
+    with pytest.raises(Refused, match="exists already: move it away first"):
+        with database.writing() as session:
+            actions.delete(session, [first.id], who=None, with_descendants=True)
+    for job in (first, second):
+        assert (folder / job.folder / "deep" / "particles.star").is_file()
+    with database.writing() as session:
+        assert bin.content(session, project.id) == []
+        taken.rmdir()
+        assert len(actions.delete(session, [first.id], who=None, with_descendants=True)) == 2
+    assert (taken / "deep" / "particles.star").is_file()
+
+
 def test_a_job_goes_with_its_files(database: Database, project: Project) -> None:
     folder = Path(project.folder)
     with database.writing() as session:
