@@ -23,9 +23,11 @@ from webapp.accounts.plain_page import Doors
 from webapp.accounts.visitors import Doorkeeper
 from webapp.api.guide import GuidePage
 from webapp.api.handler import ApiHandler
+from webapp.binning import job_in_bin
 from webapp.packed import Shelf, packed_rules
 from webapp.pages import forms, help_page, home, queue_page
 from webapp.pages.background import Background
+from webapp.pages.binned_job import BinnedJobPage
 from webapp.pages.compare import ComparePage, numbers_in
 from webapp.pages.following import Following
 from webapp.pages.frame import callback_failed, framed, guarded, look_of_visitor, use_sheet
@@ -103,12 +105,15 @@ class App:
         )
 
     def _job(self) -> pn.Template:
+        store, job_id = self.store, _number("id")
+        if (found := job_in_bin(store, job_id)) is not None:
+            return self._job_in_bin(BinnedJobPage(store, self._background(), found))
         page = JobPage(
-            self.store,
+            store,
             self._background(),
             self.following,
             look_of_visitor(),
-            _number("id"),
+            job_id,
             iteration=_number("it", 0),
             tab=_word("tab"),
         )
@@ -121,6 +126,12 @@ class App:
         place = f"project {view.project.id} job {view.job.id}"
         kept = {"iteration": "it", "tab": "tab"}
         return framed(page, view.title, "/projects", crumbs, place, kept)
+
+    def _job_in_bin(self, page: BinnedJobPage) -> pn.Template:
+        project = page.project
+        crumbs = [("Projects", "/projects"), (project.name, f"/project?id={project.id}")]
+        crumbs.append((f"Job {page.job.number}", ""))
+        return framed(page, page.title, "/projects", crumbs, f"project {project.id}")
 
     def _new(self) -> pn.Template:
         page = forms.FormPage(self.store, self._background(), look_of_visitor(), _query())

@@ -28,3 +28,8 @@ def type_name(job_type: str) -> str:
 def name_of(job: "Job") -> str:
     """What people call a job: its title, its alias, or else its type."""
     return job.title or job.alias or type_name(job.type)
+
+
+def title_of(job: "Job") -> str:
+    """The number and name of a job, as the title of its page has them."""
+    return f"Job {job.number} · {name_of(job)}"

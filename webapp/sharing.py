@@ -43,7 +43,7 @@ class Happening:
     action: str
     subject: str
     job_id: int | None = None
-    """The job that it is about, where that has a page: it is not in the bin."""
+    """The job that it is about, where that has a page: it was not removed for good."""
 
 
 def show(store: Store, project_id: int) -> Members:

@@ -11,7 +11,7 @@ from db.models.projects import Project
 from db.models.queue import Machine
 from db.repository import attempts, jobs, machines, members, nodes, overview, projects
 from db.words import ENDED, Role, State
-from webapp.job_names import name_of
+from webapp.job_names import title_of
 from webapp.records import JobRecords
 
 
@@ -45,7 +45,7 @@ class JobView:
     @property
     def title(self) -> str:
         """What people call the job."""
-        return f"Job {self.job.number} · {name_of(self.job)}"
+        return title_of(self.job)
 
     @property
     def can_edit(self) -> bool:

@@ -58,13 +58,12 @@ def entries(
 
 
 def open_jobs(session: Session, found: Sequence[AuditEntry]) -> dict[int, str]:
-    """The jobs of entries that have a page, those not in the bin: their ids, with the names of their projects."""
+    """The jobs of entries that have a page, in the bin or not: their ids, with the names of their projects."""
     query = (
         select(Job.id, Project.name)
         .join(Project, Project.id == Job.project_id)
         .where(
             Job.id.in_({one.job_id for one in found if one.job_id is not None}),
-            Job.deleted_at.is_(None),
             Project.deleted_at.is_(None),
         )
     )

@@ -10,7 +10,7 @@ from db.errors import Closed, NotAllowed
 from db.words import Role
 from tests.webapp.accounts.lab import Lab, fill
 from tests.webapp.test_sharing import store_of
-from webapp import finding, marking, sharing
+from webapp import binning, finding, marking, sharing
 from webapp.store import Store
 
 WRITES: dict[str, Callable[[Store, Lab], Any]] = {
@@ -19,6 +19,9 @@ WRITES: dict[str, Callable[[Store, Lab], Any]] = {
     "stop": lambda store, lab: store.stop(lab.job, at_once=True),
     "continue_job": lambda store, lab: store.continue_job(lab.job, None),
     "rename": lambda store, lab: store.rename(lab.job, "x"),
+    "delete": lambda store, lab: binning.delete(store, lab.job),
+    "restore": lambda store, lab: binning.restore(store, lab.job),
+    "purge": lambda store, lab: binning.purge(store, [lab.job]),
     "save_draft": lambda store, lab: store.save_draft(lab.project, "mask", {}),
     "set_role": lambda store, lab: sharing.set_role(store, lab.project, "out", Role.OWNER),
     "add_tag": lambda store, lab: marking.add_tag(store, lab.job, "x"),
@@ -43,7 +46,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def test_everything_that_writes_is_in_the_table() -> None:
     found = [*inspect.getmembers(Store, inspect.isfunction)]
-    for module in (sharing, marking, finding):
+    for module in (sharing, marking, finding, binning):
         found += inspect.getmembers(module, inspect.isfunction)
     own = [(name, one) for name, one in found if not name.startswith("_")]
     writing = {name for name, one in own if ".writing()" in inspect.getsource(one)}

@@ -1,4 +1,4 @@
-"""What can be done with a job: stop, continue, clone, and the steps that come next."""
+"""What can be done with a job: stop, continue, clone, rename, the bin, and the steps that come next."""
 
 import html
 from collections.abc import Callable
@@ -9,6 +9,8 @@ import panel as pn
 from compute.files.errors import InputError
 from db.words import State
 from webapp.components.words import Words
+from webapp.pages.bin_words import problem_html
+from webapp.pages.job_keeping import Binning, Renaming
 from webapp.pages.next_steps import next_steps
 from webapp.pages.shown import Shown
 from webapp.store import Store
@@ -40,8 +42,17 @@ class Actions(pn.viewable.Viewer):
             _button("Go on", lambda: setattr(self._confirm, "visible", False)),
             visible=False,
         )
+        self._renaming = Renaming(self._rename)
+        self._binning = Binning(store)
+        self._renaming.button.on_click(lambda _: self._binning.close())
+        self._binning.button.on_click(lambda _: self._renaming.close())
         self._panel = pn.Column(
-            self._buttons, self._confirm, self._problem, sizing_mode="stretch_width"
+            self._buttons,
+            self._confirm,
+            self._renaming.panel,
+            self._binning.panel,
+            self._problem,
+            sizing_mode="stretch_width",
         )
 
     def draw(self, shown: Shown) -> None:
@@ -52,11 +63,14 @@ class Actions(pn.viewable.Viewer):
         row = shown.row
         is_inner = row is not None and not row.is_final
         after = row.iteration if continues and row is not None and is_inner else None
-        signature = (shown.view.job.state, stops, after)
+        edits = shown.view.can_edit
+        signature = (shown.view.job.state, stops, after, edits, shown.view.job.title)
         if signature == self._signature:
             return
         self._signature = signature
         self._confirm.visible = self._confirm.visible and stops
+        self._renaming.draw(shown.view)
+        self._binning.draw(shown.view)
         buttons: list[object] = []
         if stops:
             is_waiting = shown.view.job.state == State.WAITING
@@ -67,12 +81,14 @@ class Actions(pn.viewable.Viewer):
         if after is not None:
             self._continue_button.label = f"Continue after iteration {after}"
             buttons.append(self._continue_button)
-        if shown.view.can_edit:
+        if edits:
             buttons.append(_link("Clone", "new", {"from": shown.view.job.id}))
         buttons += [
             _link(text, "new", query)
             for text, query in next_steps(shown.view, self._store.job_types)
         ]
+        if edits:
+            buttons += [self._renaming.button, self._binning.button]
         self._buttons[:] = buttons
 
     def _ask_to_stop(self) -> None:
@@ -89,6 +105,9 @@ class Actions(pn.viewable.Viewer):
 
         self._try(ask)
 
+    def _rename(self, title: str) -> None:
+        self._try(lambda shown: self._store.rename(shown.view.job.id, title))
+
     def _try(self, ask: Callable[[Shown], object]) -> None:
         """Ask for a change; a refusal is told in its own sentence."""
         if self._shown is None:
@@ -97,8 +116,7 @@ class Actions(pn.viewable.Viewer):
             ask(self._shown)
             self._problem.param.update(object="", visible=False)
         except InputError as error:
-            words = f'<p class="notice bad" role="alert">{html.escape(str(error))}</p>'
-            self._problem.param.update(object=words, visible=True)
+            self._problem.param.update(object=problem_html(error), visible=True)
         self._signature = ()
         self._changed()
 

@@ -14,6 +14,7 @@ from db.models.projects import Project
 from db.repository.overview import JobLine
 from db.repository.visits import Since
 from db.words import Role, may
+from webapp import binning
 from webapp.components.flow_chart import Station, flow_chart
 from webapp.components.headline import duration, status_word
 from webapp.components.look import Look
@@ -27,6 +28,7 @@ from webapp.finding import jobs_of_project, since_last_visit
 from webapp.job_names import name_of, type_name
 from webapp.marking import is_project_starred
 from webapp.pages.background import Background
+from webapp.pages.bin_tab import BinTab
 from webapp.pages.frame import card
 from webapp.pages.members import MembersTab, activity_card
 from webapp.pages.moments import every
@@ -34,7 +36,7 @@ from webapp.store import Store
 
 POLL_MS = 2000
 NEWS_MS = 30_000
-TABS = ("jobs", "flow", "files", "notes", "comments", "members", "activity")
+TABS = ("jobs", "flow", "files", "notes", "comments", "members", "activity", "bin")
 COLUMNS = [
     {"key": "starred", "label": "Star", "kind": "star", "place": "place", "about": "about"},
     {"key": "number", "label": "Job", "kind": "number", "link": "url"},
@@ -98,6 +100,7 @@ class ProjectPage(pn.viewable.Viewer):
         self._words.param.watch(lambda _: self._filter(), "value_input")
         self._starred.param.watch(lambda _: self._filter(), "value")
         self._since = Words("", sizing_mode="stretch_width")
+        self._bin = BinTab(store, background, project_id)
         self._tabs = self._layout()
         if self.tab in TABS:
             self._tabs.active = TABS.index(self.tab)
@@ -135,6 +138,7 @@ class ProjectPage(pn.viewable.Viewer):
             ),
             ("Members", MembersTab(self._store, self.project.id)),
             ("Activity", activity_card(self._store, self.project.id)),
+            ("Bin", self._bin),
             dynamic=True,
             sizing_mode="stretch_width",
         )
@@ -158,6 +162,7 @@ class ProjectPage(pn.viewable.Viewer):
             else lines,
             self._store.project_tree(project_id),
             self._store.project_files(project_id),
+            binning.content(self._store, project_id) if self.tab == "bin" else None,
         )
 
     def _filter(self) -> None:
@@ -180,7 +185,9 @@ class ProjectPage(pn.viewable.Viewer):
             self._background.run("project", self._read, self._show)
 
     def _show(self, found: tuple) -> None:
-        lines, wanted, tree, files = found
+        lines, wanted, tree, files, in_bin = found
+        if in_bin is not None:
+            self._bin.draw(in_bin)
         rows = [job_row(line) for line in wanted]
         if rows != self._jobs.rows:
             self._jobs.rows = rows
@@ -205,6 +212,7 @@ class ProjectPage(pn.viewable.Viewer):
 
     def _switched(self, event: param.parameterized.Event) -> None:
         self.tab = TABS[event.new]
+        self._background.run("project", self._read, self._show)
 
     def _save(self) -> None:
         try:
