@@ -99,7 +99,7 @@ def test_settings_are_previewed_and_run(page: Page, made: Result) -> None:
         holds(page, "corrected", "y"), tables["fsc"][FSC["corrected"]].to_numpy(float), atol=2e-5
     )
     page.get_by_role("button", name="my own").click()
-    box = page.locator("input.bk-input").first
+    box = page.locator("input.bk-input:visible").first
     box.fill("-40")
     box.press("Enter")
     expect(page.get_by_text("B -40 Å²")).to_be_visible()
