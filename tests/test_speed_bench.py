@@ -1,18 +1,20 @@
 """The speed benchmark's arithmetic and table."""
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from compute import compiled
 from compute.files.timing import add_timing
 from tests.bench import speed
 from tests.bench.cases import Case
 from tests.bench.floor import INSERT_BYTES, SLICE_FLOPS, floor_of
 from tests.bench.machine import Peak
 from tests.bench.speed_plot import picture, x_of
-from tests.bench.speed_runs import our_command, peer_command, phases_of
+from tests.bench.speed_runs import our_command, peer_command, phases_of, timed_compiled
 from tests.bench.speed_table import table
 
 PEAK = Peak(product_GFLOPs=50.0, copy_GBs=10.0)
@@ -97,3 +99,22 @@ def test_the_picture_shows_each_run_as_long_as_it_took() -> None:
     assert x_of(1000.0) - x_of(100.0) == pytest.approx(x_of(100.0) - x_of(10.0))
     words = " ".join(one.text or "" for one in drawn.iter())
     assert "10 times faster" in words and "here & there" in words
+
+
+def test_a_run_that_compiles_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    compiled.folder.cache_clear()
+    kept = compiled.folder() / "a.nbc"
+    script = f"""
+import pathlib
+kept, output = pathlib.Path({str(kept)!r}), pathlib.Path({str(tmp_path / "o" / "left")!r})
+print("compiled" if not kept.exists() else "found", output.exists())
+kept.parent.mkdir(parents=True, exist_ok=True)
+kept.touch()
+output.touch()
+"""
+    try:
+        timed_compiled([sys.executable, "-c", script], tmp_path / "o", tmp_path / "log")
+    finally:
+        compiled.folder.cache_clear()
+    assert (tmp_path / "log").read_text() == "found False\n"
