@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from compute.files.mrc import MapFile
-from webapp.components.headline import duration, status_word
-from webapp.job_names import name_of, type_name
+from webapp.components.headline import duration
+from webapp.components.job_cells import job_cells
 from webapp.records import JobRecords
 from webapp.views import JobView
 
@@ -58,11 +58,7 @@ def _row(one: Compared) -> dict[str, Any]:
     start, newest = records.start, records.newest
     seconds = sum(two.seconds or 0.0 for two in one.view.attempts) or None
     return {
-        "number": job.number,
-        "url": f"job?id={job.id}",
-        "title": name_of(job),
-        "type": type_name(job.type),
-        "state": status_word(job),
+        **job_cells(job),
         "resolution": job.resolution_A,
         "without_mask": newest.resolution_unmasked_A if newest is not None else None,
         "particles": job.particles or (start.particles if start is not None else None),

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from compute.files.errors import InputError
 from webapp.binning import Binned
-from webapp.components.headline import status_word
-from webapp.job_names import name_of, type_name
+from webapp.components.job_cells import job_cells
 from webapp.pages.common_tabs import size_words
 from webapp.purging import Remains
 
@@ -15,11 +14,7 @@ def bin_row(one: Binned) -> dict[str, object]:
     """A job of the bin as a row of the table."""
     job = one.job
     return {
-        "number": job.number,
-        "url": f"job?id={job.id}",
-        "title": name_of(job),
-        "type": type_name(job.type),
-        "state": status_word(job),
+        **job_cells(job),
         "bytes": job.disk_bytes,
         "size": size_words(job.disk_bytes) if job.disk_bytes is not None else "–",
         "time": when(one),

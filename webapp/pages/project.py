@@ -16,7 +16,8 @@ from db.repository.visits import Since
 from db.words import Role, may
 from webapp import binning
 from webapp.components.flow_chart import Station, flow_chart
-from webapp.components.headline import duration, status_word
+from webapp.components.headline import duration
+from webapp.components.job_cells import job_cells
 from webapp.components.look import Look
 from webapp.components.since import since_html
 from webapp.components.star import star_html
@@ -25,7 +26,7 @@ from webapp.components.talk import Talk
 from webapp.components.tick import Tick
 from webapp.components.words import Words
 from webapp.finding import jobs_of_project, since_last_visit
-from webapp.job_names import name_of, type_name
+from webapp.job_names import type_name
 from webapp.marking import is_project_starred
 from webapp.pages.background import Background
 from webapp.pages.bin_tab import BinTab
@@ -268,11 +269,7 @@ def job_row(line: JobLine) -> dict[str, object]:
         "place": f"jobs/{job.id}",
         "about": job.name,
         "tags": [{"name": tag.name, "colour": tag.colour} for tag in line.tags],
-        "number": job.number,
-        "url": f"job?id={job.id}",
-        "title": name_of(job),
-        "type": type_name(job.type),
-        "state": status_word(job),
+        **job_cells(job),
         "resolution": job.resolution_A,
         "particles": job.particles,
         "iteration": job.last_iteration,
