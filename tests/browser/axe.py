@@ -25,6 +25,9 @@ RUN = """async ([tags, only]) => {
 STANDS = """() => {
   const isMade = (child) => child && !/Spacer$/.test(child.model.type) && child.model.children?.length !== 0
   return Bokeh.documents.every((one) => one.is_idle)
+  && [...Bokeh.index.query((one) => one.child_models)].every((one) =>
+    one.child_models.length === one.child_views.length)
+  && [...Bokeh.index.query((one) => /ReactiveESM$/.test(one.model.type))].every((one) => one.has_finished())
   && [...Bokeh.index.query((one) => one.shadow_el)].every((one) =>
     [...one.shadow_el.querySelectorAll('link[rel=stylesheet]')].every((link) => link.sheet)
     && [...one.shadow_el.querySelectorAll('.bk-clearfix')].every((text) => text.style.visibility !== 'hidden'))

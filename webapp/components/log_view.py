@@ -5,7 +5,7 @@ from pathlib import Path
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 LINES_SHOWN = 3000
 BYTES_READ = 600_000
@@ -18,7 +18,7 @@ class LogView(JSComponent):
     url = param.String(default="")
 
     _esm = Path(__file__).parent / "log.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
 
 
 def last_lines(path: Path, most: int = LINES_SHOWN) -> list[str]:

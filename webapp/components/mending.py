@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 
 class Mending(JSComponent):
@@ -19,7 +19,7 @@ class Mending(JSComponent):
     wrong = param.List(default=[], item_type=tuple)
     turn = param.Integer(default=0)
 
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
     _esm = """
     function find(root, selector) {
       const found = root.querySelector(selector)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 
 class Table(JSComponent):
@@ -40,7 +40,7 @@ class Table(JSComponent):
     scroll_height = param.Integer(default=0)
 
     _esm = Path(__file__).parent / "table.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
     _rename: ClassVar[Mapping[str, str | None]] = {"rows": None}
 
     @param.depends("rows", watch=True, on_init=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 
 class Talk(JSComponent):
@@ -14,7 +14,7 @@ class Talk(JSComponent):
     place = param.String(default="")
 
     _esm = Path(__file__).parent / "talk.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
 
 
 class Marks(JSComponent):
@@ -24,4 +24,4 @@ class Marks(JSComponent):
     about = param.String(default="", doc="what has the star, in words")
 
     _esm = Path(__file__).parent / "marks.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS

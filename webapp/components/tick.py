@@ -3,7 +3,7 @@
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 
 class Tick(JSComponent):
@@ -12,7 +12,7 @@ class Tick(JSComponent):
     value = param.Boolean(default=False)
     text = param.String(default="")
 
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
     _esm = """
     export function render({ model, el }) {
       const label = document.createElement('label')

@@ -5,7 +5,7 @@ from pathlib import Path
 import param
 from panel.custom import JSComponent
 
-from webapp.components.sheet import APP_SHEET
+from webapp.components.sheet import OWN_SHEETS
 
 
 class Tiles(JSComponent):
@@ -15,4 +15,4 @@ class Tiles(JSComponent):
     chosen = param.Integer(default=-1)
 
     _esm = Path(__file__).parent / "tiles.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS

@@ -9,7 +9,7 @@ import param
 from panel.custom import JSComponent
 
 from webapp.components.look import Look
-from webapp.components.sheet import APP_SHEET, NGL_SCRIPT
+from webapp.components.sheet import NGL_SCRIPT, OWN_SHEETS
 from webapp.components.tick import tick_for
 
 CHOICES = {
@@ -62,7 +62,7 @@ class Surface(JSComponent):
     camera_group = param.String(default="")
 
     _esm = Path(__file__).parent / "volume.js"
-    _stylesheets = [APP_SHEET]
+    _stylesheets = OWN_SHEETS
 
 
 class LevelSlider(pn.viewable.Viewer):
