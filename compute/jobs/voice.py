@@ -59,8 +59,21 @@ def speaking(job: JobFolder) -> Iterator[Voice]:
         write_exit_marker(job.path, "success")
 
 
+def origin(error: BaseException) -> BaseException:
+    """The stop that was asked for, where an error came while the job gave way to it; else the error itself.
+
+    A stop may come at any moment, and what is left in the middle may complain of it: an archive is closed while a
+    member is being written.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, SystemExit | KeyboardInterrupt):
+        cause = cause.__context__
+    return error if cause is None else cause
+
+
 def _report_failure(job: JobFolder, voice: Voice, error: BaseException) -> None:
     """The last record of a job that failed or was stopped; what nobody foresaw goes to run.err at full length."""
+    error = origin(error)
     is_stopped = isinstance(error, SystemExit | KeyboardInterrupt)
     sentence = sentence_of(error)
     # On a full disc each of these may fail, and the next may still work.
@@ -92,6 +105,7 @@ def sentence_of(error: BaseException) -> str:
 
 def exit_status(error: BaseException) -> int:
     """The exit status of a job that ends with this error: 2 for unusable input, 1 for anything unforeseen."""
+    error = origin(error)
     if isinstance(error, SystemExit) and isinstance(error.code, int):
         return error.code
     if isinstance(error, KeyboardInterrupt):
