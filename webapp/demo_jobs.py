@@ -7,7 +7,7 @@ DIAMETER_A = 160.0
 SIMULATE: Mapping[str, Any] = {
     "phantom": True,
     "symmetry": "D2",
-    "particles": 600,
+    "particles": 1000,
     "box": 64,
     "pixel_size_A": 3.54,
     "snr": 0.1,

@@ -189,7 +189,7 @@ def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_
         ready(page)
         expect(page.get_by_role("heading", level=1)).to_contain_text("Demo refinement")
         page.get_by_text("Log", exact=True).click()
-        expect(page.get_by_text("600 particles").first).to_be_visible(timeout=RUN_MS)
+        expect(page.get_by_text("1000 particles").first).to_be_visible(timeout=RUN_MS)
         expect(page.locator(".hero .chip")).to_have_text("finished", timeout=RUN_MS)
         folder = tmp_path / "halfmap" / "demo" / "Refine3D" / "job002"
         end = read_progress(folder / "progress.jsonl")[-1]
