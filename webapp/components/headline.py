@@ -199,7 +199,9 @@ def hero_html(job: Job, title: str, author: str, records: JobRecords, row: Itera
         number = replace(number, meaning=number.meaning.removesuffix(" yet"))
     words, share = activity(records) if job.state in ("running", "stopping") else ("", None)
     bar = f'<div class="bar"><span style="width:{100 * share:.0f}%"></span></div>' if share else ""
-    facts = [fact for fact in _facts(job, author, records, row) if fact]
+    facts = [
+        f"<span>{html.escape(fact)}</span>" for fact in _facts(job, author, records, row) if fact
+    ]
     unit = "<small> Å</small>" if number.number != "–" else ""
     figures = (
         f'<div class="headline"><div class="number">{number.number}{unit}</div>'
@@ -215,7 +217,7 @@ def hero_html(job: Job, title: str, author: str, records: JobRecords, row: Itera
         f'<span class="chip {str(status_word(job)).split()[0]}">{status_word(job)}</span></div>'
         f'<p class="sentence{kind}" role="status" aria-live="polite">'
         f"{html.escape(sentence(job, records))}</p>{_held(records, row)}"
-        f'<div class="facts">{" · ".join(html.escape(fact) for fact in facts)}</div>'
+        f'<div class="facts">{" · ".join(facts)}</div>'
         f'<div class="facts activity">{html.escape(words)}</div>{bar}'
         f"</div>{figures}</div>"
     )

@@ -125,7 +125,7 @@ class Actions(pn.viewable.Viewer):
 
 
 def _button(text: str, action: Callable[[], None], kind: str = "default") -> pn.widgets.Button:
-    button = pn.widgets.Button(label=text, color=kind)
+    button = pn.widgets.Button(label=text, color=kind, margin=5)
     button.on_click(lambda _: action())
     return button
 
@@ -134,5 +134,5 @@ def _link(text: str, page: str, query: dict[str, object]) -> pn.pane.HTML:
     """A link that looks like a button."""
     return pn.pane.HTML(
         f'<a class="as-button" href="{page}?{html.escape(urlencode(query))}">{text}</a>',
-        margin=(5, 5),
+        margin=5,
     )

@@ -29,7 +29,7 @@ class Renaming:
     def __init__(self, rename: Callable[[str], None]) -> None:
         self._rename = rename
         self._view: JobView | None = None
-        self.button = pn.widgets.Button(label="Rename …")
+        self.button = pn.widgets.Button(label="Rename …", margin=5)
         self.button.on_click(lambda _: self._open())
         self._title = pn.widgets.TextInput(label="Title", width=380, max_length=300)
         self._title.param.watch(lambda _: self._save(), "enter_pressed")
@@ -69,7 +69,7 @@ class Binning:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._view: JobView | None = None
-        self.button = pn.widgets.Button(label="Put into the bin …")
+        self.button = pn.widgets.Button(label="Put into the bin …", margin=5)
         self.button.on_click(lambda _: self._open())
         self._words = Words("", sizing_mode="stretch_width")
         self._wide = Tick(text="and all that follow from it", visible=False, margin=(0, 10))
