@@ -163,7 +163,8 @@ INTERPOLATED = {"D7": 0.9995, "T": 0.999, "I1": 0.997}
 @pytest.mark.parametrize("name", ["C4", "D2", "O", *INTERPOLATED])
 def test_symmetrising_an_already_symmetric_map_changes_it_little(name: str) -> None:
     """Test 18. Mates of C4, D2 and O fall on the grid; those of the others are interpolated, which is all that differs:
-    the more operators, the more (the worst shell of I has 0.998)."""
+    the more operators, the more (the worst shell of I has 0.998). Interpolation of a higher order would differ less,
+    but gives weights below zero where views are few, by which a map cannot be divided."""
     least = INTERPOLATED.get(name, EXACT)
     operators = parse_symmetry(name).operators
     accumulator = random_phantom(reach=8.0).symmetrised(operators).sampled(2, 16)
