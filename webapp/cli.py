@@ -48,6 +48,7 @@ TOOLS: dict[str, tuple[str, str]] = {
     "stop": ("webapp.commands.acts:main_stop", "stop a job after its iteration, or at once"),
     "continue": ("webapp.commands.acts:main_continue", "let an ended job go on"),
     "clone": ("webapp.commands.acts:main_clone", "ask for the same again in a new job"),
+    "rename": ("webapp.commands.acts:main_rename", "give a job another title"),
     "delete": ("webapp.commands.acts:main_delete", "put a job into the bin, or take it out"),
     "purge": (
         "webapp.commands.acts:main_purge",

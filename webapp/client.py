@@ -239,6 +239,25 @@ class JobHandle:
                 changes=changes,
             )
 
+    def rename(self, title: str) -> None:
+        """Give the job another title."""
+        with self._access.database.writing() as session:
+            self._check_editor(session)
+            jobs.rename(session, self.id, title, who=self._access.user_id)
+
+    def delete(self, with_descendants: bool = False) -> None:
+        """Put the job into the bin, and all that follow from it if that is wanted. Raises Refused."""
+        with self._access.database.writing() as session:
+            self._check_editor(session)
+            wide = with_descendants
+            actions.delete(session, [self.id], who=self._access.user_id, with_descendants=wide)
+
+    def restore(self) -> None:
+        """Take the job out of the bin."""
+        with self._access.database.writing() as session:
+            self._check_editor(session, in_bin=True)
+            actions.restore(session, self.id, who=self._access.user_id)
+
     @property
     def is_finished(self) -> bool:
         """Whether the job has ended well or was stopped by a user."""
@@ -248,8 +267,8 @@ class JobHandle:
         with self._access.database.reading() as session:
             return jobs.get(session, self.id, in_bin=True)
 
-    def _check_editor(self, session: Any) -> None:
-        job = jobs.get(session, self.id)
+    def _check_editor(self, session: Any, in_bin: bool = False) -> None:
+        job = jobs.get(session, self.id, in_bin=in_bin)
         self._access.project(session, str(job.project_id), Role.EDITOR)
 
 

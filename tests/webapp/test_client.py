@@ -39,6 +39,15 @@ def test_three_lines_to_a_refinement_and_its_fsc(small_set: SmallSet, tmp_path: 
             waits.wait(limit_s=0, sleep=lambda seconds: None)
         waits.stop()
         assert waits.is_finished
+        waits.rename("given up")
+        place = waits.folder
+        waits.delete()
+        assert list(halfmap.project("beta").jobs()["title"]) == ["from a notebook"]
+        with pytest.raises(InputError):
+            waits.rename("in the bin")
+        waits.restore()
+        assert list(halfmap.project("beta").jobs()["title"]) == ["given up", "from a notebook"]
+        assert waits.folder == place
         with pytest.raises(InputError, match=r"none\.star does not exist"):
             halfmap.project("beta").refine(**(values | {"particles": "none.star"}))
         with pytest.raises(InputError, match="particle_diameter_A"):

@@ -112,6 +112,8 @@ def check_what_can_be_done_with_it(shell: Shell, tmp_path: Path) -> None:
     assert not any(Path(path).exists() for path in preview["paths"])
     assert (folder / "run_it002_checkpoint.npz").is_file()
     assert (folder / "run_class001.mrc").is_file()
+    assert shell.asked("rename", "1", "the best one")["title"] == "the best one"
+    assert "Job 1 'the best one' (refine) of beta" in shell.run("status", "1")
     assert "in the bin" in shell.run("delete", "1")
     assert not folder.exists()
     shell.run("delete", "1", "--restore")

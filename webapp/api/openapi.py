@@ -4,12 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from webapp.api import jobs, lab, notices, projects
+from webapp.api import jobs, keeping, lab, notices, projects
 from webapp.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *projects.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *keeping.ENDPOINTS,
     *lab.ENDPOINTS,
     *notices.ENDPOINTS,
 )

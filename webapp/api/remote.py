@@ -86,6 +86,15 @@ class RemoteProject:
         (found,) = self._transport.get(f"/projects/{self.id}/jobs", job=str(words))
         return RemoteJob(self._transport, found["id"])
 
+    def bin(self) -> "pd.DataFrame":
+        """The jobs in the bin of the project, the last put in first."""
+        return _frame(self._transport.get(f"/projects/{self.id}/bin"))
+
+    def job_in_bin(self, words: str | int) -> "RemoteJob":
+        """The job of a number or alias in the bin. Raises InputError."""
+        (found,) = self._transport.get(f"/projects/{self.id}/bin", job=str(words))
+        return RemoteJob(self._transport, found["id"])
+
     def submit(
         self,
         job_type: str,
@@ -196,6 +205,18 @@ class RemoteJob:
         """Let the ended job go on after an iteration, or its last; `changes` are parameters given anew."""
         asked = {"after_iteration": after_iteration, "changes": changes}
         return self._transport.post(f"{self._path}/continue", asked)
+
+    def rename(self, title: str) -> dict[str, Any]:
+        """Give the job another title."""
+        return self._transport.put(f"{self._path}/title", {"title": title})
+
+    def delete(self, with_descendants: bool = False) -> list[dict[str, Any]]:
+        """Put the job into the bin, and all that follow from it if that is wanted; what went there."""
+        return self._transport.put(f"{self._path}/bin", {"with_descendants": with_descendants})
+
+    def restore(self) -> dict[str, Any]:
+        """Take the job out of the bin."""
+        return self._transport.delete(f"{self._path}/bin")
 
 
 def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...] = ()) -> "pd.DataFrame":

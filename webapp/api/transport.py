@@ -48,6 +48,14 @@ class Transport:
         """What the server answers to a request. Raises InputError with its sentence."""
         return self._json("POST", path, json=body)
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        """What the server answers to a change. Raises InputError with its sentence."""
+        return self._json("PUT", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """What the server answers where something is to go. Raises InputError with its sentence."""
+        return self._json("DELETE", path)
+
     def download(self, path: str, file: str, place: Path) -> None:
         """Fetch a file to `place`, all of it or nothing. Raises InputError."""
         address = path + quote(file)

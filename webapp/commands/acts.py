@@ -1,4 +1,4 @@
-"""`halfmap stop`, `continue`, `clone`, `delete`, `purge` and `clean`: what is done with a job that exists."""
+"""`halfmap stop`, `continue`, `clone`, `rename`, `delete`, `purge` and `clean`: what is done with a job that exists."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -68,6 +68,17 @@ def main_clone(words: Sequence[str]) -> int:
         )
 
     return _run("clone", made, words, act, takes_options=True)
+
+
+def main_rename(words: Sequence[str]) -> int:
+    """The exit status of `halfmap rename JOB TITLE`."""
+    made = _parser("rename", "Give a job another title.")
+    made.add_argument("title", help="the new one; empty for the name of its type")
+
+    def act(session: Session, access: Access, job: Job, asked: argparse.Namespace) -> Job:
+        return jobs.rename(session, job.id, asked.title, who=access.user_id)
+
+    return _run("rename", made, words, act)
 
 
 def main_delete(words: Sequence[str]) -> int:

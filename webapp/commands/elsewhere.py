@@ -6,7 +6,10 @@ from compute.files.errors import InputError
 from webapp.settings import Settings, read_settings
 
 ONLY_THERE = "download"
-COMMANDS = {"jobs", "status", "log", "stop", "continue", "submit", "project", ONLY_THERE}
+COMMANDS = {
+    *("jobs", "status", "log", "stop", "continue", "rename", "delete", "submit", "project"),
+    ONLY_THERE,
+}
 """What also works at a server: with --server, or with [remote] in the settings."""
 
 

@@ -38,6 +38,8 @@ def main(
         "status": _status,
         "log": _log,
         "stop": _stop,
+        "rename": _rename,
+        "delete": _delete,
         "download": _download,
         "project": _project,
     }
@@ -59,7 +61,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     made.add_argument("--server", default="", help="the address of the dashboard there")
     made.add_argument("--token", default="", help="made on its account page")
     made.add_argument("--project", default="", help="its name, number or folder there")
-    if name in ("status", "log", "stop", "continue", "download"):
+    if name in ("status", "log", "stop", "continue", "rename", "delete", "download"):
         made.add_argument("job", help="19, job019, an alias, or PROJECT:19")
     if name == "jobs":
         made.add_argument("--state", choices=[str(one) for one in State])
@@ -70,6 +72,11 @@ def _parser(name: str) -> argparse.ArgumentParser:
         made.add_argument("-n", "--lines", type=int, help="only the last N lines")
     elif name == "stop":
         made.add_argument("--now", action="store_true", help="not only after the iteration")
+    elif name == "rename":
+        made.add_argument("title", help="the new one; empty for the name of its type")
+    elif name == "delete":
+        made.add_argument("--with-descendants", action="store_true", help="and what follows of it")
+        made.add_argument("--restore", action="store_true", help="take it out again")
     elif name == "continue":
         made.add_argument("--after", type=int, help="the iteration to go on from")
     elif name == "download":
@@ -124,6 +131,23 @@ def _log(there: RemoteHalfmap, asked: argparse.Namespace) -> int:
 
 def _stop(there: RemoteHalfmap, asked: argparse.Namespace) -> int:
     return _say(_job(there, asked).stop(at_once=asked.now), asked)
+
+
+def _rename(there: RemoteHalfmap, asked: argparse.Namespace) -> int:
+    return _say(_job(there, asked).rename(asked.title), asked)
+
+
+def _delete(there: RemoteHalfmap, asked: argparse.Namespace) -> int:
+    if asked.restore:
+        project, name = _place(there, asked)
+        return _say(project.job_in_bin(name).restore(), asked)
+    gone = _job(there, asked).delete(asked.with_descendants)
+    if asked.json:
+        show_json(gone)
+    else:
+        for row in gone:
+            print(f"Job {row['job']} of '{row['project']}' is in the bin")
+    return 0
 
 
 def _continue(there: RemoteHalfmap, asked: argparse.Namespace, rest: list[str]) -> int:
@@ -187,9 +211,15 @@ def _project(there: RemoteHalfmap, asked: argparse.Namespace) -> int:
 
 def _job(there: RemoteHalfmap, asked: argparse.Namespace) -> RemoteJob:
     """The job that is named as on the server itself."""
+    project, name = _place(there, asked)
+    return project.job(name)
+
+
+def _place(there: RemoteHalfmap, asked: argparse.Namespace) -> tuple[RemoteProject, str]:
+    """The project of a job that is named, and its name there."""
     before, colon, name = asked.job.rpartition(":")
     found = there.found(before if colon else asked.project)
-    return RemoteProject(there.transport, found).job(name)
+    return RemoteProject(there.transport, found), name
 
 
 def _say(row: dict[str, Any], asked: argparse.Namespace) -> int:

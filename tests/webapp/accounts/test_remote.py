@@ -74,6 +74,13 @@ def test_commands_of_another_machine(
     made = json.loads(said(capsys, *words, "--json"))
     assert (made["state"], made["title"], made["project"]) == ("waiting", "far", "beta")
     assert "is finished" in said(capsys, "stop", str(made["job"]))
+    number = str(made["job"])
+    assert json.loads(said(capsys, "rename", number, "farther", "--json"))["title"] == "farther"
+    assert said(capsys, "delete", number) == f"Job {number} of 'beta' is in the bin\n"
+    assert "it is in the bin" in said(capsys, "status", number, status=2)
+    assert json.loads(said(capsys, "delete", number, "--restore", "--json"))["title"] == "farther"
+    assert "'farther' (mask) of beta: finished" in said(capsys, "status", number)
+    assert "is not in the bin" in said(capsys, "delete", number, "--restore", status=2)
     assert "outside the data folders" in said(
         capsys, "submit", "mask", "--i", "/etc/hosts", status=2
     )
@@ -122,6 +129,11 @@ def test_a_notebook_on_another_machine(laptop: Lab, refined: str, tmp_path: Path
             job.fsc(9)
         made = lab.project("beta").submit("mask", map="Refine3D/job001/run_class001.mrc")
         assert repr(made).startswith("<job") and made.stop()["state"] == "finished"
+        number = made.rename("from afar")["job"]
+        assert [row["title"] for row in made.delete()] == ["from afar"]
+        assert list(lab.project("beta").bin()["deleted_by"]) == ["ana"]
+        assert lab.project("beta").job_in_bin(number).restore()["id"] == made.id
+        assert lab.project("beta").bin().empty
         with pytest.raises(InputError, match="there is no project 9999"):
             lab.project(9999)
 

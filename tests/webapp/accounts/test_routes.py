@@ -123,6 +123,9 @@ CALLS: list[tuple[str, str, dict[str, object] | None, str]] = [
     ("GET", "/jobs/{job}", None, "viewer"),
     ("POST", "/jobs/{job}/stop", {}, "editor"),
     ("POST", "/jobs/{job}/continue", {}, "editor"),
+    ("PUT", "/jobs/{job}/title", {"title": f"title {SCRIPT}"}, "editor"),
+    ("DELETE", "/jobs/{job}/bin", None, "editor"),
+    ("GET", "/projects/{project}/bin", None, "viewer"),
     ("GET", "/jobs/{job}/iterations", None, "viewer"),
     ("GET", "/jobs/{job}/iterations/last/curves", None, "viewer"),
     ("GET", "/jobs/{job}/log", None, "viewer"),
@@ -146,6 +149,10 @@ CALLS: list[tuple[str, str, dict[str, object] | None, str]] = [
 """What concerns a project, with a request that changes nothing, and the role that it takes."""
 
 
+INTO_BIN = ("PUT", "/jobs/{job_id}/bin")
+"""It changes something: see the test of the bin."""
+
+
 def called(method: str, path: str) -> tuple[str, str]:
     """A call of the table as the endpoint that it is for."""
     path = path.replace("{project}", "{project_id}").replace("{job}", "{job_id}")
@@ -155,7 +162,25 @@ def called(method: str, path: str) -> tuple[str, str]:
 
 def test_every_endpoint_that_concerns_a_project_is_in_the_table() -> None:
     concerned = {(one.method, one.path) for one in ENDPOINTS if "_id}" in one.path}
-    assert concerned == {called(method, path) for method, path, _, _ in CALLS}
+    assert concerned == {INTO_BIN, *(called(method, path) for method, path, _, _ in CALLS)}
+
+
+def test_editors_put_into_the_bin_and_take_out(lab: Lab) -> None:
+    place = f"/api/v1/jobs/{lab.job}/bin"
+    for name, role in PEOPLE.items():
+        with lab.program(name) as program:
+            answer = program.put(place, json={})
+            words = f"{name}: {answer.status_code} {answer.text[:200]}"
+            if name == "out":
+                assert answer.status_code == 404, words
+            elif role is not None and OWN[role] < OWN["editor"]:
+                assert answer.status_code == 403, words
+            else:
+                assert answer.status_code == 200, words
+                listed = program.get(f"/api/v1/projects/{lab.project}/bin").json()
+                assert [one["id"] for one in listed] == [lab.job]
+                assert listed[0]["deleted_by"] == name and listed[0]["deleted_at"]
+                assert program.delete(place).json()["id"] == lab.job
 
 
 @pytest.mark.parametrize(("method", "path", "body", "needed"), CALLS)
