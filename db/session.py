@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -137,10 +138,35 @@ def _sqlite(url: URL, busy_s: float) -> Engine:
             f"{path} lies on a network file system ({kind}), where SQLite loses data:"
             " put the database on a local disc, or use PostgreSQL"
         )
-    engine = create_engine(url, connect_args={"timeout": busy_s})
+    engine = create_engine(url, connect_args={"timeout": busy_s, "factory": _SqliteConnection})
     event.listen(engine, "connect", partial(_prepare_sqlite, busy_s))
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "checkin", _close_cursors)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that knows its cursors."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.open_cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
+        made = super().cursor(factory)
+        self.open_cursors.add(made)
+        return made
+
+
+def _close_cursors(connection: _SqliteConnection | None, record: object) -> None:
+    """Leave nothing unread on a connection whose session is over.
+
+    After an error a cursor lives as long as the traceback, and until it is closed its connection goes on seeing the
+    moment at which it was opened, whatever was rolled back and begun since.
+    """
+    if connection is not None:
+        for cursor in list(connection.open_cursors):
+            cursor.close()
 
 
 def _prepare_sqlite(busy_s: float, connection: Any, record: object) -> None:

@@ -56,6 +56,28 @@ def test_a_reader_sees_one_moment_while_others_write(database: Database) -> None
         assert len(session.scalars(select(User)).all()) == 1
 
 
+@pytest.mark.parametrize("is_writer", [False, True])
+def test_what_an_error_left_unread_holds_no_moment_of_the_past(
+    database: Database, is_writer: bool
+) -> None:
+    """The error's traceback keeps the open result alive, as it does while a server tells of the error."""
+    with database.writing() as session:
+        for name in ("ana", "bea", "cai"):
+            people.create_user(session, name, who=None)
+    with pytest.raises(ZeroDivisionError) as error:
+        with database.writing() if is_writer else database.reading() as session:
+            unread = session.scalars(select(User.name))
+            raise ZeroDivisionError
+    other = open_database(database.engine.url.render_as_string(hide_password=False))
+    with other.writing() as session:
+        people.create_user(session, "dan", who=None)
+    other.close()
+    with database.reading() as session:
+        assert set(session.scalars(select(User.name))) == {"ana", "bea", "cai", "dan"}
+    unread.close()
+    assert error.value is not None
+
+
 def test_after_an_error_nothing_of_a_block_is_stored(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.writing() as session:
         people.create_user(session, "ana", who=None)
