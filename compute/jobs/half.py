@@ -27,6 +27,7 @@ from compute.jobs.searches import search_of
 from compute.jobs.stopwatch import Stopwatch
 from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
+from compute.maximisation.falloff import mate_falloff
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
 from compute.projection.reference import AnyProjector, build_for_slicing
@@ -258,7 +259,9 @@ class Half:
     def unfiltered_map(self) -> np.ndarray:
         """The half-map without regularisation and mask."""
         with self._stopwatch.measure("reconstruction"):
-            return reconstruct.reconstruct(self._accumulator, self._box).cpu().numpy()
+            mates = mate_falloff(self._group.operators)
+            volume = reconstruct.reconstruct(self._accumulator, self._box, mates=mates)
+            return volume.cpu().numpy()
 
     def maximise(
         self, ssnr: np.ndarray, resolution_A: float, limit_A: float = 0.0

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from compute.maximisation import prior, reconstruct
+from compute.maximisation.falloff import mate_falloff
 from compute.maximisation.solvent import molecular_envelope
 from compute.params.refine import RefineParams
 from compute.projection.slices import Accumulator
+from compute.sampling.symmetry import parse_symmetry
 from compute.signal import masks
 from compute.signal.fourier import lowpass
 
@@ -34,7 +36,8 @@ def new_map(
     noise = prior.reconstruction_noise(accumulator, len(ssnr))
     signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
     minimum = params.minimum_resolution_shells
-    volume = reconstruct.reconstruct(accumulator, box, signal, minimum).cpu()
+    mates = mate_falloff(parse_symmetry(params.symmetry).operators)
+    volume = reconstruct.reconstruct(accumulator, box, signal, minimum, mates).cpu()
     if params.flatten_solvent:
         has_shape = limit_A <= 0 and resolution_A <= ENVELOPE_RESOLUTION_A
         if mask is None and params.adaptive_solvent and has_shape:

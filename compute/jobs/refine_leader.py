@@ -137,10 +137,11 @@ class Refinement:
             joined = joined_sums(self.team, self.params.padding, self.inputs.box)
         self.team.call("release")
         if joined is not None:
-            minimum = self.params.minimum_resolution_shells
+            joined_ssnr = np.array(progress.state.ssnr)
+            given = (self.params.minimum_resolution_shells, self.params.symmetry)
             with self.stopwatch.measure("reconstruction"):
                 progress.joined, progress.joined_spectra = joined_map(
-                    joined, self.inputs.box, np.array(progress.state.ssnr), minimum
+                    joined, self.inputs.box, joined_ssnr, *given
                 )
         progress.seconds = {
             "planning": planned - started,

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 
 from compute.maximisation import prior
+from compute.maximisation.falloff import mate_falloff
 from compute.maximisation.reconstruct import reconstruct
 from compute.parallel import Team
 from compute.projection.slices import Accumulator, empty_accumulator
+from compute.sampling.symmetry import parse_symmetry
 
 # Planes of the halves' sums that travel at once.
 SLAB_PLANES = 32
@@ -22,11 +24,12 @@ def joined_sums(team: Team, padding: int, box: int) -> Accumulator:
 
 
 def joined_map(
-    joined: Accumulator, box: int, ssnr: np.ndarray, minimum_shell: int
+    joined: Accumulator, box: int, ssnr: np.ndarray, minimum_shell: int, symmetry: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The map of all images, regularised by the joined SSNR per shell, and its spectra."""
+    """The map of all images, regularised by the joined SSNR per shell, and its spectra; the sums have the symmetry."""
     noise = prior.reconstruction_noise(joined, len(ssnr))
     signal = prior.signal_power(torch.from_numpy(ssnr), noise)
-    volume = reconstruct(joined, box, signal, minimum_shell).numpy()
+    mates = mate_falloff(parse_symmetry(symmetry).operators)
+    volume = reconstruct(joined, box, signal, minimum_shell, mates).numpy()
     coverage = prior.fourier_coverage(joined, signal).numpy()
     return volume, {"noise": noise.numpy(), "signal": signal.numpy(), "coverage": coverage}

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Complex64, Float32, Float64
 from torch import Tensor
 
+from compute.maximisation.falloff import NO_MATES, MateFalloff, damping
 from compute.maximisation.shells import (
     at_half_shells,
     half_shell_sums,
@@ -31,6 +32,7 @@ def reconstruct(
     box: int,
     prior_power: Float64[Tensor, " shell"] | None = None,
     minimum_shell: int = 5,
+    mates: MateFalloff = NO_MATES,
 ) -> Float32[Tensor, "z y x"]:
     """The map of the given box from the sums: numerator over regularised denominator, back in real space.
 
@@ -41,6 +43,7 @@ def reconstruct(
 
     prior_power: signal power τ² per shell, its last entry serving all further shells; None leaves W unregularised, as
     for half-maps that are judged without any filter.
+    mates: the further falloff of a point group that was applied to the sums, divided out as well.
     The accumulator is not changed. Beyond it and the result, peak memory is that of the transform after its first
     axis, box · (2·padding·radius)² / 2 complex numbers, and a few slabs.
     Raises ValueError when the box is odd or too small for the accumulator's radius.
@@ -52,7 +55,7 @@ def reconstruct(
         )
     added, floor = _regularisation(accumulator, prior_power, minimum_shell)
     volume = _central_part(accumulator, box, added, floor)
-    _finish_real_space(volume, accumulator.padding)
+    _finish_real_space(volume, accumulator.padding, mates)
     return volume
 
 
@@ -204,7 +207,7 @@ def _unpacked(
     return torch.fft.ifft(spread, dim=axis, norm="forward")
 
 
-def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int) -> None:
+def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int, mates: MateFalloff) -> None:
     """Replace the corners by the background mean, then divide by the falloff of linear interpolation; in place.
 
     The corners begin at radius box/2 with a raised-cosine edge. Beyond that edge only the constant is left, so the
@@ -213,23 +216,26 @@ def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int) -> None:
     box = volume.shape[0]
     total = torch.zeros(2, dtype=torch.float64, device=volume.device)
     for planes in slabs(box, box * box):
-        corner = _corner_weight(_radius(box, planes, volume.device), box)
+        corner = _corner_weight(_squares(box, planes, volume.device).sum(-1).sqrt_(), box)
         total[0] += (corner * volume[planes]).sum(dtype=torch.float64)
         total[1] += corner.sum(dtype=torch.float64)
     background = float(total[0] / total[1])
     for planes in slabs(box, box * box):
-        radius = _radius(box, planes, volume.device)
-        falloff = torch.special.sinc(radius.clamp(max=box / 2 + _EDGE) / (box * padding)).square_()
+        squares = _squares(box, planes, volume.device)
+        corner = _corner_weight(squares.sum(-1).sqrt_(), box)
+        falloff = damping(squares.sum(-1).clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
+        if not mates.is_none:
+            of_mates = mates.at(squares, box * padding)
+            falloff *= torch.lerp(of_mates, torch.ones_like(corner), corner)
         volume[planes] = torch.lerp(
-            volume[planes], torch.full_like(radius, background), _corner_weight(radius, box)
+            volume[planes], torch.full_like(corner, background), corner
         ).div_(falloff)
 
 
-def _radius(box: int, planes: slice, device: torch.device) -> Float32[Tensor, "z y x"]:
-    """Distance in pixels from the centre of the box, for some of its planes."""
+def _squares(box: int, planes: slice, device: torch.device) -> Float32[Tensor, "z y x 3"]:
+    """Squared distances in pixels along x, y, z from the centre of the box, for some of its planes."""
     axis = (torch.arange(box, device=device) - box // 2).float().square_()
-    squares = axis[planes][:, None, None] + axis[None, :, None] + axis[None, None, :]
-    return squares.sqrt()
+    return torch.stack(torch.meshgrid(axis[planes], axis, axis, indexing="ij")[::-1], -1)
 
 
 def _corner_weight(radius: Float32[Tensor, "z y x"], box: int) -> Float32[Tensor, "z y x"]:
