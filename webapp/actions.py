@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from compute.files.continuation import last_complete
 from compute.files.relion import JobFolder
 from db import relion_export
 from db.errors import Refused
@@ -26,7 +27,7 @@ from webapp.job_types import REFINE, checked, inputs_of, needs_of
 from webapp.launch import processes
 from webapp.launch.local import LaunchError
 from webapp.launch.slurm import Slurm
-from webapp.launch.starting import LAUNCH_ID, last_complete
+from webapp.launch.starting import LAUNCH_ID
 from webapp.settings import Settings
 
 TRASH = "Trash"

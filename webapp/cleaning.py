@@ -6,12 +6,12 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from compute.files.continuation import last_complete
 from compute.files.relion import SUPERSEDED, IterationFiles
 from db.errors import Refused
 from db.models.jobs import Job
 from db.repository import audit, jobs, projects
 from db.words import ACTIVE, State
-from webapp.launch.starting import last_complete
 from webapp.watcher import folder_bytes
 
 HEAVY = re.compile(r"(class001(_unfil)?\.mrc|checkpoint\.npz|data\.star|angdist\.bild)$")

@@ -5,6 +5,8 @@ import json
 import os
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +23,16 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def save_checkpoint(path: Path | str, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    """Write `arrays` and `state` to `path`, replacing it as a whole or not at all.
+    """Write `arrays` and `state` to `path` as `prepared_checkpoint` does, at once."""
+    with prepared_checkpoint(path, arrays, state):
+        pass
+
+
+@contextmanager
+def prepared_checkpoint(
+    path: Path | str, arrays: dict[str, np.ndarray], state: dict[str, Any]
+) -> Iterator[None]:
+    """Write `arrays` and `state` beside `path`, and replace it as a whole when the block ends without an error.
 
     The file is an uncompressed `.npz`: numpy opens it too. `state` holds only what JSON holds
     (texts, numbers, booleans, None, lists, and dicts with text keys), floats exactly, NaN and
@@ -37,16 +48,17 @@ def save_checkpoint(path: Path | str, arrays: dict[str, np.ndarray], state: dict
         "arrays": {name: _fingerprint(name, array) for name, array in arrays.items()},
     }
     text = json.dumps(manifest).encode()
-    with (
-        replacing(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
-    ):
-        archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), text)
-        archive.writestr(zipfile.ZipInfo(SEAL, EPOCH), hashlib.sha256(text).hexdigest())
-        for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
-            with archive.open(entry, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
+    with replacing(path) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), text)
+            archive.writestr(zipfile.ZipInfo(SEAL, EPOCH), hashlib.sha256(text).hexdigest())
+            for name, array in arrays.items():
+                entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
+                with archive.open(entry, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+        yield
     _sync_folder(path.parent)
 
 

@@ -34,6 +34,27 @@ def find_continuation(path: Path | str) -> tuple[Path, int]:
     raise InputError(f"cannot continue: {problem}. {_continuable_sentence(path.parent)}")
 
 
+def last_complete(root: Path) -> int | None:
+    """The last iteration of a refinement from which it can go on; None where there is none."""
+    files = IterationFiles(root)
+    for number in sorted(_checkpoints(root), reverse=True):
+        if not files.optimiser(number).is_file():
+            continue
+        try:
+            load_state(files.checkpoint(number))
+        except InputError:
+            continue
+        return number
+    return None
+
+
+def _checkpoints(root: Path) -> list[int]:
+    """The iterations that have left a checkpoint, whole or not."""
+    pattern = re.compile(rf"{re.escape(root.name)}_it(\d{{3,}})_checkpoint\.npz")
+    found = [pattern.fullmatch(path.name) for path in root.parent.glob("*_checkpoint.npz")]
+    return sorted(int(one[1]) for one in found if one)
+
+
 def _continuable_sentence(folder: Path) -> str:
     """One sentence: the iterations in `folder` that have an intact checkpoint."""
     names = []

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import uuid
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,8 @@ def _all_iterations(
         voice.progress.enter("estimating noise")
         progress = refinement.begin()
         writer.iteration(progress)
+        with writer.checkpoint(progress):
+            pass
     else:
         progress = resumed
         refinement.hand_out(progress.parameters, progress.maps)
@@ -224,14 +227,16 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
         voice.log.warning(note, "E38")
     _warn_of_lost(refinement.inputs, progress, writer.files, voice)
     voice.progress.enter("writing", iteration=number)
-    with refinement.stopwatch.measure("writing"):
-        if progress.state.is_finished:
-            names = writer.final(progress)
-        else:
-            names = writer.iteration(progress)
-    add_timing(writer.files.root, number, refinement.measured())
-    seconds = time.perf_counter() - began
-    voice.progress.write(iteration_event(refinement, progress, names, seconds))
+    with ExitStack() as recorded:
+        with refinement.stopwatch.measure("writing"):
+            if progress.state.is_finished:
+                names = writer.final(progress)
+            else:
+                names = writer.iteration(progress)
+                recorded.enter_context(writer.checkpoint(progress))
+        add_timing(writer.files.root, number, refinement.measured())
+        seconds = time.perf_counter() - began
+        voice.progress.write(iteration_event(refinement, progress, names, seconds))
     return progress
 
 

@@ -1,12 +1,14 @@
 """What a refinement leaves on disk: the files of every iteration, of the end, and the checkpoint to continue from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from compute.convergence.state import UNKNOWN
-from compute.files.checkpoint import save_checkpoint
+from compute.files.checkpoint import prepared_checkpoint
 from compute.files.iteration import (
     FscCurves,
     ModelRecord,
@@ -43,7 +45,7 @@ class Writer:
     command: str
 
     def iteration(self, progress: Progress) -> list[str]:
-        """Write all files of an iteration, the checkpoint last; returns their names."""
+        """Write all files of an iteration but its checkpoint; returns the names of all."""
         number = progress.state.iteration
         for half in (1, 2):
             write_map(
@@ -57,15 +59,20 @@ class Writer:
                 )
         self._common(progress, number)
         self._optimiser(progress, number)
+        pattern = f"{self.files.root.name}_it{number:03d}_*"
+        written = {path.name for path in self.files.folder.glob(pattern)}
+        return sorted(written | {self.files.checkpoint(number).name})
+
+    @contextmanager
+    def checkpoint(self, progress: Progress) -> Iterator[None]:
+        """Write what a continuation needs, and let it count when the block, which records the iteration, has ended."""
         arrays, state = checkpoint_of(progress)
         state["seed"] = self.inputs.seed
         state["rows"] = [rows.tolist() for rows in self.inputs.rows]
         state["params"] = self.params.model_dump()
-        save_checkpoint(self.files.checkpoint(number), arrays, state)
-        return [
-            path.name
-            for path in sorted(self.files.folder.glob(f"{self.files.root.name}_it{number:03d}_*"))
-        ]
+        path = self.files.checkpoint(progress.state.iteration)
+        with prepared_checkpoint(path, arrays, state):
+            yield
 
     def final(self, progress: Progress) -> list[str]:
         """Write the joined map, the unfiltered half-maps, and the tables of the finished run."""

@@ -12,7 +12,7 @@ import pytest
 
 from compute.files.events import End, Iteration, Rank, Start
 from compute.files.progress import ProgressWriter, read_progress
-from compute.files.relion import read_exit_marker
+from compute.files.relion import IterationFiles, read_exit_marker
 from tests.data import particle_set
 from webapp.launch import local, outcome
 from webapp.launch.outcome import Watch
@@ -26,6 +26,11 @@ def record(root: Path, *events: End | Iteration | Start) -> None:
     with ProgressWriter(root.parent / "progress.jsonl") as progress:
         for event in events:
             progress.write(event)
+
+
+def leave_checkpoint(root: Path, number: int) -> None:
+    """The file that tells that a refinement can go on after an iteration."""
+    IterationFiles(root).checkpoint(number).write_bytes(b"here")
 
 
 def last(root: Path) -> End:
@@ -47,7 +52,10 @@ def test_e39_a_killed_job_names_its_memory_and_how_to_go_on(
         root,
         Iteration(iteration=2, peak_memory_GB=[1.5, half_GB, None]),
         Iteration(iteration=3, peak_memory_GB=[1.5, half_GB - 1.5, half_GB]),
+        Iteration(iteration=4, peak_memory_GB=[1.5, half_GB - 1.5, half_GB]),
     )
+    leave_checkpoint(root, 2)
+    leave_checkpoint(root, 3)
     assert watch.settle(status) == 137
     end = last(root)
     assert (end.reason, end.exit_status) == ("failed", 137)
@@ -73,6 +81,7 @@ def test_a_run_that_went_on_and_lost_mpis_helper_says_from_where_to_go_on_again(
         for rank in range(3)
     ]
     record(root, Start(**WHAT, ranks=ranks, continued_after_iteration=2))
+    leave_checkpoint(root, 2)
     assert watch.settle(255) == 255
     end = last(root)
     assert (end.reason, end.exit_status) == ("failed", 255)

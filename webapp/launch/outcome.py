@@ -86,13 +86,14 @@ class Watch:
         return f"{why} {self._advice(events, is_memory)}"
 
     def _advice(self, events: list[AnyEvent], is_memory: bool) -> str:
-        """What to do next: continue after the last complete iteration, of this run or the one it went on from."""
+        """What to do next: go on after the last iteration with a checkpoint, of this run or the one before it."""
         fewer = " with fewer processes (--mpi)" if is_memory else ""
         done = [event.iteration for event in events if isinstance(event, Iteration)]
         done += [one.continued_after_iteration or 0 for one in starts(events)]
-        if not any(done):
+        left = [number for number in done if number and self._files.checkpoint(number).is_file()]
+        if not left:
             return f"Start it again{fewer}."
-        return f"Go on{fewer} with --continue {self._files.optimiser(max(done))}."
+        return f"Go on{fewer} with --continue {self._files.optimiser(max(left))}."
 
 
 def starts(events: list[AnyEvent]) -> list[Start]:

@@ -4,15 +4,13 @@ import hashlib
 import os
 import platform
 import pwd
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from compute.files.checkpoint import load_state
-from compute.files.errors import InputError
+from compute.files.continuation import last_complete
 from compute.files.relion import IterationFiles
 from db.models.jobs import Attempt, Job
 from webapp.job_types import REFINE, share_of
@@ -49,27 +47,6 @@ def order_of(
     return Order(
         launch_id, job.type, values, project, folder, output.name, share, len(gpus) or job.gpus
     )
-
-
-def last_complete(root: Path) -> int | None:
-    """The last iteration of a refinement from which it can go on; None where there is none."""
-    files = IterationFiles(root)
-    for number in sorted(checkpoints(root), reverse=True):
-        if not files.optimiser(number).is_file():
-            continue
-        try:
-            load_state(files.checkpoint(number))
-        except InputError:
-            continue
-        return number
-    return None
-
-
-def checkpoints(root: Path) -> list[int]:
-    """The iterations that have left a checkpoint, whole or not."""
-    pattern = re.compile(rf"{re.escape(root.name)}_it(\d{{3,}})_checkpoint\.npz")
-    found = [pattern.fullmatch(path.name) for path in root.parent.glob("*_checkpoint.npz")]
-    return sorted(int(one[1]) for one in found if one)
 
 
 def environment_record(profile: Profile, launch_id: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from compute.files import events
+from compute.files.continuation import last_complete
 from compute.files.errors import InputError
-from compute.files.progress import read_progress
+from compute.files.progress import ProgressWriter, read_progress
 from compute.files.relion import FINAL_NAMES, UNSCORED, read_exit_marker
 from compute.jobs.simulate import SimulatedSet
 from tests.compute.jobs.refining import (
@@ -187,6 +188,32 @@ def test_a_finished_result_cannot_be_continued(alone: Run, tmp_path: Path) -> No
     wrong = {"continue_from": "out/run_optimiser.star", "output": "out/run"}
     with pytest.raises(InputError, match="run_it004_optimiser"):
         refine_here(tmp_path / "job", wrong)
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_no_iteration_is_gone_on_from_without_its_record(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    """A job that ends between the two, just before or after the record of its second iteration is written."""
+    write = ProgressWriter.write
+
+    def ending(self: ProgressWriter, event: events.AnyEvent) -> None:
+        is_second = isinstance(event, events.Iteration) and event.iteration == 2
+        if is_recorded or not is_second:
+            write(self, event)
+        if is_second:
+            raise SystemExit(143)
+
+    folder = copy_inputs(tiny[0], tmp_path / "job")
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressWriter, "write", ending)
+        with pytest.raises(SystemExit):
+            refine_here(folder, short_options(tiny[1]))
+    assert iterations_in(folder) == [1, 2][: 1 + is_recorded]
+    assert last_complete(folder / "out" / "run") == 1
+    assert list((folder / "out").glob("*.tmp")) == []
+    refine_here(folder, {"continue_from": "out/run_it001_optimiser.star"})
+    assert iterations_in(folder)[1 + is_recorded :] == list(range(2, ITERATIONS + 1))
 
 
 # ---- stopped processes
