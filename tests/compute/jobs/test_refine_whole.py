@@ -24,8 +24,8 @@ def test_two_thousand_faint_particles_without_symmetry(tmp_path: Path) -> None:
     The check asks for a median pose error below "the fine step". That of the last iterations it cannot be: the schedule
     (§8) makes it finer than three quarters of the accuracy that is expected, which is the error when all is well (here
     2.7° expected, 2.9° found, in steps of 1.9°). Sampling at 0.9° in addition leaves 2.9° and the same map (mean FSC to
-    the truth 0.7274 and 0.7274); a local search at 0.9° with the true map as reference finds 2.24°. The error is held to
-    what the program says of it, and below two steps.
+    the truth 0.7274 and 0.7274); a local search at 0.9° with the true map as reference finds 2.24°. The error is held
+    to what the program says of it, and below two steps.
     """
     root, refined = f"{tmp_path}/set", f"{tmp_path}/R/run"
     made = f"simulate --i {MODEL} --particles 2000 --box {BOX} --angpix {PIXEL_A} --snr 0.05 --noise white "
