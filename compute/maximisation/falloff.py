@@ -30,18 +30,21 @@ class MateFalloff:
         """Whether nothing is damped: all operators take the grid onto itself."""
         return self.between == 0 and not any(self.about_axis)
 
-    def at(self, squares: Float32[Tensor, "z y x 3"], padded_box: int) -> Float32[Tensor, "z y x"]:
+    def at(
+        self, squares: tuple[Float32[Tensor, "..."], ...], padded_box: int
+    ) -> Float32[Tensor, "z y x"]:
         """The factor for some planes of a map, 1 at its centre.
 
-        squares: squared distances from the centre along x, y, z in pixels; padded_box: box · padding.
+        squares: squared distances from the centre along x, y and z in pixels, which broadcast to the planes;
+        padded_box: box · padding.
         """
-        total = squares.sum(-1)
+        total = squares[0] + squares[1] + squares[2]
         factor = torch.full_like(total, 1.0 - self.between - sum(self.about_axis))
         if self.between > 0:
             factor += self.between * damping(total, padded_box)
         for axis, share in enumerate(self.about_axis):
             if share > 0:
-                factor += share * damping(total - squares[..., axis], padded_box)
+                factor += share * damping(total - squares[axis], padded_box)
         return factor
 
 

@@ -216,26 +216,30 @@ def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int, mates: Ma
     box = volume.shape[0]
     total = torch.zeros(2, dtype=torch.float64, device=volume.device)
     for planes in slabs(box, box * box):
-        corner = _corner_weight(_squares(box, planes, volume.device).sum(-1).sqrt_(), box)
+        x, y, z = _squares(box, planes, volume.device)
+        corner = _corner_weight((x + y + z).sqrt_(), box)
         total[0] += (corner * volume[planes]).sum(dtype=torch.float64)
         total[1] += corner.sum(dtype=torch.float64)
     background = float(total[0] / total[1])
     for planes in slabs(box, box * box):
-        squares = _squares(box, planes, volume.device)
-        corner = _corner_weight(squares.sum(-1).sqrt_(), box)
-        falloff = damping(squares.sum(-1).clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
+        x, y, z = _squares(box, planes, volume.device)
+        total = x + y + z
+        corner = _corner_weight(total.sqrt(), box)
+        falloff = damping(total.clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
         if not mates.is_none:
-            of_mates = mates.at(squares, box * padding)
+            of_mates = mates.at((x, y, z), box * padding)
             falloff *= torch.lerp(of_mates, torch.ones_like(corner), corner)
         volume[planes] = torch.lerp(
             volume[planes], torch.full_like(corner, background), corner
         ).div_(falloff)
 
 
-def _squares(box: int, planes: slice, device: torch.device) -> Float32[Tensor, "z y x 3"]:
+def _squares(
+    box: int, planes: slice, device: torch.device
+) -> tuple[Float32[Tensor, "1 1 x"], Float32[Tensor, "1 y 1"], Float32[Tensor, "z 1 1"]]:
     """Squared distances in pixels along x, y, z from the centre of the box, for some of its planes."""
     axis = (torch.arange(box, device=device) - box // 2).float().square_()
-    return torch.stack(torch.meshgrid(axis[planes], axis, axis, indexing="ij")[::-1], -1)
+    return axis[None, None], axis[None, :, None], axis[planes, None, None]
 
 
 def _corner_weight(radius: Float32[Tensor, "z y x"], box: int) -> Float32[Tensor, "z y x"]:

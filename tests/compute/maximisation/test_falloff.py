@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from jaxtyping import Float32
 
 from compute.maximisation.falloff import MateFalloff, mate_falloff
 from compute.sampling.symmetry import parse_symmetry
@@ -29,16 +30,21 @@ def test_shares_of_a_group(
     assert found.is_none == (name in ("C1", "C4", "O"))
 
 
+def of_points(*values: float) -> Float32[torch.Tensor, "1 1 x"]:
+    """A row of values."""
+    return torch.tensor(values, dtype=torch.float32)[None, None]
+
+
 def test_mates_about_an_axis_damp_by_the_distance_from_it() -> None:
     """Along the axis nothing is lost; half of the mates lose sinc²(1/4) at a quarter of the padded box from it."""
-    squares = torch.tensor([[[[0.0, 0.0, 400.0], [400.0, 0.0, 0.0], [0.0, 400.0, 9.0]]]])
+    squares = (of_points(0, 400, 0), of_points(0, 0, 400), of_points(400, 0, 9))
     factor = MateFalloff(about_axis=(0.0, 0.0, 0.5)).at(squares, 80)
     off_axis = 0.5 + 0.5 * np.sinc(0.25) ** 2
     np.testing.assert_allclose(factor[0, 0].numpy(), [1.0, off_axis, off_axis], rtol=1e-6)
 
 
 def test_other_mates_damp_by_the_distance_from_the_centre() -> None:
-    squares = torch.tensor([[[[0.0, 0.0, 0.0], [100.0, 200.0, 100.0]]]])
+    squares = (of_points(0, 100), of_points(0, 200), of_points(0, 100))
     factor = MateFalloff(between=0.75).at(squares, 80)
     np.testing.assert_allclose(
         factor[0, 0].numpy(), [1.0, 0.25 + 0.75 * np.sinc(0.25) ** 2], rtol=1e-6
