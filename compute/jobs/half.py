@@ -17,7 +17,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs import devices, half_lost
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
-from compute.jobs.half_map import new_map
+from compute.jobs.half_map import new_map, unfiltered_map
 from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
@@ -27,7 +27,6 @@ from compute.jobs.searches import search_of
 from compute.jobs.stopwatch import Stopwatch
 from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
 from compute.maximisation import prior, reconstruct, symmetrise
-from compute.maximisation.falloff import mate_falloff
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
 from compute.projection.reference import AnyProjector, build_for_slicing
@@ -259,9 +258,7 @@ class Half:
     def unfiltered_map(self) -> np.ndarray:
         """The half-map without regularisation and mask."""
         with self._stopwatch.measure("reconstruction"):
-            mates = mate_falloff(self._group.operators)
-            volume = reconstruct.reconstruct(self._accumulator, self._box, mates=mates)
-            return volume.cpu().numpy()
+            return unfiltered_map(self._accumulator, self._params, self._box)
 
     def maximise(
         self, ssnr: np.ndarray, resolution_A: float, limit_A: float = 0.0

@@ -1,4 +1,4 @@
-"""A half's next reference: its reconstruction, regularised, with the solvent flattened."""
+"""The maps of a half: without any filter, and its next reference, regularised, with the solvent flattened."""
 
 import numpy as np
 import torch
@@ -15,6 +15,12 @@ from compute.signal.fourier import lowpass
 
 # A map coarser than this is no judge of its own shape.
 ENVELOPE_RESOLUTION_A = 30.0
+
+
+def unfiltered_map(accumulator: Accumulator, params: RefineParams, box: int) -> np.ndarray:
+    """The reconstruction of a half without regularisation and mask."""
+    mates = mate_falloff(parse_symmetry(params.symmetry).operators)
+    return reconstruct.reconstruct(accumulator, box, mates=mates).cpu().numpy()
 
 
 def new_map(
