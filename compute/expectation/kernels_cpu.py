@@ -12,7 +12,7 @@ import numpy as np
 
 from compute.compiled import compiled
 from compute.expectation.products_cpu import TILE, add_all_products
-from compute.projection.kernels_cpu import slice_rows
+from compute.projection.kernels_cpu import copy, copy_rotation, slice_rows
 
 _zero = np.float32(0)
 
@@ -239,5 +239,5 @@ def mean_pose(rotations, offsets_A, weights, row, column, reach_rad, rotation, o
             offset_A[0] += shares[c] / total * offsets_A[c, 0]
             offset_A[1] += shares[c] / total * offsets_A[c, 1]
     else:
-        rotation[:] = rotations[row]
-        offset_A[:] = offsets_A[column]
+        copy_rotation(rotations[row], rotation)
+        copy(offsets_A[column], offset_A)

@@ -22,13 +22,25 @@ def leading_poses(scores, is_elsewhere, hidden, there, here):
         count = starts[i]
         least = _best_of(scores[i]) - np.float32(hidden)
         if np.isfinite(least):
-            first = _highest(scores[i], is_elsewhere[i], True, there, least)
-            second = _highest(scores[i], is_elsewhere[i], False, here if len(first) else 0, least)
-            own = np.sort(np.concatenate((first, second)))
-            found[count : count + len(own)] = own
-            count += len(own)
+            for wanted in (True, False):
+                most = there if wanted else here
+                if wanted or count > starts[i]:
+                    for pose in _highest(scores[i], is_elsewhere[i], wanted, most, least):
+                        _put_in_order(pose, found, starts[i], count)
+                        count += 1
         starts[i + 1] = count
     return found[: starts[images]], starts
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _put_in_order(pose, found, start, end):
+    """Put a pose among found[start:end], which ascend; what Numba takes seconds to compile for a few poses."""
+    place = end
+    while place > start and found[place - 1] > pose:
+        found[place] = found[place - 1]
+        place -= 1
+    found[place] = pose
 
 
 @compiled(fastmath=False)

@@ -20,6 +20,7 @@ from compute.expectation.kernels_cpu import (
 )
 from compute.expectation.products_cpu import TALL, TILE, WIDE, add_pair_products
 from compute.expectation.sums_cpu import orientation_sums
+from compute.projection.kernels_cpu import copy, copy_rotation
 
 _half, _no_power = np.float32(0.5), np.float32(1e-20)
 
@@ -49,7 +50,7 @@ def second_passes(kept, starts, first, images, tables, out):
 
     Their significant coarse poses are kept[starts[i] : starts[i + 1]]. An image without any is passed over.
     """
-    count = 0
+    count = np.int64(0)
     for k in range(out.figures.shape[0]):
         i = first + k
         if starts[i + 1] > starts[i]:
@@ -81,7 +82,7 @@ def best_children(kept, starts, images, tables, found, scores):
         found[i, 0], found[i, 1] = rows[row], columns[column]
         scores[i, 0] = all_scores[row, column]
         scores[i, 1] = _best_at(image, tables)
-        rotations[i] = turns[row]
+        copy_rotation(turns[row], rotations[i])
     return rotations
 
 
@@ -102,7 +103,7 @@ def _scored_children(kept, image, tables):
         turned(tables.points, rows, image.centres, rotations)
     else:
         for i in range(rows.shape[0]):
-            rotations[i] = tables.points[rows[i]]
+            copy_rotation(tables.points[rows[i]], rotations[i])
     places, sliced = rows, tables.table
     if tables.table.shape[0]:
         turns, is_sliced = tables.points, tables.is_sliced
@@ -154,7 +155,7 @@ def _best_at(image, tables):
     fill(tables.volume, image.centres[:1], tables.x, tables.y, place, is_sliced, sliced)
     columns = np.arange(tables.shifts_A.shape[0])
     scores = np.empty((1, columns.shape[0]), np.float32)
-    scores[0] = image.shift_prior
+    copy(image.shift_prior, scores[0])
     _score(sliced, place, image, tables, columns, scores)
     return best_of(scores[0])
 
@@ -172,7 +173,8 @@ def _second_pass(kept, image, tables, out, k, first):
     orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model)
     cross, strength = residuals(image, tables, fit, model, total, out.power[k])
     offsets_A, square, largest = _offsets(columns, weights, tables.shifts_A, image.base_A)
-    out.rotation[k], out.offset_A[k] = rotations[row], offsets_A[column]
+    copy_rotation(rotations[row], out.rotation[k])
+    copy(offsets_A[column], out.offset_A[k])
     if tables.is_local and place[row] >= 0:
         mean_pose(
             rotations,
@@ -229,7 +231,8 @@ def _left(weights, rows, rotations, out, first):
             share += weights[i, j]
         if share > 0:
             to = first + count
-            out.rows[to], out.share[to], out.rotations[to] = rows[i], share, rotations[i]
+            out.rows[to], out.share[to] = rows[i], share
+            copy_rotation(rotations[i], out.rotations[to])
             place[i] = to
             total += np.float64(share)
             count += 1

@@ -28,6 +28,22 @@ class PairedVolume(NamedTuple):
 
 @compiled(fastmath=True)
 @no_type_check
+def copy(numbers, to):
+    """Fill a row with the numbers of another one; what NumPy's assignment does takes Numba seconds to compile."""
+    for p in range(to.shape[0]):
+        to[p] = numbers[p]
+
+
+@compiled(fastmath=True)
+@no_type_check
+def copy_rotation(rotation, to):
+    """Fill a matrix with the numbers of another one."""
+    for i in range(3):
+        copy(rotation[i], to[i])
+
+
+@compiled(fastmath=True)
+@no_type_check
 def locate(turn, model_x, model_y, padding, shape, cells, parts):
     """Fill cells with the first of the eight neighbours of every point, as an index into all cells, and `parts`.
 
@@ -112,14 +128,15 @@ def slice_rows(volume, rotations, rows, model_x, model_y, out):
             _sample(grid, model_x, model_y, first, count, room, real, imaginary, to)
     if whole < n:
         x, y = np.full(PLACED, model_x[whole]), np.full(PLACED, model_y[whole])
-        x[: n - whole], y[: n - whole] = model_x[whole:], model_y[whole:]
+        copy(model_x[whole:], x[: n - whole])
+        copy(model_y[whole:], y[: n - whole])
         last_real, last_imaginary = np.empty(PLACED, np.float32), np.empty(PLACED, np.float32)
         first = np.uint64(0)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             _sample(grid, x, y, first, PLACED, room, last_real, last_imaginary, first)
-            out[row, 0, whole:] = last_real[: n - whole]
-            out[row, 1, whole:] = last_imaginary[: n - whole]
+            copy(last_real, out[row, 0, whole:])
+            copy(last_imaginary, out[row, 1, whole:])
 
 
 @compiled(fastmath=True)

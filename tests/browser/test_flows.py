@@ -1,5 +1,6 @@
 """What people do with refinements through the page: mistakes, stop, continue, clone, and a first visit."""
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -176,8 +177,10 @@ def test_stop_continue_stop_at_once_and_clone(
     assert set(first) == set(second) and second["particle_diameter_A"] == 102.0
 
 
-def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path) as fresh:
+@contextlib.contextmanager
+def first_visit(chromium: Browser, folder: Path) -> Iterator[Page]:
+    """The cockpit of the demo's refinement, to which a first visit to a new dashboard leads, with its first words."""
+    with serving(folder) as fresh:
         context = chromium.new_context()
         context.set_default_timeout(RUN_MS)
         page = context.new_page()
@@ -190,9 +193,25 @@ def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_
         expect(page.get_by_role("heading", level=1)).to_contain_text("Demo refinement")
         page.get_by_text("Log", exact=True).click()
         expect(page.get_by_text("1000 particles").first).to_be_visible(timeout=RUN_MS)
+        yield page
+        context.close()
+
+
+def test_a_first_visit_leads_to_the_demo_and_its_cockpit(chromium: Browser, tmp_path: Path) -> None:
+    with first_visit(chromium, tmp_path) as page:
+        page.get_by_role("tab", name="Overview").click()
+        rows = page.get_by_role("table", name="iterations").locator("tbody tr")
+        expect(rows.first).to_be_visible(timeout=RUN_MS)
+        page.get_by_role("button", name="Stop …").click()
+        page.get_by_role("button", name="Stop now").click()
+        expect(page.locator(".hero .chip")).to_have_text(re.compile("stopped"), timeout=RUN_MS)
+
+
+@pytest.mark.slow
+def test_the_demo_of_a_first_visit_converges(chromium: Browser, tmp_path: Path) -> None:
+    with first_visit(chromium, tmp_path) as page:
         expect(page.locator(".hero .chip")).to_have_text("finished", timeout=RUN_MS)
         folder = tmp_path / "halfmap" / "demo" / "Refine3D" / "job002"
         end = read_progress(folder / "progress.jsonl")[-1]
         assert isinstance(end, End) and end.reason == "converged" and end.resolution_A
         expect(page.locator(".hero .number")).to_contain_text(f"{end.resolution_A:.2f}")
-        context.close()
