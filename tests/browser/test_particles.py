@@ -109,10 +109,10 @@ def test_particles_are_narrowed_down_to_a_range_of_values(page: Page, run: Run) 
     assert sum(holds(page, "norm", "top")) == len(norm)
     draw_range(page, drawn, 0.35, 0.65)
     expect(page.get_by_label("Only where")).to_have_value("Norm")
-    low, high = (
-        float(page.get_by_role("textbox", name=name).input_value())
-        for name in ("is at least", "and at most")
-    )
+    ends = [page.get_by_role("textbox", name=name) for name in ("is at least", "and at most")]
+    for end in ends:
+        expect(end).not_to_have_value("")
+    low, high = (float(end.input_value()) for end in ends)
     expected = np.flatnonzero((norm >= low) & (norm <= high))
     assert 0 < len(expected) < len(norm)
     expect(rows).to_have_count(min(50, len(expected)))

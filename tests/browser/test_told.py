@@ -58,7 +58,8 @@ def test_a_notice_is_shown_outside_of_the_page_once_and_leads_to_its_job(
         page = context.new_page()
         page.clock.install()
         page.goto(f"{lab.base}/account")
-        sign_in(page, "ben")
+        with page.expect_navigation():
+            sign_in(page, "ben")
         page.get_by_role("button", name="Notices").click()
         page.get_by_role("button", name="Notify me in this browser").click()
         chosen = page.get_by_role("button", name="Notifies in this browser")
