@@ -50,7 +50,7 @@ def second_passes(kept, starts, first, images, tables, out):
 
     Their significant coarse poses are kept[starts[i] : starts[i + 1]]. An image without any is passed over.
     """
-    count = np.int64(0)
+    count = np.int64(0)  # for a literal 0 all that it is given to would be compiled once more
     for k in range(out.figures.shape[0]):
         i = first + k
         if starts[i + 1] > starts[i]:

@@ -223,9 +223,9 @@ def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int, mates: Ma
     background = float(total[0] / total[1])
     for planes in slabs(box, box * box):
         x, y, z = _squares(box, planes, volume.device)
-        total = x + y + z
-        corner = _corner_weight(total.sqrt(), box)
-        falloff = damping(total.clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
+        square = x + y + z
+        corner = _corner_weight(square.sqrt(), box)
+        falloff = damping(square.clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
         if not mates.is_none:
             of_mates = mates.at((x, y, z), box * padding)
             falloff *= torch.lerp(of_mates, torch.ones_like(corner), corner)
