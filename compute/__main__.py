@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from compute.startup import shorten_import_of_torch
+
 if TYPE_CHECKING:
     from compute.parallel import Team
     from compute.params.refine import RefineParams
@@ -40,6 +42,7 @@ Params = TypeVar("Params", bound=BaseModel)
 
 def main(arguments: list[str]) -> int:
     """The exit status of the job that a file describes: 0 done, 1 failed, 2 unusable input, 128 + n stopped by n."""
+    shorten_import_of_torch()
     if arguments[:1] == ["preview"]:
         from compute import preview
 

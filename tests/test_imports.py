@@ -33,6 +33,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "compute.sampling.symmetry",
     ),
     "compute.convergence": ("compute.sampling", "compute.signal", "compute.projection"),
+    "compute.startup": (),
     "compute.parallel": (),
     "compute.parallel_mpi": ("compute.parallel",),
     "compute.jobs": ANYTHING,
