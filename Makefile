@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-stamp
 .PHONY: setup demo chapter test test-all test-gpu bench bench-gpu bench-report
 
 setup: $(STAMP)
-	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium nginx-light
+	@bash .ci/system relion postgresql slurmctld slurmd slurm-client munge openmpi-bin chromium chromium-headless-shell nginx-light
 
 demo: $(STAMP)
 	@$(BIN)/halfmap demo $(DEMO_ARGS)

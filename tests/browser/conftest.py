@@ -1,4 +1,8 @@
-"""A real Chromium on a real `halfmap serve`, with everything that asks another host refused."""
+"""A real Chromium on a real `halfmap serve`, with everything that asks another host refused.
+
+Where there is one without windows (`chromium-headless-shell`), it is taken: the same pages in three quarters of the
+time. What it lacks is a desktop to show notices on.
+"""
 
 import contextlib
 import os
@@ -18,6 +22,7 @@ from playwright.sync_api import (
     BrowserContext,
     Locator,
     Page,
+    Playwright,
     Route,
     expect,
     sync_playwright,
@@ -29,6 +34,8 @@ from tests.data import particle_set
 
 WEBGL = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
 WAIT_MS = 150_000
+POLLING_MS = 100
+"""Else pages that load are asked with every frame, which costs more than what is waited for."""
 
 RUN_MS = 600_000
 """On two cores that the browser needs as well."""
@@ -110,16 +117,35 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, for the whole test run."""
-    path = shutil.which("chromium")
+def playwright() -> Iterator[Playwright]:
+    """What drives the browsers, for the whole test run."""
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as found:
+        yield found
+
+
+def launched(playwright: Playwright, *names: str) -> Browser:
+    """The first of some browsers that is installed."""
+    path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("chromium is not installed")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(WEBGL))
-        yield browser
-        browser.close()
+    return playwright.chromium.launch(executable_path=path, args=list(WEBGL))
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Debian's Chromium, for the whole test run."""
+    browser = launched(playwright, "chromium-headless-shell", "chromium")
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def desktop_chromium(playwright: Playwright) -> Iterator[Browser]:
+    """One that can show notices outside of its pages."""
+    browser = launched(playwright, "chromium")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +195,9 @@ def page(visit: BrowserContext) -> Page:
 
 def ready(page: Page) -> None:
     """Wait until a page is drawn and its connection stands."""
-    page.wait_for_function("window.Bokeh && Bokeh.documents.some(d => d.roots().length > 0)")
+    page.wait_for_function(
+        "window.Bokeh && Bokeh.documents.some(d => d.roots().length > 0)", polling=POLLING_MS
+    )
     page.locator(".dot").wait_for(state="attached")
 
 
@@ -183,7 +211,8 @@ def drawn_volume(page: Page) -> Locator:
             || Array.from(root.querySelectorAll('*')).map(e => e.shadowRoot && look(e.shadowRoot)).find(Boolean)
           const box = look(document)
           return box && box.stage && box.stage.compList.length && !box.querySelector('.volume-note').textContent
-        }"""
+        }""",
+        polling=POLLING_MS,
     )
     return box
 
@@ -194,6 +223,7 @@ def holds(page: Page, name: str, column: str) -> list[Any]:
         """(name) => Bokeh.documents.some(d => Array.from(d._all_models.values()).some(m =>
              m.type === 'ColumnDataSource' && m.name === name && m.get_length() > 0))""",
         arg=name,
+        polling=POLLING_MS,
     )
     return source(page, name)[column]
 

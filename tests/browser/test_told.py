@@ -50,9 +50,9 @@ def look_again(page: Page) -> None:
 
 
 def test_a_notice_is_shown_outside_of_the_page_once_and_leads_to_its_job(
-    chromium: Browser, lab: Lab
+    desktop_chromium: Browser, lab: Lab
 ) -> None:
-    with person(chromium, lab) as context:
+    with person(desktop_chromium, lab) as context:
         context.grant_permissions(["notifications"], origin=lab.base)
         context.add_init_script(LISTENS)
         page = context.new_page()
