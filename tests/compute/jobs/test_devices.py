@@ -34,7 +34,7 @@ from tests.compute.jobs.refining import Run, copy_inputs, curve, options_of, ref
 from tests.compute.stand_in import moved, stand_in
 
 Tiny = tuple[Path, SimulatedSet]
-SHORT = {"symmetry": "D2", "healpix_order": 1, "local_search_order": 2, "maximum_iterations": 4}
+SHORT = {"symmetry": "D2", "healpix_order": 1, "local_search_order": 2, "maximum_iterations": 3}
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_view_and_its_friedel_mate_give_the_same_sums(phantom: Phantom) -> Non
     torch.testing.assert_close(views.sums, mates.sums, rtol=1e-5, atol=1e-5)
 
 
-GROUPS = ["C4", "C5", "D2", "D7", "T", "O", "I1", "I3"]
+GROUPS = ["C4", "C5", "D2", "D7", "T", "O", "I1", pytest.param("I3", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("name", GROUPS)
