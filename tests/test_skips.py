@@ -1,5 +1,6 @@
 """A skipped test fails the run unless the list of allowed skips explains it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def test_exit_status_of_a_run_with_a_skip(
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path],
         cwd=tmp_path,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
     )

@@ -33,6 +33,9 @@ from compute.files.progress import read_progress
 from tests.data import particle_set
 
 WEBGL = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
+PLAIN = "--disable-gpu-compositing"
+"""Pages are put together without the emulated GPU, which would take ten times as long; WebGL still has it."""
+
 WAIT_MS = 150_000
 POLLING_MS = 100
 """Else pages that load are asked with every frame, which costs more than what is waited for."""
@@ -129,7 +132,7 @@ def launched(playwright: Playwright, *names: str) -> Browser:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip("chromium is not installed")
-    return playwright.chromium.launch(executable_path=path, args=list(WEBGL))
+    return playwright.chromium.launch(executable_path=path, args=[*WEBGL, PLAIN])
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def many(served: Served) -> Path:
     """A set whose refinement lasts long enough to be stopped twice."""
     folder = served.folder / "many"
     folder.mkdir()
-    particle_set(folder, particles=600, box=48, snr=1.0, micrographs=3)
+    particle_set(folder, particles=300, box=40, snr=1.0, micrographs=3)
     return folder
 
 
