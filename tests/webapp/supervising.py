@@ -17,6 +17,14 @@ from webapp import actions
 from webapp.settings import Settings
 from webapp.supervisor import Supervisor
 
+LONG = {
+    "maximum_iterations": 30,
+    "healpix_order": 3,
+    "local_search_order": 4,
+    "offset_step_px": 1.0,
+}
+"""Options of a refinement of the small set that lasts until it is stopped; others are over within two seconds."""
+
 
 @dataclass(slots=True)
 class Lab:

@@ -12,6 +12,7 @@ from compute.files.progress import read_progress
 from compute.files.relion import ABORT_REQUEST, read_exit_marker
 from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
+from tests.webapp.supervising import LONG
 from webapp.launch import keeper, local, orders, processes
 from webapp.launch.profiles import Profile
 
@@ -57,7 +58,7 @@ def test_a_launch_begins_once(small_set: SmallSet, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_stop_after_this_iteration_keeps_it(small_set: SmallSet, tmp_path: Path) -> None:
-    one = order(small_set, tmp_path / "p", maximum_iterations=50, healpix_order=2)
+    one = order(small_set, tmp_path / "p", **LONG)
     job = orders.start_here(Profile(), one)
     wait_until(lambda: has_iterated(one.folder), "an iteration")
     (one.folder / ABORT_REQUEST).touch()
@@ -74,7 +75,7 @@ def test_stop_after_this_iteration_keeps_it(small_set: SmallSet, tmp_path: Path)
 
 
 def test_a_stopped_keeper_stops_the_job(small_set: SmallSet, tmp_path: Path) -> None:
-    one = order(small_set, tmp_path / "p", maximum_iterations=50, healpix_order=2)
+    one = order(small_set, tmp_path / "p", **LONG)
     job = orders.start_here(Profile(), one)
     wait_until(lambda: has_iterated(one.folder), "an iteration")
     assert sum(process.is_rank for process in processes.of(one.launch_id)) == 3

@@ -14,7 +14,7 @@ from tests.services import slurm as slurm_service
 from tests.services.accounting import AccountedSlurm
 from tests.services.slurm import SlurmService, wait_until
 from tests.webapp.conftest import SmallSet
-from tests.webapp.supervising import Lab, laboratory
+from tests.webapp.supervising import LONG, Lab, laboratory
 from tests.webapp.test_supervisor import continue_job, results
 from webapp import actions
 from webapp.launch import orders, processes, slurm_text
@@ -118,7 +118,7 @@ def test_a_lost_node_is_told_and_its_job_is_not_started_again(
 ) -> None:
     """Its processes live on while Slurm has given it up: nobody may go on with it until they are gone."""
     node = slurm_of_one_node
-    job_id = lab.submit(profile="cluster", healpix_order=3, maximum_iterations=50)
+    job_id = lab.submit(profile="cluster", **LONG)
     lab.until(lambda: lab.job(job_id).state == "running", "the job runs")
     node.lose_node()
     for process in processes.of(launch_id(lab, job_id)):

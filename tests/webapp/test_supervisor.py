@@ -27,7 +27,7 @@ from db.session import open_database
 from tests.compute.jobs.refining import content
 from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
-from tests.webapp.supervising import Lab, laboratory
+from tests.webapp.supervising import LONG, Lab, laboratory
 from webapp import actions
 from webapp.launch import processes
 from webapp.launch.keeper import read_record, record_path
@@ -35,7 +35,6 @@ from webapp.launch.starting import LAUNCH_ID
 from webapp.office import Office, OfficeLost, running_supervisor
 from webapp.supervisor import Supervisor
 
-LONG = {"maximum_iterations": 30, "healpix_order": 2}
 """A refinement that does not end by itself within a test."""
 
 

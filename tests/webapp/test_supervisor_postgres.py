@@ -13,12 +13,11 @@ from tests.db import postgres
 from tests.db.conftest import new_schema
 from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
-from tests.webapp.supervising import Lab, laboratory
+from tests.webapp.supervising import LONG, Lab, laboratory
 from webapp import actions
 from webapp.office import running_supervisor
 
 SHORT = {"maximum_iterations": 1, "mpi": 1}
-LONG = {"maximum_iterations": 30, "healpix_order": 2, "mpi": 1}
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def lab(small_set: SmallSet, tmp_path: Path) -> Iterator[Lab]:
 def test_jobs_follow_each_other_and_stop_when_asked(lab: Lab) -> None:
     assert not lab.database.is_sqlite
     first = lab.submit(**SHORT)
-    second = lab.submit(**LONG, reference="Refine3D/job001/run_class001.mrc")
+    second = lab.submit(**LONG, mpi=1, reference="Refine3D/job001/run_class001.mrc")
     lab.supervisor.cycle()
     assert lab.job(second).reason == "waits for job 1 (refine) to finish"
     other = lab.new_supervisor()
