@@ -35,8 +35,6 @@ from webapp.launch.starting import LAUNCH_ID
 from webapp.office import Office, OfficeLost, running_supervisor
 from webapp.supervisor import Supervisor
 
-"""A refinement that does not end by itself within a test."""
-
 
 @pytest.fixture
 def lab(small_set: SmallSet, tmp_path: Path) -> Iterator[Lab]:
