@@ -32,6 +32,11 @@ def kind() -> str:
     return re.sub(r"[^a-z0-9]+", "-", words).strip("-")
 
 
+def busy_cores(over_s: float = 2.0) -> float:
+    """How many cores others keep busy now: the load average still counts what this process did a minute ago."""
+    return psutil.cpu_percent(over_s) / 100 * (psutil.cpu_count() or 1)
+
+
 def measure_peak() -> Peak:
     """The best of several products and copies on one thread, in processor time, so that a shared core counts whole."""
     threads = torch.get_num_threads()

@@ -3,15 +3,15 @@
 Cases: `real` (751 beta-galactosidase particles of 64 px), `d2` (2,000 simulated, 128 px, D2), `c1` (1,000 simulated,
 96 px, C1); on a GPU `gpu-tutorial` (4,500 of 256 px, D2) and `gpu-large` (100,000 of them). Ours and, where
 `relion_refine_mpi` is on the PATH, the peer run one after the other on the same files and cores, start-up included.
-What else wants the cores is recorded as the load before the run: wall times count only where it is near 0, CPU seconds
-always. The peer's runs of simulated cases are kept once per kind of machine. Results: `results/speed_<kind>.json`;
-`python -m tests.bench.speed --report` (`make bench-report`) shows them all, and which are older than the kernels.
+How many cores others keep busy before the run is recorded as its load: wall times count only where it is near 0, CPU
+seconds always. The peer's runs of simulated cases are kept once per kind of machine. Results:
+`results/speed_<kind>.json`; `python -m tests.bench.speed --report` (`make bench-report`) shows them all, and which are
+older than the kernels.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from tests.bench import cases
-from tests.bench.machine import kind, measure_peak, peak_record
+from tests.bench.machine import busy_cores, kind, measure_peak, peak_record
 from tests.bench.speed_runs import PEER, run_ours, run_peer
 from tests.bench.speed_table import table
 
@@ -49,7 +49,7 @@ def run_case(name: str, folder: Path, kept: dict[str, Any], peer_threads: list[i
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     peak = measure_peak()
-    load = round(os.getloadavg()[0], 1)
+    load = round(busy_cores(), 1)
     result = {"kernels": kernel_hash(), "peak": peak_record(peak), "load_before": load}
     result["ours"] = run_ours(case, place, peak)
     known = kept.get(name, {}).get("peer")
