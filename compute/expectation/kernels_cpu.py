@@ -11,7 +11,7 @@ from typing import no_type_check
 import numpy as np
 
 from compute.compiled import compiled
-from compute.expectation.products_cpu import TILE, add_all_products
+from compute.expectation.products_cpu import TALL, TILE, add_all_products
 from compute.projection.kernels_cpu import copy, copy_rotation, slice_rows
 
 _zero = np.float32(0)
@@ -68,34 +68,48 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
     """
     count, n = rotations.shape[0], model_x.shape[0]
     every = np.arange(count)
-    sliced, rows = np.empty((count, 2, TILE), np.float32), np.empty((count, 2, TILE), np.float32)
+    sliced, rows = np.empty((count, 2, TILE), np.float32), np.empty((TALL, 2, TILE), np.float32)
     cross[:], power[:] = _zero, _zero
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
         if stop - start < TILE:
             sliced = np.empty((count, 2, stop - start), np.float32)
-            rows = np.empty_like(sliced)
-        slice_rows(volume, rotations, every, model_x[start:stop], model_y[start:stop], sliced)
-        image_rows(sliced, every, 0, image, weight, start, rows, power)
-        add_all_products(rows, phases, start, cross)
+            rows = np.empty((TALL, 2, stop - start), np.float32)
+        x, y = model_x[start:stop], model_y[start:stop]
+        slice_rows(volume, rotations, every, x, y, 0, stop - start, sliced)
+        for i in range(0, count, TALL):
+            own, end = every[i : i + TALL], min(i + TALL, count)
+            image_rows(sliced, own, 0, image, weight, start, rows, power[i:end])
+            add_all_products(rows[: end - i], phases, start, cross[i:end])
+
+
+@compiled(fastmath=False)
+@no_type_check
+def unfilled(index, is_filled):
+    """The rows of a table of slices that are not there yet."""
+    missing, count = np.empty(index.shape[0], np.int64), 0
+    for row in index:
+        if not is_filled[row]:
+            missing[count] = row
+            count += 1
+    return missing[:count]
+
+
+@compiled(fastmath=False)
+@no_type_check
+def mark(rows, is_filled):
+    """Mark slices as complete: threads that share a table may make one twice, the same both times."""
+    for row in rows:
+        is_filled[row] = True
 
 
 @compiled(fastmath=True)
 @no_type_check
 def fill(volume, rotations, model_x, model_y, index, is_filled, table):
-    """Make the slices table[index] (orientation, 2, pixel) that are not there yet.
-
-    They are marked when they are complete: threads that share a table may make one twice, the same both times.
-    """
-    missing = np.empty(index.shape[0], np.int64)
-    count = 0
-    for row in index:
-        if not is_filled[row]:
-            missing[count] = row
-            count += 1
-    slice_rows(volume, rotations, missing[:count], model_x, model_y, table)
-    for row in missing[:count]:
-        is_filled[row] = True
+    """Make the slices table[index] (orientation, 2, pixel) that are not there yet, and mark them."""
+    missing = unfilled(index, is_filled)
+    slice_rows(volume, rotations, missing, model_x, model_y, 0, model_x.shape[0], table)
+    mark(missing, is_filled)
 
 
 @compiled(fastmath=True)

@@ -12,15 +12,16 @@ from compute.expectation import posterior
 from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_image
 from compute.expectation.kernels_cpu import (
     children,
-    fill,
     image_rows,
+    mark,
     mean_pose,
     residuals,
     turned,
+    unfilled,
 )
 from compute.expectation.products_cpu import TALL, TILE, WIDE, add_pair_products
 from compute.expectation.sums_cpu import orientation_sums
-from compute.projection.kernels_cpu import copy, copy_rotation
+from compute.projection.kernels_cpu import copy, copy_rotation, slice_rows
 
 _half, _no_power = np.float32(0.5), np.float32(1e-20)
 
@@ -111,31 +112,39 @@ def _scored_children(kept, image, tables):
         places = np.arange(rows.shape[0])
         sliced = np.empty((rows.shape[0], 2, tables.x.shape[0]), np.float32)
         turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
-    fill(tables.volume, turns, tables.x, tables.y, places, is_sliced, sliced)
-    _score(sliced, places, image, tables, columns, log_prior)
+    missing = unfilled(places, is_sliced)
+    _score(sliced, places, missing, turns, image, tables, columns, log_prior)
+    mark(missing, is_sliced)
     return rows, rotations, columns, sliced, places, log_prior
 
 
 @compiled(fastmath=False)
 @no_type_check
-def _score(sliced, places, image, tables, columns, scores):
+def _score(sliced, places, missing, turns, image, tables, columns, scores):
     """Turn the log prior of all pairs into their scores; pairs without a prior stay at -inf.
 
-    Some pixels of all orientations at a time: what is made of them stays in the cache while it is multiplied.
+    The slices sliced[missing] are made, at turns[missing]. Some pixels of all orientations at a time: what is sliced
+    stays in the cache while it is compared.
     """
     n, count = tables.x.shape[0], places.shape[0]
     weighted, strength = weighted_image(image, n)
     power, cross = np.zeros(count, np.float32), np.zeros(scores.shape, np.float32)
-    rows = np.empty((count, 2, TILE), np.float32)
+    rows = np.empty((TALL, 2, TILE), np.float32)
     is_in_groups = (
         tables.row_children % TALL == 0 and tables.column_children % WIDE == 0 and count % TALL == 0
     )
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
         if stop - start < TILE:
-            rows = np.empty((count, 2, stop - start), np.float32)
-        image_rows(sliced, places, start, weighted, strength, start, rows, power)
-        add_pair_products(rows, tables.phases, start, columns, scores, is_in_groups, cross)
+            rows = np.empty((TALL, 2, stop - start), np.float32)
+        slice_rows(tables.volume, turns, missing, tables.x, tables.y, start, stop, sliced)
+        for i in range(0, count, TALL):
+            end = min(i + TALL, count)
+            own = rows[: end - i]
+            image_rows(sliced, places[i:end], start, weighted, strength, start, own, power[i:end])
+            add_pair_products(
+                own, tables.phases, start, columns, scores[i:end], is_in_groups, cross[i:end]
+            )
     for i in range(count):
         for j in range(columns.shape[0]):
             if scores[i, j] == -np.inf:
@@ -150,13 +159,11 @@ def _score(sliced, places, image, tables, columns, scores):
 @no_type_check
 def _best_at(image, tables):
     """The best score of an image over all fine shifts at the first of its centres."""
-    sliced = np.empty((1, 2, tables.x.shape[0]), np.float32)
-    place, is_sliced = np.zeros(1, np.int64), np.zeros(1, np.bool_)
-    fill(tables.volume, image.centres[:1], tables.x, tables.y, place, is_sliced, sliced)
+    sliced, place = np.empty((1, 2, tables.x.shape[0]), np.float32), np.zeros(1, np.int64)
     columns = np.arange(tables.shifts_A.shape[0])
     scores = np.empty((1, columns.shape[0]), np.float32)
     copy(image.shift_prior, scores[0])
-    _score(sliced, place, image, tables, columns, scores)
+    _score(sliced, place, place, image.centres[:1], image, tables, columns, scores)
     return best_of(scores[0])
 
 

@@ -8,6 +8,7 @@ from typing import no_type_check
 import numpy as np
 
 from compute.compiled import compiled
+from compute.expectation.sum_vectors_cpu import SUMMED, put_back_some, sum_some
 
 _zero = np.float32(0)
 # Phases of so many shifts are added at a time, over so many pixels of all orientations after the other.
@@ -93,6 +94,38 @@ def all_put_back(phases, image, factor):
         put_back(phases[o, 0], phases[o, 1], image, factor, 0)
 
 
+@compiled(fastmath=True)
+@no_type_check
+def _image_planes(image, n, m):
+    """What is compared of an image, and what is put back of it times its factor: real and imaginary parts of each."""
+    compared, inserted = np.empty((2, n), np.float32), np.empty((2, m), np.float32)
+    for p in range(n):
+        compared[0, p], compared[1, p] = image.masked[p].real, image.masked[p].imag
+    for p in range(m):
+        factor = image.factor[p]
+        inserted[0, p] = image.unmasked[p].real * factor
+        inserted[1, p] = image.unmasked[p].imag * factor
+    return compared, inserted
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _sums_of_few(shares, chosen, sliced, phases, image, share, start, stop, values, fit, model):
+    """What `orientation_sums` does for one orientation, at few pixels: those beyond fit have no slice."""
+    cosine, sine = values[0, start:stop], values[1, start:stop]
+    known = min(stop, fit.shape[0])
+    cosine[:], sine[:] = _zero, _zero
+    for j in range(0, shares.shape[0], WIDE):
+        own, four = shares[j : j + WIDE], chosen[j : j + WIDE]
+        _four_phases(own, phases, four, 0, start, cosine)
+        _four_phases(own, phases, four, 1, start, sine)
+    if known > start:
+        real, imaginary = sliced[0, start:known], sliced[1, start:known]
+        some_fit, some_model = fit[start:known], model[start:known]
+        model_sums(real, imaginary, share, cosine, sine, image.masked, start, some_fit, some_model)
+    put_back(cosine, sine, image.unmasked, image.factor, start)
+
+
 @compiled(fastmath=False)
 @no_type_check
 def orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model):
@@ -104,32 +137,66 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
     chosen = np.zeros((weights.shape[0], columns.shape[0] + WIDE), np.int64)
     shares = np.zeros(chosen.shape, np.float32)
     counts = weighted_shifts(weights, columns, place, chosen, shares)
-    for start in range(0, m, TILE):
-        stop, known = min(start + TILE, m), min(start + TILE, n)
+    compared, inserted = _image_planes(image, n, m)
+    phases, pixels = tables.phases.reshape(-1), tables.phases.shape[2]
+    start = 0
+    while start < m:
+        stop = min(start + TILE, n if start < n else m)
+        whole = stop - (stop - start) % SUMMED
         for i in range(places.shape[0]):
             to = place[i]
             if to < 0:
                 continue
-            cosine, sine = out.values[to, 0, start:stop], out.values[to, 1, start:stop]
-            cosine[:], sine[:] = _zero, _zero
-            for j in range(0, counts[i], WIDE):
-                four, own = chosen[i, j : j + WIDE], shares[i, j : j + WIDE]
-                _four_phases(own, tables.phases, four, 0, start, cosine)
-                _four_phases(own, tables.phases, four, 1, start, sine)
-            if known > start:
-                real, imaginary = (
-                    sliced[places[i], 0, start:known],
-                    sliced[places[i], 1, start:known],
+            own, which, values, share = shares[i], chosen[i], out.values[to], out.share[to]
+            slice_of = sliced[places[i]]
+            for at in range(start, whole, SUMMED):
+                if start < n:
+                    sum_some(
+                        phases,
+                        pixels,
+                        which,
+                        own,
+                        counts[i],
+                        at,
+                        inserted[0],
+                        inserted[1],
+                        values[0],
+                        values[1],
+                        compared[0],
+                        compared[1],
+                        slice_of[0],
+                        slice_of[1],
+                        share,
+                        fit,
+                        model,
+                    )
+                else:
+                    put_back_some(
+                        phases,
+                        pixels,
+                        which,
+                        own,
+                        counts[i],
+                        at,
+                        inserted[0],
+                        inserted[1],
+                        values[0],
+                        values[1],
+                    )
+            if whole < stop:
+                fours = (counts[i] + WIDE - 1) // WIDE * WIDE
+                own, which = own[:fours], which[:fours]
+                _sums_of_few(
+                    own,
+                    which,
+                    slice_of,
+                    tables.phases,
+                    image,
+                    share,
+                    whole,
+                    stop,
+                    values,
+                    fit,
+                    model,
                 )
-                model_sums(
-                    real,
-                    imaginary,
-                    out.share[to],
-                    cosine,
-                    sine,
-                    image.masked,
-                    start,
-                    fit[start:known],
-                    model[start:known],
-                )
-            put_back(cosine, sine, image.unmasked, image.factor, start)
+        start = stop

@@ -105,9 +105,10 @@ def _sample(grid, x, y, start, count, room, real, imaginary, to):
 
 @compiled(fastmath=True)
 @no_type_check
-def slice_rows(volume, rotations, rows, model_x, model_y, out):
-    """Fill out[row] (orientation, 2, pixel) with the slices of a `PairedVolume` at rotations[row], for some rows.
+def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
+    """Fill out[row] (orientation, 2, pixel) with slices of a `PairedVolume` at rotations[row], for some rows.
 
+    Its pixels from `first` to `last` are filled: multiples of `PLACED`, the latter but at the end.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
     """
     room = np.empty(POINTS, np.uint32), np.empty((4, POINTS), np.float32)
@@ -119,31 +120,32 @@ def slice_rows(volume, rotations, rows, model_x, model_y, out):
     )
     flat, real = volume.pairs.reshape(-1), out.reshape(-1)
     imaginary = real[n:]
-    whole = n - n % PLACED
-    for start in range(0, whole, POINTS):
+    whole = last - last % PLACED
+    for start in range(first, whole, POINTS):
         count = min(POINTS, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
-            first, to = np.uint64(start), np.uint64(2 * n * row + start)
-            _sample(grid, model_x, model_y, first, count, room, real, imaginary, to)
-    if whole < n:
+            begin, to = np.uint64(start), np.uint64(2 * n * row + start)
+            _sample(grid, model_x, model_y, begin, count, room, real, imaginary, to)
+    if whole < last:
         x, y = np.full(PLACED, model_x[whole]), np.full(PLACED, model_y[whole])
-        copy(model_x[whole:], x[: n - whole])
-        copy(model_y[whole:], y[: n - whole])
+        copy(model_x[whole:], x[: last - whole])
+        copy(model_y[whole:], y[: last - whole])
         last_real, last_imaginary = np.empty(PLACED, np.float32), np.empty(PLACED, np.float32)
-        first = np.uint64(0)
+        begin = np.uint64(0)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
-            _sample(grid, x, y, first, PLACED, room, last_real, last_imaginary, first)
-            copy(last_real, out[row, 0, whole:])
-            copy(last_imaginary, out[row, 1, whole:])
+            _sample(grid, x, y, begin, PLACED, room, last_real, last_imaginary, begin)
+            copy(last_real, out[row, 0, whole:last])
+            copy(last_imaginary, out[row, 1, whole:last])
 
 
 @compiled(fastmath=True)
 @no_type_check
 def slices(volume, rotations, model_x, model_y, out):
     """Fill out[orientation, 2, pixel] with central slices of a `PairedVolume`."""
-    slice_rows(volume, rotations, np.arange(rotations.shape[0]), model_x, model_y, out)
+    every, n = np.arange(rotations.shape[0]), model_x.shape[0]
+    slice_rows(volume, rotations, every, model_x, model_y, 0, n, out)
 
 
 @compiled(fastmath=True)

@@ -14,18 +14,18 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _FLOAT, _INDEX = ir.FloatType(), ir.IntType(32)
-_FAST = ("fast",)
+FAST = ("fast",)
 PLACED, BLENDED = 16, 4
 """So many points are placed, and blended, at a time."""
 
 
-def _vector_at(builder: Any, array: Any, index: Any, lanes: int) -> Any:
+def vector_at(builder: Any, array: Any, index: Any, lanes: int) -> Any:
     """A pointer to some numbers in a row."""
     place = builder.gep(array.data, [index])
     return builder.bitcast(place, ir.VectorType(_FLOAT, lanes).as_pointer())
 
 
-def _load(builder: Any, place: Any) -> Any:
+def load(builder: Any, place: Any) -> Any:
     """The numbers at a place that need not be aligned."""
     loaded = builder.load(place)
     loaded.align = 4
@@ -46,15 +46,15 @@ def _packed(builder: Any, numbers: list[Any]) -> Any:
     return vector
 
 
-def _spread_over(builder: Any, number: Any, lanes: int) -> Any:
+def spread_over(builder: Any, number: Any, lanes: int) -> Any:
     """A vector with the same number everywhere."""
     return _pick(builder, _packed(builder, [number]), [0] * lanes)
 
 
 def _between(builder: Any, near: Any, far: Any, part: Any) -> Any:
     """Linear interpolation, lane by lane."""
-    rise = builder.fmul(builder.fsub(far, near, flags=_FAST), part, flags=_FAST)
-    return builder.fadd(near, rise, flags=_FAST)
+    rise = builder.fmul(builder.fsub(far, near, flags=FAST), part, flags=FAST)
+    return builder.fadd(near, rise, flags=FAST)
 
 
 def _four_at(builder: Any, place: Any) -> Any:
@@ -83,7 +83,7 @@ def _transposed(builder: Any, columns: list[Any]) -> list[Any]:
 
 def _times(builder: Any, vector: Any, number: Any) -> Any:
     """A vector times a number."""
-    return builder.fmul(vector, _spread_over(builder, number, vector.type.count), flags=_FAST)
+    return builder.fmul(vector, spread_over(builder, number, vector.type.count), flags=FAST)
 
 
 @intrinsic
@@ -103,29 +103,29 @@ def place(context, x, y, start, steps, sizes, cells, parts, stride, slot):
             for k in (0, 1, 5, 6)
         ]
         start, stride, slot = arguments[2], arguments[7], arguments[8]
-        of_x, of_y = (_load(builder, _vector_at(builder, one, start, PLACED)) for one in array[:2])
+        of_x, of_y = (load(builder, vector_at(builder, one, start, PLACED)) for one in array[:2])
         step = [builder.extract_value(arguments[3], k) for k in range(6)]
         row, layer, origin = (builder.extract_value(arguments[4], k) for k in range(3))
         lanes = ir.VectorType(_FLOAT, PLACED)
         one = ir.Constant(lanes, [1.0] * PLACED)
         at = [
             builder.fadd(
-                _times(builder, of_x, step[k]), _times(builder, of_y, step[3 + k]), flags=_FAST
+                _times(builder, of_x, step[k]), _times(builder, of_y, step[3 + k]), flags=FAST
             )
             for k in range(3)
         ]
         zero = ir.Constant(lanes, [0.0] * PLACED)
         is_here = builder.fcmp_ordered(">=", at[0], zero)
         sign = builder.select(is_here, one, builder.fneg(one))
-        at = [builder.fmul(axis, sign, flags=_FAST) for axis in at]
-        shifted = _spread_over(builder, origin, PLACED)
-        at[1:] = [builder.fadd(axis, shifted, flags=_FAST) for axis in at[1:]]
+        at = [builder.fmul(axis, sign, flags=FAST) for axis in at]
+        shifted = spread_over(builder, origin, PLACED)
+        at[1:] = [builder.fadd(axis, shifted, flags=FAST) for axis in at[1:]]
         whole = [builder.fptosi(axis, ir.VectorType(_INDEX, PLACED)) for axis in at]
         cell = builder.add(
             whole[0],
             builder.add(
-                builder.mul(whole[1], _spread_over(builder, row, PLACED)),
-                builder.mul(whole[2], _spread_over(builder, layer, PLACED)),
+                builder.mul(whole[1], spread_over(builder, row, PLACED)),
+                builder.mul(whole[2], spread_over(builder, layer, PLACED)),
             ),
         )
         room = builder.bitcast(
@@ -135,9 +135,9 @@ def place(context, x, y, start, steps, sizes, cells, parts, stride, slot):
         for k, values in enumerate((*zip(at, whole, strict=True), (sign, None))):
             exact, below = values
             if below is not None:
-                exact = builder.fsub(exact, builder.sitofp(below, lanes), flags=_FAST)
+                exact = builder.fsub(exact, builder.sitofp(below, lanes), flags=FAST)
             first = builder.add(builder.mul(stride, ir.Constant(ir.IntType(64), k)), slot)
-            builder.store(exact, _vector_at(builder, array[3], first, PLACED)).align = 4
+            builder.store(exact, vector_at(builder, array[3], first, PLACED)).align = 4
         return context.get_dummy_value()
 
     index = types.uint64
@@ -178,21 +178,21 @@ def blend(context, pairs, layer, cells, parts, stride, slot, factor, real, imagi
             first = builder.shl(cell, ir.Constant(wide, 2))
             near, far = (_eight_halves(builder, builder.gep(one, [first])) for one in layers)
             square = _between(
-                builder, near, far, _spread_over(builder, builder.load(part(2, point)), 8)
+                builder, near, far, spread_over(builder, builder.load(part(2, point)), 8)
             )
             left, right = _pick(builder, square, [0, 1, 2, 3]), _pick(builder, square, [4, 5, 6, 7])
-            along_x = _spread_over(builder, builder.load(part(0, point)), 4)
+            along_x = spread_over(builder, builder.load(part(0, point)), 4)
             columns.append(_between(builder, left, right, along_x))
         low_real, low_imaginary, high_real, high_imaginary = _transposed(builder, columns)
-        along_y, sign = (_load(builder, _four_at(builder, part(row, slot))) for row in (1, 3))
-        factor = _spread_over(builder, arguments[6], BLENDED)
-        signed = builder.fmul(factor, sign, flags=_FAST)
+        along_y, sign = (load(builder, _four_at(builder, part(row, slot))) for row in (1, 3))
+        factor = spread_over(builder, arguments[6], BLENDED)
+        signed = builder.fmul(factor, sign, flags=FAST)
         for out, low, high, times in (
             (array[3], low_real, high_real, factor),
             (array[4], low_imaginary, high_imaginary, signed),
         ):
-            value = builder.fmul(_between(builder, low, high, along_y), times, flags=_FAST)
-            builder.store(value, _vector_at(builder, out, start, BLENDED)).align = 4
+            value = builder.fmul(_between(builder, low, high, along_y), times, flags=FAST)
+            builder.store(value, vector_at(builder, out, start, BLENDED)).align = 4
         return context.get_dummy_value()
 
     index, number = types.uint64, types.float32
@@ -209,7 +209,7 @@ def spread(context, sums, c00, c01, c10, c11, w00, w01, w10, w11, fx, real, imag
         array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
         cell = _packed(builder, list(arguments[10:13]))
         far = _times(builder, cell, arguments[9])
-        near = builder.fsub(cell, far, flags=_FAST)
+        near = builder.fsub(cell, far, flags=FAST)
         six = builder.shuffle_vector(
             near, far, ir.Constant(ir.VectorType(_INDEX, 6), [0, 1, 2, 3, 4, 5])
         )
@@ -217,8 +217,8 @@ def spread(context, sums, c00, c01, c10, c11, w00, w01, w10, w11, fx, real, imag
             part = _times(builder, six, share)
             for lanes, after in (([0, 1, 2, 3], 0), ([4, 5], 4)):
                 offset = ir.Constant(ir.IntType(64), after)
-                place = _vector_at(builder, array, builder.add(start, offset), len(lanes))
-                total = builder.fadd(_load(builder, place), _pick(builder, part, lanes))
+                place = vector_at(builder, array, builder.add(start, offset), len(lanes))
+                total = builder.fadd(load(builder, place), _pick(builder, part, lanes))
                 builder.store(total, place).align = 4
         return context.get_dummy_value()
 

@@ -1,0 +1,142 @@
+"""Sums of an orientation over some pixels at a time: all that becomes of the mean phases of its shifts, in registers.
+
+As loops of their own, over arrays of mean phases, these sums wait for what they write and read again.
+"""
+
+from typing import Any, no_type_check
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from compute.projection.vectors_cpu import FAST, load, spread_over, vector_at
+
+SUMMED = 16
+"""So many pixels are summed at a time."""
+_VECTOR = ir.VectorType(ir.FloatType(), SUMMED)
+
+
+def _product_sum(builder: Any, *pairs: tuple[Any, Any]) -> Any:
+    """The sum of some products."""
+    products = [builder.fmul(one, other, flags=FAST) for one, other in pairs]
+    total = products[0]
+    for product in products[1:]:
+        total = builder.fadd(total, product, flags=FAST)
+    return total
+
+
+def _mean_phases(
+    builder: Any, phases: Any, pixels: Any, chosen: Any, shares: Any, count: Any, at: Any
+) -> tuple[Any, Any]:
+    """Cosine and sine of the shifts `chosen` by their shares, summed, at the pixels from `at` on."""
+    wide = ir.IntType(64)
+    totals = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None)) for _ in range(2)]
+    with cgutils.for_range(builder, count, intp=wide) as loop:
+        shift = builder.load(builder.gep(chosen.data, [loop.index]))
+        share = spread_over(builder, builder.load(builder.gep(shares.data, [loop.index])), SUMMED)
+        row = builder.mul(builder.shl(shift, ir.Constant(wide, 1)), pixels)
+        for part, total in enumerate(totals):
+            first = builder.add(row, builder.mul(pixels, ir.Constant(wide, part)))
+            values = load(builder, vector_at(builder, phases, builder.add(first, at), SUMMED))
+            more = builder.fmul(values, share, flags=FAST)
+            builder.store(builder.fadd(builder.load(total), more, flags=FAST), total)
+    return builder.load(totals[0]), builder.load(totals[1])
+
+
+def _arrays(
+    context: Any, builder: Any, signature: Any, arguments: Any, which: tuple[int, ...]
+) -> list[Any]:
+    """The arrays among the arguments."""
+    return [
+        cgutils.create_struct_proxy(signature.args[k])(context, builder, arguments[k])
+        for k in which
+    ]
+
+
+def _store(builder: Any, values: Any, array: Any, at: Any) -> None:
+    builder.store(values, vector_at(builder, array, at, SUMMED)).align = 4
+
+
+def _put(
+    builder: Any, inserted: list[Any], out: list[Any], at: Any, cosine: Any, sine: Any
+) -> None:
+    """The image moved back by the mean phases."""
+    u, v = (load(builder, vector_at(builder, one, at, SUMMED)) for one in inserted)
+    real = _product_sum(builder, (u, cosine), (v, sine))
+    turned = builder.fmul(u, sine, flags=FAST)
+    imaginary = builder.fsub(builder.fmul(v, cosine, flags=FAST), turned, flags=FAST)
+    for values, array in zip((real, imaginary), out, strict=True):
+        _store(builder, values, array, at)
+
+
+@intrinsic
+@no_type_check
+def put_back_some(context, phases, pixels, chosen, shares, count, at, u, v, real, imaginary):
+    """Fill real and imaginary with u + iv times the mean phases of `count` shifts, at `SUMMED` pixels from `at` on.
+
+    phases: a row of cosines and one of sines, of so many pixels, for every shift; conjugated.
+    """
+
+    def generate(context, builder, signature, arguments):
+        given = _arrays(context, builder, signature, arguments, (0, 2, 3, 6, 7, 8, 9))
+        phases, chosen, shares, *images = given
+        pixels, count, at = arguments[1], arguments[4], arguments[5]
+        mean = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
+        _put(builder, images[:2], images[2:], at, *mean)
+        return context.get_dummy_value()
+
+    index = types.int64
+    images = (u, v, real, imaginary)
+    return types.void(phases, index, chosen, shares, index, index, *images), generate
+
+
+@intrinsic
+@no_type_check
+def sum_some(
+    context,
+    phases,
+    pixels,
+    chosen,
+    shares,
+    count,
+    at,
+    u,
+    v,
+    real,
+    imaginary,
+    x,
+    y,
+    slice_real,
+    slice_imaginary,
+    share,
+    fit,
+    model,
+):
+    """`put_back_some`; and of slice S and image X = x + iy add Re(conj(S) X e) and |S|² by weight to fit and model."""
+
+    def generate(context, builder, signature, arguments):
+        which = (0, 2, 3, *range(6, 14), 15, 16)
+        given = _arrays(context, builder, signature, arguments, which)
+        phases, chosen, shares, *images = given
+        pixels, count, at, share = arguments[1], arguments[4], arguments[5], arguments[14]
+        cosine, sine = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
+        _put(builder, images[:2], images[2:4], at, cosine, sine)
+        x, y, a, b = (load(builder, vector_at(builder, one, at, SUMMED)) for one in images[4:8])
+        along = _product_sum(builder, (x, cosine), (y, sine))
+        across = builder.fsub(
+            builder.fmul(y, cosine, flags=FAST), builder.fmul(x, sine, flags=FAST), flags=FAST
+        )
+        power = builder.fmul(
+            _product_sum(builder, (a, a), (b, b)), spread_over(builder, share, SUMMED), flags=FAST
+        )
+        for array, more in zip(
+            images[8:], (_product_sum(builder, (a, along), (b, across)), power), strict=True
+        ):
+            before = load(builder, vector_at(builder, array, at, SUMMED))
+            _store(builder, builder.fadd(before, more, flags=FAST), array, at)
+        return context.get_dummy_value()
+
+    index = types.int64
+    images = (u, v, real, imaginary, x, y, slice_real, slice_imaginary)
+    sums = (types.float32, fit, model)
+    return types.void(phases, index, chosen, shares, index, index, *images, *sums), generate
