@@ -12,7 +12,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 WIDTH, LEFT, RIGHT, BAR, GAP = 860, 250, 30, 16, 6
-FIRST_S, LAST_S = 10.0, 10_000.0
+FIRST_S, LAST_S = 1.0, 10_000.0
 OURS, PEER, INK, FAINT = "#0072b2", "#d55e00", "#222222", "#bbbbbb"
 WORDS = {
     "real": "751 real particles, 64 px, D2",
