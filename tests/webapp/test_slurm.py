@@ -214,6 +214,12 @@ def test_the_accounting_tells_the_end_of_a_job_that_slurm_has_forgotten(
                 "Slurm has forgotten the job",
             )
             wait_until(lambda: slurm.job(number) is not None, "the accounting knows its end")
+
+            def is_measured() -> bool:
+                found = slurm.accounted(number)
+                return found is not None and found.memory_GB is not None
+
+            wait_until(is_measured, "the accounting knows what its step held")
             found = slurm.accounted(number)
             assert found is not None and (found.state, found.stage) == ("OUT_OF_MEMORY", "failed")
             assert found.nodes == service.host
