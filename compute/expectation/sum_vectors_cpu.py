@@ -53,41 +53,45 @@ def _arrays(
     ]
 
 
-def _store(builder: Any, values: Any, array: Any, at: Any) -> None:
-    builder.store(values, vector_at(builder, array, at, SUMMED)).align = 4
+def _rows(builder: Any, array: Any, at: Any) -> list[Any]:
+    """Pointers into both rows of an array, at the pixels from `at` on."""
+    second = builder.add(builder.extract_value(array.shape, 1), at)
+    return [vector_at(builder, array, first, SUMMED) for first in (at, second)]
 
 
-def _put(
-    builder: Any, inserted: list[Any], out: list[Any], at: Any, cosine: Any, sine: Any
-) -> None:
+def _store(builder: Any, values: Any, to: Any) -> None:
+    builder.store(values, to).align = 4
+
+
+def _put(builder: Any, inserted: Any, out: Any, at: Any, cosine: Any, sine: Any) -> None:
     """The image moved back by the mean phases."""
-    u, v = (load(builder, vector_at(builder, one, at, SUMMED)) for one in inserted)
+    u, v = (load(builder, row) for row in _rows(builder, inserted, at))
     real = _product_sum(builder, (u, cosine), (v, sine))
     turned = builder.fmul(u, sine, flags=FAST)
     imaginary = builder.fsub(builder.fmul(v, cosine, flags=FAST), turned, flags=FAST)
-    for values, array in zip((real, imaginary), out, strict=True):
-        _store(builder, values, array, at)
+    for values, row in zip((real, imaginary), _rows(builder, out, at), strict=True):
+        _store(builder, values, row)
 
 
 @intrinsic
 @no_type_check
-def put_back_some(context, phases, pixels, chosen, shares, count, at, u, v, real, imaginary):
-    """Fill real and imaginary with u + iv times the mean phases of `count` shifts, at `SUMMED` pixels from `at` on.
+def put_back_some(context, phases, pixels, chosen, shares, count, at, inserted, out):
+    """Fill out with an image times the mean phases of `count` shifts, at `SUMMED` pixels from `at` on.
 
-    phases: a row of cosines and one of sines, of so many pixels, for every shift; conjugated.
+    phases: a row of cosines and one of sines, of so many pixels, for every shift; conjugated. inserted, out: a row of
+    real and one of imaginary parts.
     """
 
     def generate(context, builder, signature, arguments):
-        given = _arrays(context, builder, signature, arguments, (0, 2, 3, 6, 7, 8, 9))
-        phases, chosen, shares, *images = given
+        given = _arrays(context, builder, signature, arguments, (0, 2, 3, 6, 7))
+        phases, chosen, shares, inserted, out = given
         pixels, count, at = arguments[1], arguments[4], arguments[5]
         mean = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
-        _put(builder, images[:2], images[2:], at, *mean)
+        _put(builder, inserted, out, at, *mean)
         return context.get_dummy_value()
 
     index = types.int64
-    images = (u, v, real, imaginary)
-    return types.void(phases, index, chosen, shares, index, index, *images), generate
+    return types.void(phases, index, chosen, shares, index, index, inserted, out), generate
 
 
 @intrinsic
@@ -100,43 +104,39 @@ def sum_some(
     shares,
     count,
     at,
-    u,
-    v,
-    real,
-    imaginary,
-    x,
-    y,
-    slice_real,
-    slice_imaginary,
+    inserted,
+    out,
+    compared,
+    sliced,
     share,
     fit,
     model,
 ):
-    """`put_back_some`; and of slice S and image X = x + iy add Re(conj(S) X e) and |S|² by weight to fit and model."""
+    """`put_back_some`; and of slice S and image X = x + iy add Re(conj(S) X e) and |S|² by weight to fit and model.
+
+    compared, sliced: both parts of X and of S.
+    """
 
     def generate(context, builder, signature, arguments):
-        which = (0, 2, 3, *range(6, 14), 15, 16)
+        which = (0, 2, 3, 6, 7, 8, 9, 11, 12)
         given = _arrays(context, builder, signature, arguments, which)
-        phases, chosen, shares, *images = given
-        pixels, count, at, share = arguments[1], arguments[4], arguments[5], arguments[14]
+        phases, chosen, shares, inserted, out, compared, sliced, *sums = given
+        pixels, count, at, share = arguments[1], arguments[4], arguments[5], arguments[10]
         cosine, sine = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
-        _put(builder, images[:2], images[2:4], at, cosine, sine)
-        x, y, a, b = (load(builder, vector_at(builder, one, at, SUMMED)) for one in images[4:8])
+        _put(builder, inserted, out, at, cosine, sine)
+        x, y = (load(builder, row) for row in _rows(builder, compared, at))
+        a, b = (load(builder, row) for row in _rows(builder, sliced, at))
         along = _product_sum(builder, (x, cosine), (y, sine))
-        across = builder.fsub(
-            builder.fmul(y, cosine, flags=FAST), builder.fmul(x, sine, flags=FAST), flags=FAST
-        )
-        power = builder.fmul(
-            _product_sum(builder, (a, a), (b, b)), spread_over(builder, share, SUMMED), flags=FAST
-        )
-        for array, more in zip(
-            images[8:], (_product_sum(builder, (a, along), (b, across)), power), strict=True
-        ):
-            before = load(builder, vector_at(builder, array, at, SUMMED))
-            _store(builder, builder.fadd(before, more, flags=FAST), array, at)
+        turned = builder.fmul(x, sine, flags=FAST)
+        across = builder.fsub(builder.fmul(y, cosine, flags=FAST), turned, flags=FAST)
+        fitted = _product_sum(builder, (a, along), (b, across))
+        power = _product_sum(builder, (a, a), (b, b))
+        power = builder.fmul(power, spread_over(builder, share, SUMMED), flags=FAST)
+        for array, more in zip(sums, (fitted, power), strict=True):
+            place = vector_at(builder, array, at, SUMMED)
+            _store(builder, builder.fadd(load(builder, place), more, flags=FAST), place)
         return context.get_dummy_value()
 
     index = types.int64
-    images = (u, v, real, imaginary, x, y, slice_real, slice_imaginary)
-    sums = (types.float32, fit, model)
-    return types.void(phases, index, chosen, shares, index, index, *images, *sums), generate
+    given = (inserted, out, compared, sliced, types.float32, fit, model)
+    return types.void(phases, index, chosen, shares, index, index, *given), generate

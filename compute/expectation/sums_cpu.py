@@ -149,6 +149,7 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
                 continue
             own, which, values, share = shares[i], chosen[i], out.values[to], out.share[to]
             slice_of = sliced[places[i]]
+            few = counts[i]
             for at in range(start, whole, SUMMED):
                 if start < n:
                     sum_some(
@@ -156,35 +157,20 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
                         pixels,
                         which,
                         own,
-                        counts[i],
+                        few,
                         at,
-                        inserted[0],
-                        inserted[1],
-                        values[0],
-                        values[1],
-                        compared[0],
-                        compared[1],
-                        slice_of[0],
-                        slice_of[1],
+                        inserted,
+                        values,
+                        compared,
+                        slice_of,
                         share,
                         fit,
                         model,
                     )
                 else:
-                    put_back_some(
-                        phases,
-                        pixels,
-                        which,
-                        own,
-                        counts[i],
-                        at,
-                        inserted[0],
-                        inserted[1],
-                        values[0],
-                        values[1],
-                    )
+                    put_back_some(phases, pixels, which, own, few, at, inserted, values)
             if whole < stop:
-                fours = (counts[i] + WIDE - 1) // WIDE * WIDE
+                fours = (few + WIDE - 1) // WIDE * WIDE
                 own, which = own[:fours], which[:fours]
                 _sums_of_few(
                     own,
