@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from compute.projection.reference import AnyProjector, paired
+from compute.projection.reference import AnyProjector, packed
 from compute.projection.slices import slices
 from compute.sampling.orientations import LocalGrid, OrientationGrid, lattice_neighbours
 from compute.sampling.translations import TranslationGrid
@@ -122,7 +122,7 @@ def shared_tables(
     """Slices, phases and weights that all images of the group need; noise_power is σ² per real component."""
     device = projector.device
     if device.type == "cpu":
-        projector = paired(projector)
+        projector = packed(projector)
     coarse_count, count = pixels.count(search.coarse_size), pixels.count(search.size)
     accumulation_count = pixels.count(search.accumulation_size)
     grid, shifts = search.orientations, search.translations

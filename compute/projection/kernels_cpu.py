@@ -5,23 +5,23 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 
 from compute.compiled import compiled
-from compute.projection.vectors_cpu import BLENDED, PLACED, blend, place, spread
+from compute.projection.sampling_cpu import BRICK, SAMPLED, sample
+from compute.projection.vectors_cpu import spread
 
 _one = np.float32(1)
-# Points are located this many at a time, in a loop that fills whole vector registers.
+# Points are sampled and located this many at a time of one orientation after the other.
 POINTS = 128
 # What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
 PARTS = 6
 
 
-class PairedVolume(NamedTuple):
-    """A padded transform as it is sliced: see `reference.PairedProjector`.
+class PackedVolume(NamedTuple):
+    """A padded transform as it is sliced: see `reference.PackedProjector`.
 
-    pairs: half floats seen as uint16, [z, y, x, (y, y + 1), (real, imaginary)], which times `factor` (float32) are
-    the values.
+    bricks: half floats seen as uint16, which times `factor` (float32) are the values.
     """
 
-    pairs: Any
+    bricks: Any
     factor: Any
     padding: Any
 
@@ -87,55 +87,51 @@ def _steps(turn, padding):
 
 @compiled(fastmath=True)
 @no_type_check
-def _sample(grid, x, y, start, count, room, real, imaginary, to):
-    """Fill real and imaginary from `to` on at `count` points from `start` on: at most `POINTS`, a multiple of `PLACED`.
+def _sample(grid, x, y, start, count, real, imaginary, to):
+    """Fill real and imaginary from `to` on at `count` points from `start` on, a multiple of `SAMPLED`.
 
-    grid: the pairs in a row, their factor, and what `place` takes of turn and volume; room: for cells and parts.
+    grid: the bricks in a row, their factor, and what `sample` takes of turn and volume.
     """
     flat, factor, steps, sizes = grid
-    cells, parts = room
-    layer, stride = np.uint64(4 * sizes[1]), np.uint64(POINTS)
-    for p in range(0, count, PLACED):
+    for p in range(0, count, SAMPLED):
         slot = np.uint64(p)
-        place(x, y, start + slot, steps, sizes, cells, parts, stride, slot)
-    for p in range(0, count, BLENDED):
-        slot = np.uint64(p)
-        blend(flat, layer, cells, parts, stride, slot, factor, real, imaginary, to + slot)
+        sample(flat, factor, steps, sizes, x, y, start + slot, real, imaginary, to + slot)
 
 
 @compiled(fastmath=True)
 @no_type_check
 def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
-    """Fill out[row] (orientation, 2, pixel) with slices of a `PairedVolume` at rotations[row], for some rows.
+    """Fill out[row] (orientation, 2, pixel) with slices of a `PackedVolume` at rotations[row], for some rows.
 
-    Its pixels from `first` to `last` are filled: multiples of `PLACED`, the latter but at the end.
+    Its pixels from `first` to `last` are filled: multiples of `SAMPLED`, the latter but at the end.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
     """
-    room = np.empty(POINTS, np.uint32), np.empty((4, POINTS), np.float32)
-    shape, n = volume.pairs.shape, model_x.shape[0]
+    shape, n = volume.bricks.shape, model_x.shape[0]
+    layer = BRICK * shape[1] * shape[2]
     sizes = (
-        np.int32(shape[2]),
-        np.int32(shape[1] * shape[2]),
-        np.float32((shape[0] - 1) // 2),
+        np.int32(BRICK * shape[2]),
+        np.int32(layer),
+        np.float32(shape[0] - 1),
+        np.int32(shape[0] // 2 * layer),
     )
-    flat, real = volume.pairs.reshape(-1), out.reshape(-1)
+    flat, real = volume.bricks.reshape(-1), out.reshape(-1)
     imaginary = real[n:]
-    whole = last - last % PLACED
+    whole = last - last % SAMPLED
     for start in range(first, whole, POINTS):
         count = min(POINTS, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             begin, to = np.uint64(start), np.uint64(2 * n * row + start)
-            _sample(grid, model_x, model_y, begin, count, room, real, imaginary, to)
+            _sample(grid, model_x, model_y, begin, count, real, imaginary, to)
     if whole < last:
-        x, y = np.full(PLACED, model_x[whole]), np.full(PLACED, model_y[whole])
+        x, y = np.full(SAMPLED, model_x[whole]), np.full(SAMPLED, model_y[whole])
         copy(model_x[whole:], x[: last - whole])
         copy(model_y[whole:], y[: last - whole])
-        last_real, last_imaginary = np.empty(PLACED, np.float32), np.empty(PLACED, np.float32)
+        last_real, last_imaginary = np.empty(SAMPLED, np.float32), np.empty(SAMPLED, np.float32)
         begin = np.uint64(0)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
-            _sample(grid, x, y, begin, PLACED, room, last_real, last_imaginary, begin)
+            _sample(grid, x, y, begin, SAMPLED, last_real, last_imaginary, begin)
             copy(last_real, out[row, 0, whole:last])
             copy(last_imaginary, out[row, 1, whole:last])
 
@@ -143,7 +139,7 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
 @compiled(fastmath=True)
 @no_type_check
 def slices(volume, rotations, model_x, model_y, out):
-    """Fill out[orientation, 2, pixel] with central slices of a `PairedVolume`."""
+    """Fill out[orientation, 2, pixel] with central slices of a `PackedVolume`."""
     every, n = np.arange(rotations.shape[0]), model_x.shape[0]
     slice_rows(volume, rotations, every, model_x, model_y, 0, n, out)
 

@@ -11,7 +11,9 @@ from torch import Tensor
 SLAB_VALUES = 1 << 20
 """Values transformed at a time: a few temporaries of 8 MB each."""
 HALF_EXPONENT = 15
-"""The largest value of a paired projector lies below two to this power: half floats reach 65504."""
+"""The largest value of a packed projector lies below two to this power: half floats reach 65504."""
+LARGEST_PACKED = 1856
+"""The largest padded working size on the CPU: places in a packed projector are numbers of 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,15 @@ class Projector:
 
 
 @dataclass(frozen=True, slots=True)
-class PairedProjector:
-    """A projector as the CPU slices it: half floats, with the next neighbour along y beside each value.
+class PackedProjector:
+    """A projector as the CPU slices it: half floats in bricks of one line of the cache.
 
-    pairs times `factor`, a power of two, are the values: rounded to 11 binary digits, 2⁻²⁹ of the largest one at worst.
-    That takes as much memory as the values themselves, and points are sampled twice as fast.
+    A brick holds values of 2 x 2 x 4 places along z, y and x; the last along x is the first of the next brick.
+    Bricks times `factor`, a power of two, are the values: rounded to 11 binary digits, 2⁻²⁹ of the largest one at
+    worst. That takes two thirds of the memory of the values themselves, and slices fetch a quarter of the lines.
     """
 
-    pairs: Float16[Tensor, "z y x 2 2"]
+    bricks: Float16[Tensor, "bricks_z bricks_y bricks_x 2 2 4 2"]
     factor: float
     padding: int
     radius: int
@@ -58,35 +61,52 @@ class PairedProjector:
     @property
     def device(self) -> torch.device:
         """Where it lies."""
-        return self.pairs.device
+        return self.bricks.device
 
     @property
     def values(self) -> Float[Tensor, "z y x 2"]:
         """The rounded values, as a `Projector` has them: made anew each time."""
-        return self.pairs[:, :, :, 0].float() * self.factor
+        layers, rows, columns = self.bricks.shape[:3]
+        side, _, length = grid_shape(self.padding, self.radius)
+        ordered = self.bricks.permute(0, 3, 1, 4, 2, 5, 6)
+        inner = ordered[:, :, :, :, :, :3].reshape(2 * layers, 2 * rows, 3 * columns, 2)
+        last = ordered[:, :, :, :, -1:, 3].reshape(2 * layers, 2 * rows, 1, 2)
+        whole = torch.cat((inner, last), 2)[:side, :side, :length]
+        return whole.float() * self.factor
 
-    def times(self, factor: float) -> "PairedProjector":
+    def times(self, factor: float) -> "PackedProjector":
         """The projector of the map times a factor."""
         return replace(self, factor=self.factor * factor)
 
 
-AnyProjector = Projector | PairedProjector
+AnyProjector = Projector | PackedProjector
 
 
-def paired(projector: AnyProjector) -> PairedProjector:
-    """The projector as the CPU slices it."""
-    if isinstance(projector, PairedProjector):
+def packed(projector: AnyProjector) -> PackedProjector:
+    """The projector as the CPU slices it.
+
+    Raises ValueError beyond a working size of `LARGEST_PACKED` / padding, whose values are too many to be numbered.
+    """
+    if isinstance(projector, PackedProjector):
         return projector
+    reach = projector.padding * projector.radius
+    if 2 * reach > LARGEST_PACKED:
+        raise ValueError(
+            f"working size {2 * projector.radius} with padding {projector.padding} is too large for the CPU, which "
+            f"takes at most {LARGEST_PACKED // projector.padding}; refine on a GPU or at a coarser pixel"
+        )
     values = projector.values
     largest = max(float(plane.abs().max()) for plane in values)
     factor = 2.0 ** (math.frexp(largest)[1] - HALF_EXPONENT) if largest > 0 else 1.0
-    shape = values.shape[:3]
-    pairs = torch.zeros(*shape, 2, 2, dtype=torch.float16)
-    for plane, pair in zip(values, pairs, strict=True):
-        rounded = (plane / factor).half()
-        pair[:, :, 0] = rounded
-        pair[:-1, :, 1] = rounded[1:]
-    return PairedProjector(pairs, factor, projector.padding, projector.radius)
+    layers, columns = reach + 2, reach // 3 + 1
+    bricks = torch.empty(layers, layers, columns, 2, 2, 4, 2, dtype=torch.float16)
+    two = torch.zeros(2, 2 * layers, 3 * columns + 1, 2, dtype=torch.float16)
+    for layer, planes in zip(bricks.view(torch.int32), values.split(2), strict=True):
+        two[len(planes) :] = 0.0
+        two[: len(planes), : values.shape[1], : values.shape[2]] = planes / factor
+        ordered = two.view(torch.int32)[..., 0].unfold(2, 4, 3).unflatten(1, (layers, 2))
+        layer[..., 0] = ordered.permute(1, 3, 0, 2, 4)
+    return PackedProjector(bricks, factor, projector.padding, projector.radius)
 
 
 def grid_shape(padding: int, radius: int) -> tuple[int, int, int]:
@@ -145,9 +165,9 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
 
 
 def build_for_slicing(volume: Float[Tensor, "z y x"], padding: int, size: int) -> AnyProjector:
-    """The projector as the map's device slices it: see `build_projector`, and `PairedProjector` for the CPU."""
+    """The projector as the map's device slices it: see `build_projector`, and `PackedProjector` for the CPU."""
     made = build_projector(volume, padding, size)
-    return paired(made) if made.device.type == "cpu" else made
+    return packed(made) if made.device.type == "cpu" else made
 
 
 def _transform_along_x(

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from compute.projection import kernels_cpu, kernels_torch
-from compute.projection.reference import AnyProjector, Projector, grid_shape, paired
+from compute.projection.reference import AnyProjector, Projector, grid_shape, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def device_kernels(device: torch.device) -> ModuleType:
     return kernels_torch
 
 
-def sampled(projector: AnyProjector) -> kernels_cpu.PairedVolume:
+def sampled(projector: AnyProjector) -> kernels_cpu.PackedVolume:
     """A projector as the compiled kernels of the CPU take it."""
-    pairs = paired(projector)
-    bits = pairs.pairs.view(torch.uint16).numpy()
-    return kernels_cpu.PairedVolume(bits, np.float32(pairs.factor), pairs.padding)
+    kept = packed(projector)
+    bits = kept.bricks.view(torch.uint16).numpy()
+    return kernels_cpu.PackedVolume(bits, np.float32(kept.factor), kept.padding)
 
 
 def slices(
@@ -67,7 +67,7 @@ def slices(
     """Central slices at image frequencies (model_x, model_y): the transform sampled at Aᵀ(kx, ky, 0).
 
     Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours. On the CPU the
-    neighbours are half floats: see `reference.PairedProjector`.
+    neighbours are half floats: see `reference.PackedProjector`.
     """
     if isinstance(projector, Projector) and rotations.device.type != "cpu":
         sliced: Tensor = device_kernels(rotations.device).slices(

@@ -18,7 +18,7 @@ from compute.files.progress import read_progress
 from compute.jobs import devices
 from compute.jobs.half_images import HalfImages
 from compute.jobs.simulate import SimulatedSet
-from compute.projection.reference import paired
+from compute.projection.reference import packed
 from compute.projection.slices import empty_accumulator
 from compute.sampling.orientations import local_grid
 from tests.compute.expectation.scene import (
@@ -85,7 +85,7 @@ def noisy_scene(device: torch.device | None, search: Search) -> tuple[Block, Sha
     The volume holds half floats, as the CPU keeps them.
     """
     world = make_world()
-    kept = paired(world.projector)
+    kept = packed(world.projector)
     rounded = dataclasses.replace(world.projector, values=kept.values)
     world = dataclasses.replace(world, projector=rounded)
     power = world.noise_power(0.05)

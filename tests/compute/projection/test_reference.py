@@ -16,7 +16,7 @@ from compute.projection.reference import (
     build_projector,
     grid_shape,
     interpolation_falloff,
-    paired,
+    packed,
 )
 from compute.projection.slices import slices
 from compute.signal.fourier import half_plane_pixels, image_transform
@@ -157,22 +157,37 @@ def test_sizes_that_do_not_fit_are_refused(box: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 3e7])
-def test_pairs_are_the_values_beside_the_next_along_y(scale: float) -> None:
+@pytest.mark.parametrize("size", [8, 10, 12])
+def test_a_packed_projector_holds_the_values_in_bricks(scale: float, size: int) -> None:
     """Rounded to eleven binary digits whatever the map's grey values, as long as they are 2⁻²⁹ of the largest."""
-    projector = build_projector(scale * random_volume(16), 2, 12)
-    pairs = paired(projector)
-    values = pairs.pairs.float() * pairs.factor
+    projector = build_projector(scale * random_volume(16), 2, size)
+    kept = packed(projector)
     largest = float(projector.values.abs().max())
-    assert 2.0**14 <= largest / pairs.factor < 2.0**15
-    error = (values[:, :, :, 0] - projector.values).abs()
+    assert 2.0**14 <= largest / kept.factor < 2.0**15
+    error = (kept.values - projector.values).abs()
     assert bool((error <= 2.0**-11 * projector.values.abs() + 2.0**-40 * largest).all())
-    assert torch.equal(values[:, :-1, :, 1], values[:, 1:, :, 0])
-    assert torch.equal(pairs.values, values[:, :, :, 0])
-    assert pairs.pairs.nbytes == projector.values.nbytes
-    assert paired(pairs) is pairs
+    for z, y, x in ((0, 1, 2), (4, 3, 2), (7, 8, size // 2 + 1)):
+        value = kept.bricks[z // 2, y // 2, x // 3, z % 2, y % 2, x % 3].float() * kept.factor
+        assert torch.equal(value, kept.values[z, y, x])
+    assert torch.equal(kept.bricks[:, :, :-1, :, :, 3], kept.bricks[:, :, 1:, :, :, 0])
+    assert packed(kept) is kept
 
 
-def test_an_empty_map_has_pairs_of_zeros() -> None:
+def test_bricks_take_two_thirds_of_the_memory_of_the_values() -> None:
+    projector = build_projector(random_volume(96), 2, 96)
+    assert packed(projector).bricks.nbytes == pytest.approx(
+        2 / 3 * projector.values.nbytes, rel=0.04
+    )
+
+
+def test_a_working_size_too_large_for_the_cpu_is_refused() -> None:
+    """Before anything is made: places in its bricks would not be numbers of 32 bits."""
+    huge = Projector(torch.empty(0, 0, 0, 2), 2, 465)
+    with pytest.raises(ValueError, match="working size 930 with padding 2 .* at most 928; refine"):
+        packed(huge)
+
+
+def test_an_empty_map_has_bricks_of_zeros() -> None:
     assert not build_for_slicing(torch.zeros(8, 8, 8), 2, 8).values.any()
 
 
@@ -180,4 +195,4 @@ def test_a_projector_times_a_factor_is_that_of_the_map_times_it() -> None:
     volume = random_volume(8)
     whole = build_projector(volume, 2, 8)
     assert torch.allclose(whole.times(3.0).values, 3.0 * whole.values)
-    assert torch.allclose(paired(whole).times(3.0).values, 3.0 * paired(whole).values)
+    assert torch.allclose(packed(whole).times(3.0).values, 3.0 * packed(whole).values)
