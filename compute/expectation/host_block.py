@@ -36,7 +36,8 @@ class HostBlock:
             determined = torch.zeros(len(tables.pixels.shell))
         self.block, self.search, self.tables = block, search, tables
         self.work: defaultdict[str, int] = defaultdict(int)
-        self._coarse_phases, self._fine_phases = tables.coarse_phase_rows, tables.fine_phase_rows
+        self._coarse_phases = tables.coarse_phase_rows
+        self._fine_phases = tables.fine_phase_rows[:, :, : tables.accumulation_count]
         self._volume = sampled(tables.projector)
         self._x, self._y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
         self._images = self._arrays()
@@ -92,7 +93,7 @@ class HostBlock:
             volume=self._volume,
             x=self._x[:n],
             y=self._y[:n],
-            phases=self._fine_phases.numpy(),
+            phases=tables.fine_phase_rows.numpy(),
             shifts_A=tables.fine_shifts_A.double().numpy(),
             points=tables.fine_rotations.numpy(),
             point_prior=self._point_prior,
@@ -188,7 +189,7 @@ class HostBlock:
             sliced, places = self.sliced(found.rows[part].numpy(), found.rotations[part].numpy())
             rows = np.empty((len(places), 2, n), np.float32)
             some = np.zeros(len(places), np.float32)
-            kernels_cpu.image_rows(sliced, places, 0, weighted, strength, 0, rows, some)
+            kernels_cpu.image_rows(sliced, places, 0, weighted, strength, 0, n, rows, some)
             products.append(torch.from_numpy(rows).view(len(rows), -1) @ shifts)
             powers.append(torch.from_numpy(some))
             kept = (sliced, places) if len(places) == len(found.rows) else None

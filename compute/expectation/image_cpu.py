@@ -6,6 +6,7 @@ import numpy as np
 
 from compute.compiled import compiled
 from compute.expectation import posterior
+from compute.projection.kernels_cpu import aligned, whole_lines
 
 
 class Tables(NamedTuple):
@@ -117,8 +118,12 @@ def cut_of(scores, best, fraction):
 @compiled(fastmath=True)
 @no_type_check
 def weighted_image(image, n):
-    """At an image's first n pixels: real and imaginary parts times CTF/σ², and CTF² / σ², which weighs a slice."""
-    weighted, strength = np.empty((2, n), np.float32), np.empty(n, np.float32)
+    """At an image's first n pixels: real and imaginary parts times CTF/σ², and CTF² / σ², which weighs a slice.
+
+    Rows are longer, so that each begins with a line of the cache.
+    """
+    length = whole_lines(n)
+    weighted, strength = aligned(2 * length).reshape(2, length), aligned(length)
     for p in range(n):
         weighted[0, p] = image.masked[p].real * image.weight[p]
         weighted[1, p] = image.masked[p].imag * image.weight[p]

@@ -11,8 +11,9 @@ from typing import no_type_check
 import numpy as np
 
 from compute.compiled import compiled
-from compute.expectation.products_cpu import TALL, TILE, add_all_products
-from compute.projection.kernels_cpu import copy, copy_rotation, slice_rows
+from compute.expectation.product_vectors_cpu import TALL
+from compute.expectation.products_cpu import TILE, add_all_products, clear_rest
+from compute.projection.kernels_cpu import aligned, copy, copy_rotation, slice_rows
 
 _zero = np.float32(0)
 
@@ -32,13 +33,13 @@ def image_row(real, imaginary, x, y, weight, row_real, row_imaginary):
 
 @compiled(fastmath=True)
 @no_type_check
-def image_rows(sliced, index, first, image, weight, start, rows, power):
-    """Fill rows with those of the slices sliced[index] (orientation, 2, pixel) for one image, from pixel `start` on.
+def image_rows(sliced, index, first, image, weight, start, end, rows, power):
+    """Fill rows with those of the slices sliced[index] (orientation, 2, pixel) for pixels `start` to `end` of an image.
 
     first: the slices' pixel that is the image's pixel `start`. Their weighted power is added to power.
     """
-    last, end = first + rows.shape[2], start + rows.shape[2]
     x, y, strength = image[0, start:end], image[1, start:end], weight[start:end]
+    last = first + end - start
     for o in range(index.shape[0]):
         real, imaginary = sliced[index[o], 0, first:last], sliced[index[o], 1, first:last]
         power[o] += image_row(real, imaginary, x, y, strength, rows[o, 0], rows[o, 1])
@@ -68,19 +69,18 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
     """
     count, n = rotations.shape[0], model_x.shape[0]
     every = np.arange(count)
-    sliced, rows = np.empty((count, 2, TILE), np.float32), np.empty((TALL, 2, TILE), np.float32)
+    sliced = aligned(count * 2 * TILE).reshape(count, 2, TILE)
+    rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
     cross[:], power[:] = _zero, _zero
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
-        if stop - start < TILE:
-            sliced = np.empty((count, 2, stop - start), np.float32)
-            rows = np.empty((TALL, 2, stop - start), np.float32)
+        clear_rest(rows, stop - start)
         x, y = model_x[start:stop], model_y[start:stop]
         slice_rows(volume, rotations, every, x, y, 0, stop - start, sliced)
         for i in range(0, count, TALL):
             own, end = every[i : i + TALL], min(i + TALL, count)
-            image_rows(sliced, own, 0, image, weight, start, rows, power[i:end])
-            add_all_products(rows[: end - i], phases, start, cross[i:end])
+            image_rows(sliced, own, 0, image, weight, start, stop, rows, power[i:end])
+            add_all_products(rows, stop - start, phases, start, cross[i:end])
 
 
 @compiled(fastmath=False)

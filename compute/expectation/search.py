@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from compute.projection.kernels_cpu import LINE
 from compute.projection.reference import AnyProjector, packed
 from compute.projection.slices import slices
 from compute.sampling.orientations import LocalGrid, OrientationGrid, lattice_neighbours
@@ -63,7 +64,7 @@ class SharedTables:
 
     Coarse slices, and their squares, are those of a grid common to all images, None in a local search. Pixels are
     prefixes of one list: coarse_count, count, accumulation_count long. Phase rows are real and imaginary parts of the
-    conjugated phases.
+    conjugated phases, on the CPU with zeros up to a whole line of the cache.
 
     On the CPU only: fine slices of a common grid that is small enough to keep, which are made when first needed,
     is_sliced tells which have been; neighbours are those of a local lattice's points.
@@ -83,8 +84,8 @@ class SharedTables:
     fine_rotations: Float[Tensor, "fine_orientation 3 3"]
     coarse_log_prior: Float[Tensor, " coarse_orientation"]
     fine_log_prior: Float[Tensor, " fine_orientation"]
-    coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_pixel"]
-    fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_pixel"]
+    coarse_phase_rows: Float[Tensor, "coarse_translation 2 coarse_row"]
+    fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_row"]
     coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
     coarse_powers: Float[Tensor, "coarse_orientation coarse_pixel"] | None = None
     fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None = None
@@ -164,8 +165,8 @@ def shared_tables(
         coarse_powers=coarse_powers,
         fine_slices=fine_slices,
         is_sliced=is_sliced,
-        coarse_phase_rows=_conjugated_rows(coarse_phases),
-        fine_phase_rows=_conjugated_rows(fine_phases),
+        coarse_phase_rows=_conjugated_rows(coarse_phases, is_host),
+        fine_phase_rows=_conjugated_rows(fine_phases, is_host),
         neighbours=(
             torch.from_numpy(lattice_neighbours(grid.lattice))
             if is_host and isinstance(grid, LocalGrid)
@@ -175,10 +176,11 @@ def shared_tables(
 
 
 def _conjugated_rows(
-    phases: Complex[Tensor, "translation pixel"],
-) -> Float[Tensor, "translation 2 pixel"]:
-    """Real and imaginary parts of the conjugated phases."""
-    return torch.stack([phases.real, -phases.imag], dim=1)
+    phases: Complex[Tensor, "translation pixel"], is_host: bool
+) -> Float[Tensor, "translation 2 row"]:
+    """Real and imaginary parts of the conjugated phases; on the CPU with zeros up to a whole line of the cache."""
+    rows = torch.stack([phases.real, -phases.imag], dim=1)
+    return torch.nn.functional.pad(rows, (0, -rows.shape[2] % LINE)) if is_host else rows
 
 
 def _log_priors(

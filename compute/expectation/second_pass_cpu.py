@@ -19,11 +19,18 @@ from compute.expectation.kernels_cpu import (
     turned,
     unfilled,
 )
-from compute.expectation.products_cpu import TALL, TILE, WIDE, add_pair_products
+from compute.expectation.product_vectors_cpu import TALL, WIDE
+from compute.expectation.products_cpu import TILE, add_pair_products, clear_rest
 from compute.expectation.sums_cpu import orientation_sums
-from compute.projection.kernels_cpu import copy, copy_rotation, slice_rows
+from compute.projection.kernels_cpu import (
+    aligned,
+    copy,
+    copy_rotation,
+    slice_rows,
+    whole_lines,
+)
 
-_half, _no_power = np.float32(0.5), np.float32(1e-20)
+_zero, _half, _no_power = np.float32(0), np.float32(0.5), np.float32(1e-20)
 
 
 class Outcome(NamedTuple):
@@ -110,7 +117,8 @@ def _scored_children(kept, image, tables):
         turns, is_sliced = tables.points, tables.is_sliced
     else:
         places = np.arange(rows.shape[0])
-        sliced = np.empty((rows.shape[0], 2, tables.x.shape[0]), np.float32)
+        length = whole_lines(tables.x.shape[0])
+        sliced = aligned(rows.shape[0] * 2 * length).reshape(rows.shape[0], 2, length)
         turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
     missing = unfilled(places, is_sliced)
     _score(sliced, places, missing, turns, image, tables, columns, log_prior)
@@ -129,21 +137,20 @@ def _score(sliced, places, missing, turns, image, tables, columns, scores):
     n, count = tables.x.shape[0], places.shape[0]
     weighted, strength = weighted_image(image, n)
     power, cross = np.zeros(count, np.float32), np.zeros(scores.shape, np.float32)
-    rows = np.empty((TALL, 2, TILE), np.float32)
+    rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
     is_in_groups = (
         tables.row_children % TALL == 0 and tables.column_children % WIDE == 0 and count % TALL == 0
     )
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
-        if stop - start < TILE:
-            rows = np.empty((TALL, 2, stop - start), np.float32)
+        clear_rest(rows, stop - start)
         slice_rows(tables.volume, turns, missing, tables.x, tables.y, start, stop, sliced)
         for i in range(0, count, TALL):
             end = min(i + TALL, count)
-            own = rows[: end - i]
-            image_rows(sliced, places[i:end], start, weighted, strength, start, own, power[i:end])
+            own, some = power[i:end], cross[i:end]
+            image_rows(sliced, places[i:end], start, weighted, strength, start, stop, rows, own)
             add_pair_products(
-                own, tables.phases, start, columns, scores[i:end], is_in_groups, cross[i:end]
+                rows, stop - start, tables.phases, start, columns, scores[i:end], is_in_groups, some
             )
     for i in range(count):
         for j in range(columns.shape[0]):
@@ -159,7 +166,8 @@ def _score(sliced, places, missing, turns, image, tables, columns, scores):
 @no_type_check
 def _best_at(image, tables):
     """The best score of an image over all fine shifts at the first of its centres."""
-    sliced, place = np.empty((1, 2, tables.x.shape[0]), np.float32), np.zeros(1, np.int64)
+    length, place = whole_lines(tables.x.shape[0]), np.zeros(1, np.int64)
+    sliced = aligned(2 * length).reshape(1, 2, length)
     columns = np.arange(tables.shifts_A.shape[0])
     scores = np.empty((1, columns.shape[0]), np.float32)
     copy(image.shift_prior, scores[0])
@@ -176,7 +184,8 @@ def _second_pass(kept, image, tables, out, k, first):
     row, column = _top(scores)
     place, count, total = _left(weights, rows, rotations, out, first)
     n = tables.x.shape[0]
-    fit, model = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    fit, model = aligned(n), aligned(n)
+    fit[:], model[:] = _zero, _zero
     orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model)
     cross, strength = residuals(image, tables, fit, model, total, out.power[k])
     offsets_A, square, largest = _offsets(columns, weights, tables.shifts_A, image.base_A)

@@ -9,6 +9,7 @@ import numpy as np
 
 from compute.compiled import compiled
 from compute.expectation.sum_vectors_cpu import SUMMED, put_back_some, sum_some
+from compute.projection.kernels_cpu import aligned, whole_lines
 
 _zero = np.float32(0)
 # Phases of so many shifts are added at a time, over so many pixels of all orientations after the other.
@@ -98,7 +99,9 @@ def all_put_back(phases, image, factor):
 @no_type_check
 def _image_planes(image, n, m):
     """What is compared of an image, and what is put back of it times its factor: real and imaginary parts of each."""
-    compared, inserted = np.empty((2, n), np.float32), np.empty((2, m), np.float32)
+    short, long = whole_lines(n), whole_lines(m)
+    compared = aligned(2 * short).reshape(2, short)
+    inserted = aligned(2 * long).reshape(2, long)
     for p in range(n):
         compared[0, p], compared[1, p] = image.masked[p].real, image.masked[p].imag
     for p in range(m):

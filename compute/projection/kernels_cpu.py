@@ -11,6 +11,8 @@ from compute.projection.vectors_cpu import spread
 _one = np.float32(1)
 # Points are sampled and located this many at a time of one orientation after the other.
 POINTS = 128
+# Numbers in a line of the cache.
+LINE = 16
 # What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
 PARTS = 6
 
@@ -24,6 +26,22 @@ class PackedVolume(NamedTuple):
     bricks: Any
     factor: Any
     padding: Any
+
+
+@compiled(fastmath=False)
+@no_type_check
+def aligned(size):
+    """Room for so many numbers that begins with a line of the cache: vectors across two lines take twice as long."""
+    room = np.empty(size + LINE, np.float32)
+    first = (room.ctypes.data // 4) % LINE
+    return room[LINE - first : LINE - first + size]
+
+
+@compiled(fastmath=False)
+@no_type_check
+def whole_lines(count):
+    """The length of a row that holds so many numbers, and after which the next one begins with a line."""
+    return (count + LINE - 1) // LINE * LINE
 
 
 @compiled(fastmath=True)
@@ -103,10 +121,10 @@ def _sample(grid, x, y, start, count, real, imaginary, to):
 def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     """Fill out[row] (orientation, 2, pixel) with slices of a `PackedVolume` at rotations[row], for some rows.
 
-    Its pixels from `first` to `last` are filled: multiples of `SAMPLED`, the latter but at the end.
+    Its pixels from `first` to `last` are filled: multiples of `SAMPLED`, the latter but at the end. Rows may be longer.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
     """
-    shape, n = volume.bricks.shape, model_x.shape[0]
+    shape, length = volume.bricks.shape, out.shape[2]
     layer = BRICK * shape[1] * shape[2]
     sizes = (
         np.int32(BRICK * shape[2]),
@@ -115,13 +133,13 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
         np.int32(shape[0] // 2 * layer),
     )
     flat, real = volume.bricks.reshape(-1), out.reshape(-1)
-    imaginary = real[n:]
+    imaginary = real[length:]
     whole = last - last % SAMPLED
     for start in range(first, whole, POINTS):
         count = min(POINTS, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
-            begin, to = np.uint64(start), np.uint64(2 * n * row + start)
+            begin, to = np.uint64(start), np.uint64(2 * length * row + start)
             _sample(grid, model_x, model_y, begin, count, real, imaginary, to)
     if whole < last:
         x, y = np.full(SAMPLED, model_x[whole]), np.full(SAMPLED, model_y[whole])
