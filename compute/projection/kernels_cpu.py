@@ -6,11 +6,11 @@ import numpy as np
 
 from compute.compiled import compiled
 from compute.projection.sampling_cpu import BRICK, SAMPLED, sample
-from compute.projection.vectors_cpu import spread
+from compute.projection.vectors_cpu import expect, spread
 
 _one = np.float32(1)
-# Points are sampled and located this many at a time of one orientation after the other.
-POINTS = 128
+# Points are sampled, and located, this many at a time of one orientation after the other.
+SAMPLED_POINTS, POINTS = 128, 64
 # Numbers in a line of the cache.
 LINE = 16
 # What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
@@ -135,8 +135,8 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     flat, real = volume.bricks.reshape(-1), out.reshape(-1)
     imaginary = real[length:]
     whole = last - last % SAMPLED
-    for start in range(first, whole, POINTS):
-        count = min(POINTS, whole - start)
+    for start in range(first, whole, SAMPLED_POINTS):
+        count = min(SAMPLED_POINTS, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             begin, to = np.uint64(start), np.uint64(2 * length * row + start)
@@ -164,32 +164,35 @@ def slices(volume, rotations, model_x, model_y, out):
 
 @compiled(fastmath=True)
 @no_type_check
-def _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room):
-    """Add some points of all slices, from `start` on, to sums; the weight of slice o is shares[o] * weights[of[o]]."""
-    flat, (cells, parts) = sums.reshape(-1), room
-    row = np.uint64(3 * sums.shape[2])
-    layer = np.uint64(3 * sums.shape[1] * sums.shape[2])
-    for o in range(rotations.shape[0]):
-        locate(rotations[o], x, y, padding, sums.shape, cells, parts)
-        share, weight, real, imaginary = shares[o], weights[of[o]], values[o, 0], values[o, 1]
-        for p in range(x.shape[0]):
-            c00 = np.uint64(3) * np.uint64(cells[p])
-            c10 = c00 + layer
-            spread(
-                flat,
-                c00,
-                c00 + row,
-                c10,
-                c10 + row,
-                parts[0, p],
-                parts[1, p],
-                parts[2, p],
-                parts[3, p],
-                parts[4, p],
-                real[start + p],
-                parts[5, p] * imaginary[start + p],
-                share * weight[start + p],
-            )
+def _add_some(flat, steps, cells, parts, count, values, start, share, weight, coming, ahead):
+    """Add `count` located points of a slice, from its pixel `start` on, and ask for the places of `ahead` coming ones.
+
+    steps: numbers in a row and in a layer of the sums, which are `flat`.
+    """
+    row, layer = steps
+    real, imaginary = values[0], values[1]
+    for p in range(count):
+        if p < ahead:
+            next00 = np.uint64(3) * np.uint64(coming[p])
+            next10 = next00 + layer
+            expect(flat, next00, next00 + row, next10, next10 + row)
+        c00 = np.uint64(3) * np.uint64(cells[p])
+        c10 = c00 + layer
+        spread(
+            flat,
+            c00,
+            c00 + row,
+            c10,
+            c10 + row,
+            parts[0, p],
+            parts[1, p],
+            parts[2, p],
+            parts[3, p],
+            parts[4, p],
+            real[start + p],
+            parts[5, p] * imaginary[start + p],
+            share * weight[start + p],
+        )
 
 
 @compiled(fastmath=True)
@@ -198,11 +201,38 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
     """Add values[orientation, 2, pixel] with the weights shares[o] * weights[of[o], pixel] to sums[z, y, x, 3].
 
     Some points of all are added at a time: rotations that differ little find their part of the volume in the cache.
+    While those of one rotation are added, those of the next are located, and their places asked for.
     """
-    room = np.empty(POINTS, np.uint32), np.empty((PARTS, POINTS), np.float32)
-    for start in range(0, model_x.shape[0], POINTS):
-        x, y = model_x[start : start + POINTS], model_y[start : start + POINTS]
-        _insert_some(sums, rotations, x, y, padding, values, shares, of, weights, start, room)
+    count, n = rotations.shape[0], model_x.shape[0]
+    if count == 0:
+        return
+    cells, parts = np.empty((2, POINTS), np.uint32), np.empty((2, PARTS, POINTS), np.float32)
+    flat = sums.reshape(-1)
+    steps = np.uint64(3 * sums.shape[2]), np.uint64(3 * sums.shape[1] * sums.shape[2])
+    x, y, now = model_x[:POINTS], model_y[:POINTS], 0
+    locate(rotations[0], x, y, padding, sums.shape, cells[0], parts[0])
+    for start in range(0, n, POINTS):
+        some = min(POINTS, n - start)
+        for o in range(count):
+            next_o, begin = (o + 1, start) if o + 1 < count else (0, start + POINTS)
+            ahead, later = max(min(POINTS, n - begin), 0), 1 - now
+            if ahead:
+                x, y = model_x[begin : begin + POINTS], model_y[begin : begin + POINTS]
+                locate(rotations[next_o], x, y, padding, sums.shape, cells[later], parts[later])
+            _add_some(
+                flat,
+                steps,
+                cells[now],
+                parts[now],
+                some,
+                values[o],
+                start,
+                shares[o],
+                weights[of[o]],
+                cells[later],
+                ahead,
+            )
+            now = later
 
 
 @compiled(fastmath=True)

@@ -4,9 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float, Float16
 from torch import Tensor
+
+from compute.projection import large_pages
 
 SLAB_VALUES = 1 << 20
 """Values transformed at a time: a few temporaries of 8 MB each."""
@@ -99,7 +102,8 @@ def packed(projector: AnyProjector) -> PackedProjector:
     largest = max(float(plane.abs().max()) for plane in values)
     factor = 2.0 ** (math.frexp(largest)[1] - HALF_EXPONENT) if largest > 0 else 1.0
     layers, columns = reach + 2, reach // 3 + 1
-    bricks = torch.empty(layers, layers, columns, 2, 2, 4, 2, dtype=torch.float16)
+    shape = (layers, layers, columns, 2, 2, 4, 2)
+    bricks = torch.from_numpy(large_pages.zeros(shape, np.float16))
     two = torch.zeros(2, 2 * layers, 3 * columns + 1, 2, dtype=torch.float16)
     for layer, planes in zip(bricks.view(torch.int32), values.split(2), strict=True):
         two[len(planes) :] = 0.0

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from compute.projection import kernels_cpu, kernels_torch
+from compute.projection import kernels_cpu, kernels_torch, large_pages
 from compute.projection.reference import AnyProjector, Projector, grid_shape, packed
 
 
@@ -34,7 +34,10 @@ class Accumulator:
 
 def empty_accumulator(padding: int, radius: int, device: torch.device | str = "cpu") -> Accumulator:
     """An accumulator of zeros that holds frequencies up to `radius` of the map's Fourier index."""
-    return Accumulator(torch.zeros(*grid_shape(padding, radius), 3, device=device), padding, radius)
+    shape = (*grid_shape(padding, radius), 3)
+    if torch.device(device).type == "cpu":
+        return Accumulator(torch.from_numpy(large_pages.zeros(shape, np.float32)), padding, radius)
+    return Accumulator(torch.zeros(*shape, device=device), padding, radius)
 
 
 def runs_triton(device: torch.device) -> bool:

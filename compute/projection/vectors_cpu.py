@@ -87,3 +87,22 @@ def spread(context, sums, c00, c01, c10, c11, w00, w01, w10, w11, fx, real, imag
 
     index, number = types.uint64, types.float32
     return types.void(sums, *[index] * 4, *[number] * 8), generate
+
+
+@intrinsic
+@no_type_check
+def expect(context, sums, c00, c01, c10, c11):
+    """Ask for the eight neighbours that `spread` will add to, so that they have come by then."""
+
+    def generate(context, builder, signature, arguments):
+        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        to_write, in_all_caches, of_data = (ir.Constant(_INDEX, number) for number in (1, 3, 1))
+        for start in arguments[1:]:
+            place = builder.bitcast(builder.gep(array.data, [start]), byte)
+            builder.call(ask, [place, to_write, in_all_caches, of_data])
+        return context.get_dummy_value()
+
+    return types.void(sums, *[types.uint64] * 4), generate
