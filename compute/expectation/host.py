@@ -46,10 +46,13 @@ class Poses:
 
 
 class Room:
-    """Memory for what images put back into the volume, used again for the next ones: new memory has to be cleared."""
+    """Memory for what images put back into the volume, used again for the next ones: new memory has to be cleared.
 
-    def __init__(self) -> None:
-        self._numbers = np.empty(0, np.float32)
+    It is taken at once for as much as the images of one call may need, but only what is used is really given.
+    """
+
+    def __init__(self, size_bytes: int = RESULT_BYTES) -> None:
+        self._numbers = np.empty(size_bytes // 4, np.float32)
 
     def values(self, rows: int, pixels: int) -> np.ndarray:
         """Room for real and imaginary parts of so many slices; what was handed out before is overwritten."""
@@ -218,7 +221,7 @@ def search_images(
         poses = host.first_pass()
     for part in host.parts(poses):
         with meter.measure("pass 2"):
-            found = host.second_pass(part, poses, room or Room())
+            found = host.second_pass(part, poses, room or Room(0))
         yield found
     for work, number in host.work.items():
         meter.count(work, number)

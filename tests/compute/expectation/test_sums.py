@@ -61,7 +61,7 @@ def test_sums_are_those_of_all_pairs_at_once() -> None:
 
 
 def test_a_room_is_used_again_and_grows() -> None:
-    room = Room()
+    room = Room(4 * 2 * 3 * 10)
     first = room.values(3, 10)
     assert first.shape == (3, 2, 10)
     assert np.shares_memory(first, room.values(2, 15))
