@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numba
 
 SETTINGS: Any = numba.config
@@ -35,6 +36,14 @@ def folder() -> Path:
         state.update(path.read_bytes())
     root = os.environ.get("NUMBA_CACHE_DIR") or str(ROOT / "__pycache__")
     return Path(root) / f"compiled-{state.hexdigest()[:12]}"
+
+
+def has(feature: str) -> bool:
+    """Whether functions are compiled for a processor with some feature, by LLVM's name for it."""
+    asked = str(SETTINGS.CPU_FEATURES or "")
+    if asked or SETTINGS.CPU_NAME:
+        return f"+{feature}" in asked.split(",")
+    return bool(llvmlite.binding.get_host_cpu_features().get(feature, False))
 
 
 def compiled(fastmath: bool) -> Callable[[Callable[..., Any]], Any]:

@@ -2,14 +2,14 @@
 
 from typing import Any, no_type_check
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from compute.compiled import has
 from compute.projection.vectors_cpu import FAST, load, vector_at
 
-_IS_WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
+_IS_WIDE = has("avx512f")
 MULTIPLIED = 16 if _IS_WIDE else 8
 """So many pixels are multiplied at a time: as many as a register holds."""
 # So many rows by so many shifts at a time: as many sums as there are registers for.

@@ -5,16 +5,22 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 
 from compute.compiled import compiled
-from compute.projection.sampling_cpu import BRICK, SAMPLED, sample
+from compute.projection import gathering_cpu
+from compute.projection.gathering_cpu import sample
+from compute.projection.sampling_cpu import BLENDED, BRICK, CORNERS, PARTS, PLACED, blend, place
 from compute.projection.vectors_cpu import expect, spread
 
 _one = np.float32(1)
 # Points are sampled, and located, this many at a time of one orientation after the other.
-SAMPLED_POINTS, POINTS = 128, 64
+SAMPLED, POINTS = 128, 64
+# So many of them at least.
+TOGETHER = gathering_cpu.SAMPLED
+GATHERS = gathering_cpu.IS_FASTER
 # Numbers in a line of the cache.
 LINE = 16
-# What is kept of each: weights of the four pairs of neighbours along x, weight of the second of each pair, sign.
-PARTS = 6
+# What is kept of each that is inserted: weights of the four pairs of neighbours along x, weight of the second of each
+# pair, sign.
+INSERTED_PARTS = 6
 
 
 class PackedVolume(NamedTuple):
@@ -105,15 +111,25 @@ def _steps(turn, padding):
 
 @compiled(fastmath=True)
 @no_type_check
-def _sample(grid, x, y, start, count, real, imaginary, to):
-    """Fill real and imaginary from `to` on at `count` points from `start` on, a multiple of `SAMPLED`.
+def _sample(grid, x, y, start, count, room, real, imaginary, to):
+    """Fill real and imaginary from `to` on at `count` points from `start` on, a multiple of `TOGETHER`.
 
-    grid: the bricks in a row, their factor, and what `sample` takes of turn and volume.
+    grid: the bricks in a row, their factor, and what `place` takes of turn and volume; room: for places and parts.
     """
     flat, factor, steps, sizes = grid
-    for p in range(0, count, SAMPLED):
+    places, parts = room
+    stride = np.uint64(SAMPLED)
+    if GATHERS:
+        for p in range(0, count, TOGETHER):
+            slot = np.uint64(p)
+            sample(flat, factor, steps, sizes, x, y, start + slot, real, imaginary, to + slot)
+        return
+    for p in range(0, count, PLACED):
         slot = np.uint64(p)
-        sample(flat, factor, steps, sizes, x, y, start + slot, real, imaginary, to + slot)
+        place(x, y, start + slot, steps, sizes, places, parts, stride, slot)
+    for p in range(0, count, BLENDED):
+        slot = np.uint64(p)
+        blend(flat, sizes[3], places, parts, stride, slot, factor, real, imaginary, to + slot)
 
 
 @compiled(fastmath=True)
@@ -121,9 +137,10 @@ def _sample(grid, x, y, start, count, real, imaginary, to):
 def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     """Fill out[row] (orientation, 2, pixel) with slices of a `PackedVolume` at rotations[row], for some rows.
 
-    Its pixels from `first` to `last` are filled: multiples of `SAMPLED`, the latter but at the end. Rows may be longer.
+    Pixels from `first` to `last` are filled: multiples of `TOGETHER`, the latter but at the end. Rows may be longer.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
     """
+    room = np.empty((CORNERS, SAMPLED), np.int32), np.empty((PARTS, SAMPLED), np.float32)
     shape, length = volume.bricks.shape, out.shape[2]
     layer = BRICK * shape[1] * shape[2]
     sizes = (
@@ -134,22 +151,22 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     )
     flat, real = volume.bricks.reshape(-1), out.reshape(-1)
     imaginary = real[length:]
-    whole = last - last % SAMPLED
-    for start in range(first, whole, SAMPLED_POINTS):
-        count = min(SAMPLED_POINTS, whole - start)
+    whole = last - last % TOGETHER
+    for start in range(first, whole, SAMPLED):
+        count = min(SAMPLED, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             begin, to = np.uint64(start), np.uint64(2 * length * row + start)
-            _sample(grid, model_x, model_y, begin, count, real, imaginary, to)
+            _sample(grid, model_x, model_y, begin, count, room, real, imaginary, to)
     if whole < last:
-        x, y = np.full(SAMPLED, model_x[whole]), np.full(SAMPLED, model_y[whole])
+        x, y = np.full(TOGETHER, model_x[whole]), np.full(TOGETHER, model_y[whole])
         copy(model_x[whole:], x[: last - whole])
         copy(model_y[whole:], y[: last - whole])
-        last_real, last_imaginary = np.empty(SAMPLED, np.float32), np.empty(SAMPLED, np.float32)
+        last_real, last_imaginary = np.empty(TOGETHER, np.float32), np.empty(TOGETHER, np.float32)
         begin = np.uint64(0)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
-            _sample(grid, x, y, begin, SAMPLED, last_real, last_imaginary, begin)
+            _sample(grid, x, y, begin, TOGETHER, room, last_real, last_imaginary, begin)
             copy(last_real, out[row, 0, whole:last])
             copy(last_imaginary, out[row, 1, whole:last])
 
@@ -206,7 +223,10 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
     count, n = rotations.shape[0], model_x.shape[0]
     if count == 0:
         return
-    cells, parts = np.empty((2, POINTS), np.uint32), np.empty((2, PARTS, POINTS), np.float32)
+    cells, parts = (
+        np.empty((2, POINTS), np.uint32),
+        np.empty((2, INSERTED_PARTS, POINTS), np.float32),
+    )
     flat = sums.reshape(-1)
     steps = np.uint64(3 * sums.shape[2]), np.uint64(3 * sums.shape[1] * sums.shape[2])
     x, y, now = model_x[:POINTS], model_y[:POINTS], 0
