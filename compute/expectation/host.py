@@ -12,6 +12,7 @@ from torch import Tensor
 
 from compute.expectation.coarse import going_on, shared_scores
 from compute.expectation.fine import HostResult
+from compute.expectation.host_block import HostTables
 from compute.expectation.large_pass import LargePass
 from compute.expectation.local_pass_cpu import local_poses
 from compute.expectation.meter import Meter
@@ -46,13 +47,21 @@ class Poses:
 
 
 class Room:
-    """Memory for what images put back into the volume, used again for the next ones: new memory has to be cleared.
+    """What one block after another uses again: tables as arrays, and memory for what images put back into the volume.
 
-    It is taken at once for as much as the images of one call may need, but only what is used is really given.
+    New memory has to be cleared. It is taken at once for as much as the images of one call may need, but only what is
+    used is really given.
     """
 
     def __init__(self, size_bytes: int = RESULT_BYTES) -> None:
         self._numbers = np.empty(size_bytes // 4, np.float32)
+        self._made: HostTables | None = None
+
+    def tables(self, search: Search, tables: SharedTables, determined: Tensor) -> HostTables:
+        """The tables of a search as arrays."""
+        if self._made is None or self._made.tables is not tables:
+            self._made = HostTables(search, tables, determined)
+        return self._made
 
     def values(self, rows: int, pixels: int) -> np.ndarray:
         """Room for real and imaginary parts of so many slices; what was handed out before is overwritten."""
@@ -217,11 +226,13 @@ def search_images(
     Where a room is given, a result stands until the next one is asked for.
     """
     with meter.measure(search.first_pass):
-        host = HostSearch(block, search, tables, determined)
+        is_kept, room = room is None, room or Room(0)
+        made = room.tables(search, tables, determined)
+        host = HostSearch(block, search, tables, determined, made)
         poses = host.first_pass()
     for part in host.parts(poses):
         with meter.measure("pass 2"):
-            found = host.second_pass(part, poses, room or Room(0))
+            found = host.second_pass(part, poses, Room(0) if is_kept else room)
         yield found
     for work, number in host.work.items():
         meter.count(work, number)

@@ -22,8 +22,69 @@ from compute.sampling.orientations import LocalGrid
 CORE_STEPS = 1.0
 
 
+class HostTables:
+    """The tables that blocks share as the compiled search takes them, for a search that finds `determined` pixels."""
+
+    def __init__(self, search: Search, tables: SharedTables, determined: Tensor) -> None:
+        self.tables = tables
+        self.volume = sampled(tables.projector)
+        self.x, self.y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
+        self.shared = self._shared(search, determined.numpy())
+        self.lattice = self._lattice(search.orientations)
+
+    def _lattice(self, grid: object) -> Lattice | None:
+        """The lattice of a local search."""
+        tables = self.tables
+        if not isinstance(grid, LocalGrid) or tables.neighbours is None:
+            return None
+        return Lattice(
+            points=tables.coarse_rotations.numpy(),
+            point_prior=tables.coarse_log_prior.numpy(),
+            neighbours=tables.neighbours.numpy(),
+            core=np.flatnonzero(np.square(grid.lattice).sum(1) <= CORE_STEPS**2),
+            phases=tables.coarse_phase_rows.numpy(),
+            x=self.x[: tables.coarse_count],
+            y=self.y[: tables.coarse_count],
+        )
+
+    def _shared(self, search: Search, determined: np.ndarray) -> Tables:
+        """What all images share in the second pass."""
+        tables, n = self.tables, self.tables.count
+        table, is_sliced = np.empty((0, 2, n), np.float32), np.empty(0, np.bool_)
+        if tables.fine_slices is not None and tables.is_sliced is not None:
+            table, is_sliced = tables.fine_slices.numpy(), tables.is_sliced.numpy()
+        shell = tables.pixels.shell.numpy()
+        runs = np.flatnonzero(np.diff(shell, prepend=-1, append=-1))
+        step_deg = search.orientations.step_deg
+        return Tables(
+            volume=self.volume,
+            x=self.x[:n],
+            y=self.y[:n],
+            phases=tables.fine_phase_rows.numpy(),
+            shifts_A=tables.fine_shifts_A.double().numpy(),
+            points=tables.fine_rotations.numpy(),
+            point_prior=tables.fine_log_prior.numpy(),
+            table=table,
+            is_sliced=is_sliced,
+            runs=runs,
+            run_shell=shell[runs[:-1]],
+            shells=tables.pixels.model_box // 2 + 1,
+            determined=determined,
+            row_children=search.orientation_children,
+            column_children=search.translation_children,
+            coarse_shifts=len(tables.coarse_shifts_A),
+            is_local=search.is_local,
+            is_correlation=search.is_correlation,
+            fraction=search.adaptive_fraction,
+            reach_rad=math.radians(fine.MEAN_REACH_STEPS * step_deg),
+        )
+
+
 class HostBlock:
-    """Views of a block's tables and images as arrays, made once for all of them, and what is scored with them."""
+    """Views of a block's tables and images as arrays, made once for all of them, and what is scored with them.
+
+    made: the tables, where earlier blocks have made them.
+    """
 
     def __init__(
         self,
@@ -31,30 +92,18 @@ class HostBlock:
         search: Search,
         tables: SharedTables,
         determined: Tensor | None = None,
+        made: HostTables | None = None,
     ) -> None:
         if determined is None:
             determined = torch.zeros(len(tables.pixels.shell))
+        made = made or HostTables(search, tables, determined)
         self.block, self.search, self.tables = block, search, tables
         self.work: defaultdict[str, int] = defaultdict(int)
         self._coarse_phases = tables.coarse_phase_rows
         self._fine_phases = tables.fine_phase_rows[:, :, : tables.accumulation_count]
-        self._volume = sampled(tables.projector)
-        self._x, self._y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
+        self._volume, self._x, self._y = made.volume, made.x, made.y
+        self._shared, self._lattice = made.shared, made.lattice
         self._images = self._arrays()
-        self._point_prior = tables.fine_log_prior.numpy()
-        self._determined = determined.numpy()
-        self._shared = self._shared_tables()
-        grid = search.orientations
-        if isinstance(grid, LocalGrid) and tables.neighbours is not None:
-            self._lattice = Lattice(
-                points=tables.coarse_rotations.numpy(),
-                point_prior=tables.coarse_log_prior.numpy(),
-                neighbours=tables.neighbours.numpy(),
-                core=np.flatnonzero(np.square(grid.lattice).sum(1) <= CORE_STEPS**2),
-                phases=self._coarse_phases.numpy(),
-                x=self._x[: tables.coarse_count],
-                y=self._y[: tables.coarse_count],
-            )
 
     def _arrays(self) -> Images:
         """The images as the compiled search takes them."""
@@ -78,38 +127,6 @@ class HostBlock:
             coarse_prior=priors[0].numpy(),
             shift_prior=priors[1].numpy(),
             base_A=self.block.base_A.double().numpy(),
-        )
-
-    def _shared_tables(self) -> Tables:
-        """The tables as the compiled search takes them."""
-        tables, search, n = self.tables, self.search, self.tables.count
-        table, is_sliced = np.empty((0, 2, n), np.float32), np.empty(0, np.bool_)
-        if tables.fine_slices is not None and tables.is_sliced is not None:
-            table, is_sliced = tables.fine_slices.numpy(), tables.is_sliced.numpy()
-        shell = tables.pixels.shell.numpy()
-        runs = np.flatnonzero(np.diff(shell, prepend=-1, append=-1))
-        step_deg = search.orientations.step_deg
-        return Tables(
-            volume=self._volume,
-            x=self._x[:n],
-            y=self._y[:n],
-            phases=tables.fine_phase_rows.numpy(),
-            shifts_A=tables.fine_shifts_A.double().numpy(),
-            points=tables.fine_rotations.numpy(),
-            point_prior=self._point_prior,
-            table=table,
-            is_sliced=is_sliced,
-            runs=runs,
-            run_shell=shell[runs[:-1]],
-            shells=tables.pixels.model_box // 2 + 1,
-            determined=self._determined,
-            row_children=search.orientation_children,
-            column_children=search.translation_children,
-            coarse_shifts=len(tables.coarse_shifts_A),
-            is_local=search.is_local,
-            is_correlation=search.is_correlation,
-            fraction=search.adaptive_fraction,
-            reach_rad=math.radians(fine.MEAN_REACH_STEPS * step_deg),
         )
 
     # ---- scores
@@ -153,7 +170,7 @@ class HostBlock:
             len(self.tables.coarse_shifts_A),
             search.orientation_children,
             search.translation_children,
-            self._point_prior,
+            self.tables.fine_log_prior.numpy(),
             self._images.shift_prior[image],
         )
         if search.is_local:
