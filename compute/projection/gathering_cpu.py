@@ -43,7 +43,9 @@ def _gathered(builder: Any, middle: Any, places: Any) -> Any:
     name = f"llvm.masked.gather.v{_GATHERED}i64.v{_GATHERED}p0"
     gather = cgutils.get_or_insert_function(builder.module, kind, name)
     at = builder.gep(middle, [ir.Constant(_INDEX, 0)])
-    at.indices, at.type = [places], pointers  # llvmlite knows no vector of pointers
+    at.indices = [places]  # llvmlite knows no vector of pointers
+    at.type = ir.VectorType(_INDEX.as_pointer(), _GATHERED)
+    at = builder.bitcast(at, pointers)
     every, nothing = ir.Constant(mask, [1] * _GATHERED), ir.Constant(_TWO_VALUES, ir.Undefined)
     return builder.call(gather, [at, ir.Constant(_INDEX, 4), every, nothing])
 
