@@ -11,9 +11,9 @@ from compute.projection.sampling_cpu import BLENDED, BRICK, CORNERS, PARTS, PLAC
 from compute.projection.vectors_cpu import expect, spread
 
 _one = np.float32(1)
-# Points are sampled, and located, this many at a time of one orientation after the other.
-SAMPLED, POINTS = 128, 64
-# So many of them at least.
+# Points are sliced, and inserted, this many at a time of one orientation after the other.
+SLICED, INSERTED = 128, 64
+# Those of a slice are sampled in groups of so many, but for the last ones.
 TOGETHER = gathering_cpu.SAMPLED
 GATHERS = gathering_cpu.IS_FASTER
 # Numbers in a line of the cache.
@@ -118,7 +118,7 @@ def _sample(grid, x, y, start, count, room, real, imaginary, to):
     """
     flat, factor, steps, sizes = grid
     places, parts = room
-    stride = np.uint64(SAMPLED)
+    stride = np.uint64(SLICED)
     if GATHERS:
         for p in range(0, count, TOGETHER):
             slot = np.uint64(p)
@@ -140,7 +140,7 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     Pixels from `first` to `last` are filled: multiples of `TOGETHER`, the latter but at the end. Rows may be longer.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
     """
-    room = np.empty((CORNERS, SAMPLED), np.int32), np.empty((PARTS, SAMPLED), np.float32)
+    room = np.empty((CORNERS, SLICED), np.int32), np.empty((PARTS, SLICED), np.float32)
     shape, length = volume.bricks.shape, out.shape[2]
     layer = BRICK * shape[1] * shape[2]
     sizes = (
@@ -152,8 +152,8 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     flat, real = volume.bricks.reshape(-1), out.reshape(-1)
     imaginary = real[length:]
     whole = last - last % TOGETHER
-    for start in range(first, whole, SAMPLED):
-        count = min(SAMPLED, whole - start)
+    for start in range(first, whole, SLICED):
+        count = min(SLICED, whole - start)
         for row in rows:
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             begin, to = np.uint64(start), np.uint64(2 * length * row + start)
@@ -224,20 +224,20 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
     if count == 0:
         return
     cells, parts = (
-        np.empty((2, POINTS), np.uint32),
-        np.empty((2, INSERTED_PARTS, POINTS), np.float32),
+        np.empty((2, INSERTED), np.uint32),
+        np.empty((2, INSERTED_PARTS, INSERTED), np.float32),
     )
     flat = sums.reshape(-1)
     steps = np.uint64(3 * sums.shape[2]), np.uint64(3 * sums.shape[1] * sums.shape[2])
-    x, y, now = model_x[:POINTS], model_y[:POINTS], 0
+    x, y, now = model_x[:INSERTED], model_y[:INSERTED], 0
     locate(rotations[0], x, y, padding, sums.shape, cells[0], parts[0])
-    for start in range(0, n, POINTS):
-        some = min(POINTS, n - start)
+    for start in range(0, n, INSERTED):
+        some = min(INSERTED, n - start)
         for o in range(count):
-            next_o, begin = (o + 1, start) if o + 1 < count else (0, start + POINTS)
-            ahead, later = max(min(POINTS, n - begin), 0), 1 - now
+            next_o, begin = (o + 1, start) if o + 1 < count else (0, start + INSERTED)
+            ahead, later = max(min(INSERTED, n - begin), 0), 1 - now
             if ahead:
-                x, y = model_x[begin : begin + POINTS], model_y[begin : begin + POINTS]
+                x, y = model_x[begin : begin + INSERTED], model_y[begin : begin + INSERTED]
                 locate(rotations[next_o], x, y, padding, sums.shape, cells[later], parts[later])
             _add_some(
                 flat,
