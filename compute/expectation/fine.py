@@ -46,15 +46,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class HostResult(Found):
-    """The same on the CPU, with what is to be inserted at `rotations`, or at `rows` of the shared fine grid.
+    """The same on the CPU, with the orientations that have weight, one image after another.
 
-    image: whose orientation it is, as a place among these images; share: posterior weight of an orientation;
-    insertion_weight: of each image, times which the share is the weight of `values`.
+    rows: of the fine grid; share: posterior weight of an orientation.
+    """
+
+    rows: Int[Tensor, " orientation"]
+    share: Float[Tensor, " orientation"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldResult(HostResult):
+    """The same, with what is to be inserted at `rotations`, or at `rows` of the shared fine grid.
+
+    image: whose orientation it is, as a place among these images; insertion_weight: of each image, times which the
+    share is the weight of `values`.
     """
 
     image: Int[Tensor, " orientation"]
-    rows: Int[Tensor, " orientation"]
     rotations: Float[Tensor, "orientation 3 3"]
     values: Float[Tensor, "orientation 2 pixel"]
-    share: Float[Tensor, " orientation"]
     insertion_weight: Float[Tensor, "image pixel"]

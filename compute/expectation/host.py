@@ -4,19 +4,22 @@ Images with few significant poses are searched by compiled functions, many in on
 matrix products are faster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from compute.expectation.coarse import going_on, shared_scores
-from compute.expectation.fine import HostResult
+from compute.expectation.fine import HeldResult, HostResult
 from compute.expectation.host_block import HostTables
 from compute.expectation.large_pass import LargePass
 from compute.expectation.local_pass_cpu import local_poses
+from compute.expectation.local_search_cpu import search_locally
 from compute.expectation.meter import Meter
 from compute.expectation.prepare import Block
+from compute.expectation.put_back_cpu import Target, nowhere
 from compute.expectation.search import Search, SharedTables
 from compute.expectation.second_pass_cpu import Outcome, best_children, second_passes
 
@@ -47,14 +50,10 @@ class Poses:
 
 
 class Room:
-    """What one block after another uses again: tables as arrays, and memory for what images put back into the volume.
+    """What one block after another uses: tables as arrays, and where images are put back, which is at once if given."""
 
-    New memory has to be cleared. It is taken at once for as much as the images of one call may need, but only what is
-    used is really given.
-    """
-
-    def __init__(self, size_bytes: int = RESULT_BYTES) -> None:
-        self._numbers = np.empty(size_bytes // 4, np.float32)
+    def __init__(self, target: Target | None = None) -> None:
+        self.target = nowhere() if target is None else target
         self._made: HostTables | None = None
 
     def tables(self, search: Search, tables: SharedTables, determined: Tensor) -> HostTables:
@@ -62,13 +61,6 @@ class Room:
         if self._made is None or self._made.tables is not tables:
             self._made = HostTables(search, tables, determined)
         return self._made
-
-    def values(self, rows: int, pixels: int) -> np.ndarray:
-        """Room for real and imaginary parts of so many slices; what was handed out before is overwritten."""
-        size = 2 * rows * pixels
-        if len(self._numbers) < size:
-            self._numbers = np.empty(size, np.float32)
-        return self._numbers[:size].reshape(rows, 2, pixels)
 
 
 class HostSearch(LargePass):
@@ -90,27 +82,70 @@ class HostSearch(LargePass):
 
         Around a single centre the search begins with the `CORE_STEPS` next to it and goes on from there.
         """
-        images, most = range(len(self.block.centres)), self.search.maximum_significant
+        images = range(len(self.block.centres))
         if self.block.centres.shape[1] > 1 or self.search.is_correlation:
             return Poses.joined([self._of_all(image) for image in images])
         kept, starts, scored = local_poses(
             self._images, self._lattice, self._volume, self.search.adaptive_fraction
         )
-        found = Poses(kept, starts)
         shifts = len(self._coarse_phases)
         self._count(self.search.first_pass, scored, scored * shifts, self.tables.coarse_count)
-        if most and np.diff(starts).max() > most:
-            every = [
-                self._of_all(image) if len(found.of(image)) > most else found.of(image)
-                for image in images
-            ]
-            return Poses.joined(every)
-        return found
+        return self._at_most(Poses(kept, starts))
+
+    def _at_most(self, found: Poses) -> Poses:
+        """Poses found around single centres, of no image more than are allowed: the best of all are taken then."""
+        most = self.search.maximum_significant
+        if not most or np.diff(found.starts).max() <= most:
+            return found
+        every = [
+            self._of_all(image) if len(found.of(image)) > most else found.of(image)
+            for image in range(len(found))
+        ]
+        return Poses.joined(every)
 
     def _of_all(self, image: int) -> np.ndarray:
         """The significant ones of all poses of the lattice around each of an image's centres."""
         points = np.arange(len(self.tables.coarse_rotations) * self.block.centres.shape[1])
         return going_on(self._coarse_scores(image, points).view(-1), self.search).numpy()
+
+    # ---- both passes of one image after the other
+
+    @property
+    def is_one_by_one(self) -> bool:
+        """Whether `one_by_one` finds what both passes do: it grows the neighbourhood of a single centre."""
+        is_grown = self.search.is_local and self.block.centres.shape[1] == 1
+        return is_grown and not self.search.is_correlation
+
+    def one_by_one(self, target: Target, meter: Meter) -> tuple[HostResult, Poses]:
+        """A local search of all images, which are put back.
+
+        Those of many poses are left, and not found as far as this result goes: their poses are the second one.
+        """
+        images, rows = len(self.block.centres), self.search.orientation_children
+        most = self._most_poses()
+        out = self._outcome(images, images * most * rows, 0)
+        significant = np.zeros(images, np.int64)
+        others, scored, count, first_s, back_s = search_locally(
+            self._images, self._lattice, self._shared, most, out, target, significant
+        )
+        meter.attribute(self.search.first_pass, first_s)
+        meter.attribute("insertion", back_s)
+        shifts = len(self._coarse_phases)
+        self._count(self.search.first_pass, scored, scored * shifts, self.tables.coarse_count)
+        left = np.where(significant > most, significant, 0)
+        significant -= left
+        poses = int(significant.sum()) * rows * self.search.translation_children
+        self._count("pass 2", int(out.figures[:, 6].sum()), poses, self.tables.count)
+        found = self._result(slice(0, images), significant, out, count, False)
+        return found, self._at_most(Poses(others, np.cumsum([0, *left])))
+
+    def _most_poses(self) -> int:
+        """Up to so many significant poses of an image are searched without matrix products."""
+        rows = self.search.orientation_children
+        per_row = self.search.translation_children * 2 * self.tables.count
+        most = min(SMALL_PRODUCTS // per_row, self.rows_at_once()) // rows
+        every = self.search.maximum_significant
+        return min(most, every) if every else most
 
     # ---- the best pose
 
@@ -130,17 +165,23 @@ class HostSearch(LargePass):
 
     # ---- the second pass
 
-    def parts(self, poses: Poses) -> Iterator[slice]:
-        """Consecutive images whose results fit into memory together; those of many poses by themselves."""
+    def parts(self, poses: Poses, is_kept: bool) -> Iterator[slice]:
+        """Consecutive images that are searched together; those of many poses by themselves.
+
+        Where results are kept, those of a part fit into memory together.
+        """
         most = max(1, RESULT_BYTES // (8 * self.tables.accumulation_count))
         start, held = 0, 0
         for image in range(len(poses)):
             rows = len(poses.of(image)) * self.search.orientation_children
             is_alone = self._is_large(rows)
-            if image > start and (is_alone or held + rows > most):
+            if image > start and (is_alone or (is_kept and held + rows > most)):
                 yield slice(start, image)
                 start, held = image, 0
-            held += most + 1 if is_alone else rows
+            held += rows
+            if is_alone:
+                yield slice(image, image + 1)
+                start, held = image + 1, 0
         if start < len(poses):
             yield slice(start, len(poses))
 
@@ -149,25 +190,31 @@ class HostSearch(LargePass):
         products = rows * self.search.translation_children * 2 * self.tables.count
         return products > SMALL_PRODUCTS or rows > self.rows_at_once()
 
-    def second_pass(self, part: slice, poses: Poses, room: Room) -> HostResult:
-        """The posterior over the children of the significant poses and what follows from it: see `batch`."""
+    def second_pass(self, part: slice, poses: Poses, target: Target, meter: Meter) -> HostResult:
+        """The posterior over the children of the significant poses and what follows from it: see `batch`.
+
+        Images of few poses are put back at once where a target is given.
+        """
         significant = np.diff(poses.starts[part.start : part.stop + 1])
         rows = significant * self.search.orientation_children
-        if len(rows) == 1 and self._is_large(int(rows[0])):
+        is_large = len(rows) == 1 and self._is_large(int(rows[0]))
+        if is_large:
             out, count = self.large_second_pass(part.start, poses.of(part.start))
         else:
-            out = self._outcome(part.stop - part.start, int(rows.sum()), room)
-            count = second_passes(
-                poses.kept, poses.starts, part.start, self._images, self._shared, out
+            kept_rows = 0 if target.is_given else int(rows.sum())
+            out = self._outcome(part.stop - part.start, int(rows.sum()), kept_rows)
+            count, spent_s = second_passes(
+                poses.kept, poses.starts, part.start, self._images, self._shared, out, target
             )
+            meter.attribute("insertion", spent_s)
         sliced = int(out.figures[:, 6].sum())
         self._count(
             "pass 2", sliced, int(rows.sum()) * self.search.translation_children, self.tables.count
         )
-        return self._result(part, significant, out, count)
+        return self._result(part, significant, out, count, is_large or not target.is_given)
 
-    def _outcome(self, images: int, rows: int, room: Room) -> Outcome:
-        """Where the results of some images with so many orientations at most go."""
+    def _outcome(self, images: int, rows: int, kept_rows: int) -> Outcome:
+        """Where the results of some images with so many orientations at most go, and of how many what is put back."""
         m, shells = self.tables.accumulation_count, self._shared.shells
         return Outcome(
             figures=np.zeros((images, 7)),
@@ -177,20 +224,24 @@ class HostSearch(LargePass):
             image=np.empty(rows, np.int64),
             rows=np.empty(rows, np.int64),
             rotations=np.empty((rows, 3, 3), np.float32),
-            values=room.values(rows, m),
+            values=np.empty((kept_rows, 2, m), np.float32),
             share=np.empty(rows, np.float32),
         )
 
-    def _result(self, part: slice, significant: np.ndarray, out: Outcome, count: int) -> HostResult:
-        """The result of some images as it lies in the first `count` orientations of its room."""
+    def _result(
+        self, part: slice, significant: np.ndarray, out: Outcome, count: int, is_held: bool
+    ) -> HostResult:
+        """The result of some images, whose orientations are the first `count` ones.
+
+        is_held: with what is still to be put back.
+        """
         is_found = significant > 0
         for missing in np.flatnonzero(~is_found):
             out.rotation[missing] = self._images.centres[part.start + missing, 0]
             out.offset_A[missing] = self._images.base_A[part.start + missing]
-        figures, m = torch.from_numpy(out.figures), self.tables.accumulation_count
-        factor = torch.from_numpy(self._images.factor[part])
+        figures = torch.from_numpy(out.figures)
         largest, evidence, total, cross, strength, square, _ = figures.unbind(1)
-        return HostResult(
+        found = HostResult(
             images=part,
             is_found=torch.from_numpy(is_found),
             rotation=torch.from_numpy(out.rotation),
@@ -204,12 +255,19 @@ class HostSearch(LargePass):
             model_power=strength,
             offset_square_A2=square,
             noise_residual=torch.from_numpy(out.power.sum(0)),
-            image=torch.from_numpy(out.image[:count]),
             rows=torch.from_numpy(out.rows[:count]),
+            share=torch.from_numpy(out.share[:count]),
+        )
+        if not is_held:
+            return found
+        m, images = self.tables.accumulation_count, self.block.images
+        weight = images.forward[part, :m] * images.backward[part, :m]
+        return HeldResult(
+            **{field.name: getattr(found, field.name) for field in fields(found)},
+            image=torch.from_numpy(out.image[:count]),
             rotations=torch.from_numpy(out.rotations[:count]),
             values=torch.from_numpy(out.values[:count]),
-            share=torch.from_numpy(out.share[:count]),
-            insertion_weight=self.block.images.forward[part, :m] * factor,
+            insertion_weight=weight * self.tables.insertion_weight[:m],
         )
 
 
@@ -221,18 +279,28 @@ def search_images(
     meter: Meter,
     room: Room | None = None,
 ) -> Iterator[HostResult]:
-    """What is found for the images of a block, as many at a time as there is room for.
+    """What is found for the images of a block, a few at a time.
 
-    Where a room is given, a result stands until the next one is asked for.
+    Images are put back at once where the room has a target, but for those of many poses.
     """
     with meter.measure(search.first_pass):
-        is_kept, room = room is None, room or Room(0)
+        room = room or Room()
         made = room.tables(search, tables, determined)
         host = HostSearch(block, search, tables, determined, made)
-        poses = host.first_pass()
-    for part in host.parts(poses):
+    if room.target.is_given and host.is_one_by_one:
         with meter.measure("pass 2"):
-            found = host.second_pass(part, poses, Room(0) if is_kept else room)
+            found, poses = host.one_by_one(room.target, meter)
+        yield found
+        parts: Iterable[slice] = (
+            slice(i, i + 1) for i in np.flatnonzero(np.diff(poses.starts)).tolist()
+        )
+    else:
+        with meter.measure(search.first_pass):
+            poses = host.first_pass()
+        parts = host.parts(poses, not room.target.is_given)
+    for part in parts:
+        with meter.measure("pass 2"):
+            found = host.second_pass(part, poses, room.target, meter)
         yield found
     for work, number in host.work.items():
         meter.count(work, number)

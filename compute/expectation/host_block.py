@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 
 from compute.expectation import fine, kernels_cpu
-from compute.expectation.image_cpu import Images, Lattice, Tables, one_of, weighted_image
+from compute.expectation.image_cpu import (
+    Images,
+    Lattice,
+    Tables,
+    offset_priors,
+    one_of,
+    weighted_image,
+)
 from compute.expectation.prepare import Block
-from compute.expectation.search import Search, SharedTables, offset_log_prior
+from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import sampled
 from compute.sampling.orientations import LocalGrid
 
@@ -29,6 +36,8 @@ class HostTables:
         self.tables = tables
         self.volume = sampled(tables.projector)
         self.x, self.y = tables.pixels.model_x.numpy(), tables.pixels.model_y.numpy()
+        self.coarse_shifts_A = tables.coarse_shifts_A.double().numpy()
+        self.inverse_noise = tables.inverse_noise.numpy()
         self.shared = self._shared(search, determined.numpy())
         self.lattice = self._lattice(search.orientations)
 
@@ -45,6 +54,7 @@ class HostTables:
             phases=tables.coarse_phase_rows.numpy(),
             x=self.x[: tables.coarse_count],
             y=self.y[: tables.coarse_count],
+            inverse_noise=self.inverse_noise,
         )
 
     def _shared(self, search: Search, determined: np.ndarray) -> Tables:
@@ -70,6 +80,8 @@ class HostTables:
             run_shell=shell[runs[:-1]],
             shells=tables.pixels.model_box // 2 + 1,
             determined=determined,
+            inverse_noise=self.inverse_noise,
+            insertion=tables.insertion_weight[: tables.accumulation_count].numpy(),
             row_children=search.orientation_children,
             column_children=search.translation_children,
             coarse_shifts=len(tables.coarse_shifts_A),
@@ -103,30 +115,27 @@ class HostBlock:
         self._fine_phases = tables.fine_phase_rows[:, :, : tables.accumulation_count]
         self._volume, self._x, self._y = made.volume, made.x, made.y
         self._shared, self._lattice = made.shared, made.lattice
-        self._images = self._arrays()
+        self._inverse_noise = made.inverse_noise
+        self._images = self._arrays(made.coarse_shifts_A)
 
-    def _arrays(self) -> Images:
+    def _arrays(self, coarse_shifts_A: np.ndarray) -> Images:
         """The images as the compiled search takes them."""
-        tables, search, images = self.tables, self.search, self.block.images
-        forward, m = images.forward.numpy(), tables.accumulation_count
-        noise = tables.inverse_noise[: max(tables.count, tables.coarse_count)].numpy()
-        insertion = tables.insertion_weight[:m].numpy()
-        priors = [
-            offset_log_prior(shifts_A, self.block.base_A, search.offset_sigma_A).float()
-            for shifts_A in (tables.coarse_shifts_A, tables.fine_shifts_A)
-        ]
-        if search.is_correlation:
-            priors = [torch.zeros_like(one) for one in priors]
+        search, images, base_A = self.search, self.block.images, self.block.base_A.double().numpy()
+        coarse_prior, shift_prior = (
+            offset_priors(
+                shifts_A, base_A, math.inf if search.is_correlation else search.offset_sigma_A
+            )
+            for shifts_A in (coarse_shifts_A, self._shared.shifts_A)
+        )
         return Images(
             masked=images.masked.numpy(),
             unmasked=images.unmasked.numpy(),
-            forward=forward,
-            weight=forward[:, : len(noise)] * noise,
-            factor=images.backward.numpy()[:, :m] * insertion,
+            forward=images.forward.numpy(),
+            backward=images.backward.contiguous().numpy(),
             centres=self.block.centres.contiguous().numpy(),
-            coarse_prior=priors[0].numpy(),
-            shift_prior=priors[1].numpy(),
-            base_A=self.block.base_A.double().numpy(),
+            coarse_prior=coarse_prior,
+            shift_prior=shift_prior,
+            base_A=base_A,
         )
 
     # ---- scores
@@ -150,7 +159,7 @@ class HostBlock:
             rotations,
             self._x[:n],
             self._y[:n],
-            *weighted_image(own, n),
+            *weighted_image(own, self._inverse_noise, n),
             self._coarse_phases.numpy(),
             cross,
             power,
@@ -197,7 +206,7 @@ class HostBlock:
         phases: conjugated phases of the candidates' shifts, [translation, 2, pixel].
         """
         n = self.tables.count
-        weighted, strength = weighted_image(one_of(self._images, image), n)
+        weighted, strength = weighted_image(one_of(self._images, image), self._inverse_noise, n)
         shifts = phases[:, :, :n].reshape(len(phases), -1).T
         every = self.rows_at_once()
         products, powers, kept = [], [], None

@@ -13,7 +13,8 @@ class Tables(NamedTuple):
     """What all images of a block share, as arrays; see `search.SharedTables`.
 
     x, y: of the pixels that are compared. table: slices of the shared fine grid, empty where there are none. runs:
-    first pixels of consecutive ones of the same shell, and the end; run_shell: that shell.
+    first pixels of consecutive ones of the same shell, and the end; run_shell: that shell. insertion: what an image's
+    pixels that are put back are weighted with, beside its CTF.
     is_local, is_correlation, fraction: rules of the search; reach_rad: see `mean_pose`.
     """
 
@@ -30,6 +31,8 @@ class Tables(NamedTuple):
     run_shell: Any
     shells: Any
     determined: Any
+    inverse_noise: Any
+    insertion: Any
     row_children: Any
     column_children: Any
     coarse_shifts: Any
@@ -42,16 +45,15 @@ class Tables(NamedTuple):
 class Images(NamedTuple):
     """Images of a block, the first axis of all arrays, or one of them, without it: see `one_of`.
 
-    Transforms, the CTF with which a slice is compared, its product with 1/σ², the factor of insertion. centres:
-    rotations that an image is searched around; coarse_prior, shift_prior: of coarse and fine shifts; base_A: what is
-    applied already.
+    Transforms; the CTF with which a slice is compared, and that with which an image is put back. centres: rotations
+    that an image is searched around; coarse_prior, shift_prior: of coarse and fine shifts; base_A: what is applied
+    already.
     """
 
     masked: Any
     unmasked: Any
     forward: Any
-    weight: Any
-    factor: Any
+    backward: Any
     centres: Any
     coarse_prior: Any
     shift_prior: Any
@@ -71,6 +73,7 @@ class Lattice(NamedTuple):
     phases: Any
     x: Any
     y: Any
+    inverse_noise: Any
 
 
 @compiled(fastmath=False)
@@ -81,8 +84,7 @@ def one_of(images, i):
         images.masked[i],
         images.unmasked[i],
         images.forward[i],
-        images.weight[i],
-        images.factor[i],
+        images.backward[i],
         images.centres[i],
         images.coarse_prior[i],
         images.shift_prior[i],
@@ -117,7 +119,7 @@ def cut_of(scores, best, fraction):
 
 @compiled(fastmath=True)
 @no_type_check
-def weighted_image(image, n):
+def weighted_image(image, inverse_noise, n):
     """At an image's first n pixels: real and imaginary parts times CTF/σ², and CTF² / σ², which weighs a slice.
 
     Rows are longer, so that each begins with a line of the cache.
@@ -125,7 +127,20 @@ def weighted_image(image, n):
     length = whole_lines(n)
     weighted, strength = aligned(2 * length).reshape(2, length), aligned(length)
     for p in range(n):
-        weighted[0, p] = image.masked[p].real * image.weight[p]
-        weighted[1, p] = image.masked[p].imag * image.weight[p]
-        strength[p] = image.forward[p] * image.weight[p]
+        weight = image.forward[p] * inverse_noise[p]
+        weighted[0, p] = image.masked[p].real * weight
+        weighted[1, p] = image.masked[p].imag * weight
+        strength[p] = image.forward[p] * weight
     return weighted, strength
+
+
+@compiled(fastmath=False)
+@no_type_check
+def offset_priors(shifts_A, base_A, sigma_A):
+    """The log prior of every shift of every image: see `search.offset_log_prior`."""
+    found = np.empty((base_A.shape[0], shifts_A.shape[0]), np.float32)
+    for i in range(base_A.shape[0]):
+        for j in range(shifts_A.shape[0]):
+            x, y = shifts_A[j, 0] + base_A[i, 0], shifts_A[j, 1] + base_A[i, 1]
+            found[i, j] = -(x * x + y * y) / (2.0 * sigma_A * sigma_A)
+    return found

@@ -137,19 +137,6 @@ def residuals(image, tables, fit, model, total, power):
     return cross, strength
 
 
-@compiled(fastmath=True)
-@no_type_check
-def add_rows(sums, weights, rows, values, shares, image, insertion_weight):
-    """Add values[orientation, 2, pixel] to sums[rows], and insertion_weight[image] by share to weights[rows]."""
-    for o in range(rows.shape[0]):
-        total, weight, share = sums[rows[o]], weights[rows[o]], shares[o]
-        of_image = insertion_weight[image[o]]
-        for p in range(weight.shape[0]):
-            total[0, p] += values[o, 0, p]
-            total[1, p] += values[o, 1, p]
-            weight[p] += share * of_image[p]
-
-
 @compiled(fastmath=False)
 @no_type_check
 def children(kept, shifts, row_children, column_children, row_prior, column_prior):

@@ -31,7 +31,8 @@ class LargePass(HostBlock):
         fit, model = self._sums(own, found, used, per_row, moved, slices)
         power = np.zeros((1, self._shared.shells))
         cross, strength = kernels_cpu.residuals(own, self._shared, fit, model, total, power[0])
-        sums_cpu.all_put_back(moved.numpy(), own.unmasked, own.factor)
+        inserted, _ = sums_cpu.inserted_image(own, self._shared.insertion)
+        sums_cpu.all_put_back(moved.numpy(), inserted)
         offsets = self._shared.shifts_A[found.columns.numpy()] + own.base_A
         rotations, shares = found.rotations[used], weights.sum(0).double().numpy()
         rotation, offset_A = found.rotations[row].numpy().copy(), offsets[column].copy()

@@ -18,6 +18,16 @@ _half, _bins_per_unit = np.float32(0.5), np.float32(BINS_PER_UNIT)
 
 @compiled(fastmath=False)
 @no_type_check
+def with_more(found, count, more):
+    """Numbers with some more after the first `count` ones, in a larger array where they do not fit."""
+    while count + more.shape[0] > found.shape[0]:
+        found = np.concatenate((found, np.empty(found.shape[0] + 1, np.int64)))
+    found[count : count + more.shape[0]] = more
+    return found
+
+
+@compiled(fastmath=False)
+@no_type_check
 def local_poses(images, lattice, volume, fraction):
     """The significant coarse poses of every image of a block around its only centre, in order.
 
@@ -27,21 +37,19 @@ def local_poses(images, lattice, volume, fraction):
     starts, scored = np.zeros(count + 1, np.int64), 0
     found = np.empty(64 * count, np.int64)
     for i in range(count):
-        kept, tried = _grown(lattice, one_of(images, i), volume, fraction)
+        kept, tried = grown(lattice, one_of(images, i), volume, fraction)
+        found = with_more(found, starts[i], kept)
         starts[i + 1] = starts[i] + kept.shape[0]
-        while starts[i + 1] > found.shape[0]:
-            found = np.concatenate((found, np.empty_like(found)))
-        found[starts[i] : starts[i + 1]] = kept
         scored += tried
     return found[: starts[count]], starts, scored
 
 
 @compiled(fastmath=False)
 @no_type_check
-def _grown(lattice, image, volume, fraction):
+def grown(lattice, image, volume, fraction):
     """The significant poses of one image, ascending, and how many orientations were scored."""
     points, shifts = lattice.points.shape[0], lattice.phases.shape[0]
-    weighted, strength = weighted_image(image, lattice.x.shape[0])
+    weighted, strength = weighted_image(image, lattice.inverse_noise, lattice.x.shape[0])
     place = np.full(points, -1, np.int64)
     order, scores = np.empty(points, np.int64), np.empty((points, shifts), np.float32)
     count, best, cut = 0, np.float32(-np.inf), np.float32(0)

@@ -12,6 +12,10 @@ class Meter(Protocol):
         """What is done within counts for this phase, less what is measured inside it."""
         ...
 
+    def attribute(self, phase: str, seconds: float) -> None:
+        """Of what is being measured, so many seconds belong to this phase, as whoever spent them tells."""
+        ...
+
     def count(self, work: str, number: int) -> None:
         """So much more of some work has been done."""
         ...
@@ -23,6 +27,9 @@ class Unmeasured:
     def measure(self, phase: str) -> AbstractContextManager[None]:
         """Nothing."""
         return nullcontext()
+
+    def attribute(self, phase: str, seconds: float) -> None:
+        """Nothing."""
 
     def count(self, work: str, number: int) -> None:
         """Nothing."""

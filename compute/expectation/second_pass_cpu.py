@@ -21,6 +21,7 @@ from compute.expectation.kernels_cpu import (
 )
 from compute.expectation.product_vectors_cpu import TALL, WIDE
 from compute.expectation.products_cpu import TILE, add_pair_products, clear_rest
+from compute.expectation.sums_cpu import TILE as SUMS_TILE
 from compute.expectation.sums_cpu import orientation_sums
 from compute.projection.kernels_cpu import (
     aligned,
@@ -51,22 +52,33 @@ class Outcome(NamedTuple):
     share: Any
 
 
+class Left(NamedTuple):
+    """The orientations of one image that have weight."""
+
+    rows: Any
+    rotations: Any
+    share: Any
+
+
 @compiled(fastmath=False)
 @no_type_check
-def second_passes(kept, starts, first, images, tables, out):
-    """The second pass over some images of a block, from `first` on; returns how many orientations are left.
+def second_passes(kept, starts, first, images, tables, out, target):
+    """The second pass over some images of a block, from `first` on.
 
+    Returns how many orientations are left, and the seconds that it took to put images back, if it was done at once.
     Their significant coarse poses are kept[starts[i] : starts[i + 1]]. An image without any is passed over.
     """
     count = np.int64(0)  # for a literal 0 all that it is given to would be compiled once more
+    spent = 0.0
     for k in range(out.figures.shape[0]):
         i = first + k
         if starts[i + 1] > starts[i]:
             own = kept[starts[i] : starts[i + 1]]
-            left = _second_pass(own, one_of(images, i), tables, out, k, count)
+            left, took = second_pass(own, one_of(images, i), tables, out, k, count, target)
             out.image[count : count + left] = k
             count += left
-    return count
+            spent += took
+    return count, spent
 
 
 @compiled(fastmath=False)
@@ -135,7 +147,7 @@ def _score(sliced, places, missing, turns, image, tables, columns, scores):
     stays in the cache while it is compared.
     """
     n, count = tables.x.shape[0], places.shape[0]
-    weighted, strength = weighted_image(image, n)
+    weighted, strength = weighted_image(image, tables.inverse_noise, n)
     power, cross = np.zeros(count, np.float32), np.zeros(scores.shape, np.float32)
     rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
     is_in_groups = (
@@ -177,16 +189,25 @@ def _best_at(image, tables):
 
 @compiled(fastmath=False)
 @no_type_check
-def _second_pass(kept, image, tables, out, k, first):
-    """One image's second pass: its part of `out`, its orientations from `first` on; returns how many there are."""
+def second_pass(kept, image, tables, out, k, first, target):
+    """One image's second pass: its part of `out`, its orientations from `first` on.
+
+    Returns how many there are, and how long it took to put the image back.
+    """
     rows, rotations, columns, sliced, places, scores = _scored_children(kept, image, tables)
     weights, best, log_total = _weigh(scores, tables.is_correlation, tables.fraction)
     row, column = _top(scores)
     place, count, total = _left(weights, rows, rotations, out, first)
-    n = tables.x.shape[0]
+    last, n = first + count, tables.x.shape[0]
+    left = Left(out.rows[first:last], out.rotations[first:last], out.share[first:last])
+    values = out.values[first:last]
+    if target.is_given:
+        values = aligned(count * 2 * SUMS_TILE).reshape(count, 2, SUMS_TILE)
     fit, model = aligned(n), aligned(n)
     fit[:], model[:] = _zero, _zero
-    orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model)
+    took = orientation_sums(
+        weights, columns, sliced, places, place, image, tables, left, values, target, fit, model
+    )
     cross, strength = residuals(image, tables, fit, model, total, out.power[k])
     offsets_A, square, largest = _offsets(columns, weights, tables.shifts_A, image.base_A)
     copy_rotation(rotations[row], out.rotation[k])
@@ -205,7 +226,7 @@ def _second_pass(kept, image, tables, out, k, first):
     figures = out.figures[k]
     figures[0], figures[1], figures[2] = largest, best + log_total, total
     figures[3], figures[4], figures[5], figures[6] = cross, strength, square, rows.shape[0]
-    return count
+    return count, took
 
 
 @compiled(fastmath=False)
@@ -239,7 +260,7 @@ def _top(scores):
 @compiled(fastmath=False)
 @no_type_check
 def _left(weights, rows, rotations, out, first):
-    """Enter the orientations that have weight from `first` on: where each one went, how many, and their weight."""
+    """Enter the orientations that have weight from `first` on: their places after that, how many, and their weight."""
     place, count, total = np.full(rows.shape[0], -1, np.int64), 0, 0.0
     for i in range(rows.shape[0]):
         share = np.float32(0)
@@ -249,7 +270,7 @@ def _left(weights, rows, rotations, out, first):
             to = first + count
             out.rows[to], out.share[to] = rows[i], share
             copy_rotation(rotations[i], out.rotations[to])
-            place[i] = to
+            place[i] = count
             total += np.float64(share)
             count += 1
     return place, count, total

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from compute.expectation import host, kernels_cpu
-from compute.expectation.fine import HostResult
+from compute.expectation import host, put_back_cpu
+from compute.expectation.fine import HeldResult, HostResult
 from compute.expectation.host import RESULT_BYTES
 from compute.expectation.meter import Meter, Unmeasured
 from compute.expectation.prepare import Block
@@ -60,9 +60,9 @@ def search_images(
     meter: Meter | None = None,
     room: host.Room | None = None,
 ) -> Iterator[HostResult]:
-    """Both passes for every image of the block, in order, as many at a time as there is room for: on the CPU.
+    """Both passes for every image of the block, in order, a few at a time: on the CPU.
 
-    Where a room is given, a result stands until the next one is asked for.
+    With a room that has a target images are put back on the way; what is left of it comes as a `HeldResult`.
     """
     meter = meter or Unmeasured()
     yield from host.search_images(block, search, tables, well_determined, meter, room)
@@ -79,13 +79,34 @@ def shared_sums(tables: SharedTables) -> SharedSums | None:
     return SharedSums(values, weights, torch.zeros(rows, dtype=torch.bool))
 
 
+def room_for(
+    tables: SharedTables, accumulator: Accumulator, shared: SharedSums | None
+) -> host.Room:
+    """A room for blocks that are searched one after another and put back where `accumulate` puts them."""
+    m = tables.accumulation_count
+    target = put_back_cpu.nowhere()._replace(
+        is_given=True,
+        sums=accumulator.sums.numpy(),
+        x=tables.pixels.model_x[:m].numpy(),
+        y=tables.pixels.model_y[:m].numpy(),
+        padding=accumulator.padding,
+    )
+    if shared is not None:
+        target = target._replace(
+            values=shared.values.numpy(),
+            weights=shared.weights.numpy(),
+            is_used=shared.is_used.numpy(),
+        )
+    return host.Room(target)
+
+
 def accumulate(
-    found: HostResult, tables: SharedTables, accumulator: Accumulator, shared: SharedSums | None
+    found: HeldResult, tables: SharedTables, accumulator: Accumulator, shared: SharedSums | None
 ) -> None:
     """Put images back, in order: into the sums per orientation where there are some, else into the volume."""
     if shared is not None:
         shared.is_used[found.rows] = True
-        kernels_cpu.add_rows(
+        put_back_cpu.add_rows(
             shared.values.numpy(),
             shared.weights.numpy(),
             found.rows.numpy(),

@@ -63,35 +63,36 @@ def _store(builder: Any, values: Any, to: Any) -> None:
     builder.store(values, to).align = 4
 
 
-def _put(builder: Any, inserted: Any, out: Any, at: Any, cosine: Any, sine: Any) -> None:
-    """The image moved back by the mean phases."""
+def _put(builder: Any, inserted: Any, at: Any, out: Any, to: Any, cosine: Any, sine: Any) -> None:
+    """The image moved back by the mean phases: its pixels from `at` on go to those of out from `to` on."""
     u, v = (load(builder, row) for row in _rows(builder, inserted, at))
     real = _product_sum(builder, (u, cosine), (v, sine))
     turned = builder.fmul(u, sine, flags=FAST)
     imaginary = builder.fsub(builder.fmul(v, cosine, flags=FAST), turned, flags=FAST)
-    for values, row in zip((real, imaginary), _rows(builder, out, at), strict=True):
+    for values, row in zip((real, imaginary), _rows(builder, out, to), strict=True):
         _store(builder, values, row)
 
 
 @intrinsic
 @no_type_check
-def put_back_some(context, phases, pixels, chosen, shares, count, at, inserted, out):
+def put_back_some(context, phases, pixels, chosen, shares, count, at, inserted, out, to):
     """Fill out with an image times the mean phases of `count` shifts, at `SUMMED` pixels from `at` on.
 
-    phases: a row of cosines and one of sines, of so many pixels, for every shift; conjugated. inserted, out: a row of
-    real and one of imaginary parts.
+    They go to the pixels of out from `to` on. phases: a row of cosines and one of sines, of so many pixels, for every
+    shift; conjugated. inserted, out: a row of real and one of imaginary parts.
     """
 
     def generate(context, builder, signature, arguments):
         given = _arrays(context, builder, signature, arguments, (0, 2, 3, 6, 7))
         phases, chosen, shares, inserted, out = given
-        pixels, count, at = arguments[1], arguments[4], arguments[5]
+        pixels, count, at, to = (arguments[k] for k in (1, 4, 5, 8))
         mean = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
-        _put(builder, inserted, out, at, *mean)
+        _put(builder, inserted, at, out, to, *mean)
         return context.get_dummy_value()
 
     index = types.int64
-    return types.void(phases, index, chosen, shares, index, index, inserted, out), generate
+    given = (inserted, out, index)
+    return types.void(phases, index, chosen, shares, index, index, *given), generate
 
 
 @intrinsic
@@ -106,6 +107,7 @@ def sum_some(
     at,
     inserted,
     out,
+    to,
     compared,
     sliced,
     share,
@@ -118,12 +120,12 @@ def sum_some(
     """
 
     def generate(context, builder, signature, arguments):
-        which = (0, 2, 3, 6, 7, 8, 9, 11, 12)
+        which = (0, 2, 3, 6, 7, 9, 10, 12, 13)
         given = _arrays(context, builder, signature, arguments, which)
         phases, chosen, shares, inserted, out, compared, sliced, *sums = given
-        pixels, count, at, share = arguments[1], arguments[4], arguments[5], arguments[10]
+        pixels, count, at, to, share = (arguments[k] for k in (1, 4, 5, 8, 11))
         cosine, sine = _mean_phases(builder, phases, pixels, chosen, shares, count, at)
-        _put(builder, inserted, out, at, cosine, sine)
+        _put(builder, inserted, at, out, to, cosine, sine)
         x, y = (load(builder, row) for row in _rows(builder, compared, at))
         a, b = (load(builder, row) for row in _rows(builder, sliced, at))
         along = _product_sum(builder, (x, cosine), (y, sine))
@@ -138,5 +140,5 @@ def sum_some(
         return context.get_dummy_value()
 
     index = types.int64
-    given = (inserted, out, compared, sliced, types.float32, fit, model)
+    given = (inserted, out, index, compared, sliced, types.float32, fit, model)
     return types.void(phases, index, chosen, shares, index, index, *given), generate

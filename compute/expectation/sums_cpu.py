@@ -8,6 +8,8 @@ from typing import no_type_check
 import numpy as np
 
 from compute.compiled import compiled
+from compute.expectation.clock_cpu import seconds
+from compute.expectation.put_back_cpu import put_back_at_once
 from compute.expectation.sum_vectors_cpu import SUMMED, put_back_some, sum_some
 from compute.projection.kernels_cpu import aligned, whole_lines
 
@@ -65,15 +67,14 @@ def model_sums(real, imaginary, share, cosine, sine, image, start, fit, model):
 
 @compiled(fastmath=True)
 @no_type_check
-def put_back(cosine, sine, image, factor, start):
-    """Turn mean conjugated phases into the image times factor times phases, in place, from its pixel `start` on."""
+def put_back(cosine, sine, inserted, start):
+    """Turn mean conjugated phases into the image times phases, in place, from its pixel `start` on."""
     end = start + cosine.shape[0]
-    given, of_pixel = image[start:end], factor[start:end]
+    real, imaginary = inserted[0, start:end], inserted[1, start:end]
     for p in range(cosine.shape[0]):
-        x, y = given[p].real * of_pixel[p], given[p].imag * of_pixel[p]
         c, d = cosine[p], sine[p]
-        cosine[p] = x * c + y * d
-        sine[p] = y * c - x * d
+        cosine[p] = real[p] * c + imaginary[p] * d
+        sine[p] = imaginary[p] * c - real[p] * d
 
 
 @compiled(fastmath=False)
@@ -89,33 +90,48 @@ def all_model_sums(sliced, places, shares, phases, image, fit, model):
 
 @compiled(fastmath=False)
 @no_type_check
-def all_put_back(phases, image, factor):
+def all_put_back(phases, inserted):
     """`put_back` of many orientations."""
     for o in range(phases.shape[0]):
-        put_back(phases[o, 0], phases[o, 1], image, factor, 0)
+        put_back(phases[o, 0], phases[o, 1], inserted, 0)
 
 
 @compiled(fastmath=True)
 @no_type_check
-def _image_planes(image, n, m):
-    """What is compared of an image, and what is put back of it times its factor: real and imaginary parts of each."""
-    short, long = whole_lines(n), whole_lines(m)
-    compared = aligned(2 * short).reshape(2, short)
-    inserted = aligned(2 * long).reshape(2, long)
+def compared_image(image, n):
+    """Real and imaginary parts of what is compared of an image, at its first n pixels."""
+    length = whole_lines(n)
+    compared = aligned(2 * length).reshape(2, length)
     for p in range(n):
         compared[0, p], compared[1, p] = image.masked[p].real, image.masked[p].imag
+    return compared
+
+
+@compiled(fastmath=True)
+@no_type_check
+def inserted_image(image, insertion):
+    """Real and imaginary parts of an image as it is put back, and its weight there [1, pixel]."""
+    m = insertion.shape[0]
+    length = whole_lines(m)
+    inserted, weight = aligned(2 * length).reshape(2, length), aligned(m).reshape(1, m)
     for p in range(m):
-        factor = image.factor[p]
+        factor = image.backward[p] * insertion[p]
         inserted[0, p] = image.unmasked[p].real * factor
         inserted[1, p] = image.unmasked[p].imag * factor
-    return compared, inserted
+        weight[0, p] = image.forward[p] * factor
+    return inserted, weight
 
 
 @compiled(fastmath=False)
 @no_type_check
-def _sums_of_few(shares, chosen, sliced, phases, image, share, start, stop, values, fit, model):
+def _sums_of_few(
+    shares, chosen, sliced, phases, masked, inserted, share, start, stop, values, before, fit, model
+):
     """What `orientation_sums` does for one orientation, at few pixels: those beyond fit have no slice."""
-    cosine, sine = values[0, start:stop], values[1, start:stop]
+    cosine, sine = (
+        values[0, start - before : stop - before],
+        values[1, start - before : stop - before],
+    )
     known = min(stop, fit.shape[0])
     cosine[:], sine[:] = _zero, _zero
     for j in range(0, shares.shape[0], WIDE):
@@ -125,32 +141,38 @@ def _sums_of_few(shares, chosen, sliced, phases, image, share, start, stop, valu
     if known > start:
         real, imaginary = sliced[0, start:known], sliced[1, start:known]
         some_fit, some_model = fit[start:known], model[start:known]
-        model_sums(real, imaginary, share, cosine, sine, image.masked, start, some_fit, some_model)
-    put_back(cosine, sine, image.unmasked, image.factor, start)
+        model_sums(real, imaginary, share, cosine, sine, masked, start, some_fit, some_model)
+    put_back(cosine, sine, inserted, start)
 
 
 @compiled(fastmath=False)
 @no_type_check
-def orientation_sums(weights, columns, sliced, places, place, image, tables, out, fit, model):
-    """Of every orientation that has a place in `out`: what it puts back, and what it adds to fit and model.
+def orientation_sums(
+    weights, columns, sliced, places, place, image, tables, left, values, target, fit, model
+):
+    """Of every orientation that has a place: what it puts back, and what it adds to fit and model.
 
-    Some pixels of all orientations at a time: the phases of these stay in the cache.
+    left: the orientations with a place. What they put back goes to the target, a tile after the other that values
+    [orientation, 2, pixel] has room for, or else all of it into values. Some pixels of all orientations at a time: the
+    phases of these stay in the cache. Returns the seconds that the putting back took.
     """
-    n, m = fit.shape[0], out.values.shape[2]
+    n, m, spent = fit.shape[0], tables.insertion.shape[0], 0.0
     chosen = np.zeros((weights.shape[0], columns.shape[0] + WIDE), np.int64)
     shares = np.zeros(chosen.shape, np.float32)
     counts = weighted_shifts(weights, columns, place, chosen, shares)
-    compared, inserted = _image_planes(image, n, m)
+    compared, (inserted, weight) = compared_image(image, n), inserted_image(image, tables.insertion)
     phases, pixels = tables.phases.reshape(-1), tables.phases.shape[2]
-    start = 0
+    start, before = 0, 0
     while start < m:
         stop = min(start + TILE, n if start < n else m)
         whole = stop - (stop - start) % SUMMED
+        if target.is_given:
+            before = start
         for i in range(places.shape[0]):
             to = place[i]
             if to < 0:
                 continue
-            own, which, values, share = shares[i], chosen[i], out.values[to], out.share[to]
+            own, which, back, share = shares[i], chosen[i], values[to], left.share[to]
             slice_of = sliced[places[i]]
             few = counts[i]
             for at in range(start, whole, SUMMED):
@@ -163,7 +185,8 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
                         few,
                         at,
                         inserted,
-                        values,
+                        back,
+                        at - before,
                         compared,
                         slice_of,
                         share,
@@ -171,7 +194,7 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
                         model,
                     )
                 else:
-                    put_back_some(phases, pixels, which, own, few, at, inserted, values)
+                    put_back_some(phases, pixels, which, own, few, at, inserted, back, at - before)
             if whole < stop:
                 fours = (few + WIDE - 1) // WIDE * WIDE
                 own, which = own[:fours], which[:fours]
@@ -180,12 +203,19 @@ def orientation_sums(weights, columns, sliced, places, place, image, tables, out
                     which,
                     slice_of,
                     tables.phases,
-                    image,
+                    image.masked,
+                    inserted,
                     share,
                     whole,
                     stop,
-                    values,
+                    back,
+                    before,
                     fit,
                     model,
                 )
+        if target.is_given:
+            begun = seconds()
+            put_back_at_once(target, left, values, weight, start, stop)
+            spent += seconds() - begun
         start = stop
+    return spent

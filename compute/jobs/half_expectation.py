@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compute.expectation import batch, host, step
+from compute.expectation import batch, step
 from compute.expectation.batch import BatchResult
-from compute.expectation.fine import Found, HostResult
+from compute.expectation.fine import Found, HeldResult, HostResult
 from compute.expectation.search import Search, SharedTables, shared_tables
 from compute.jobs.half_images import HalfImages
 from compute.jobs.half_records import SearchOrder, ShardResults, enter, enter_directions
@@ -85,17 +85,20 @@ class Expectation:
             tables = shared_tables(search, self._projector, pixels, images.noise(index))
         determined = self._well_determined(pixels.shell)
         normaliser = images.log_normaliser(index)
-        shared, room = step.shared_sums(tables), host.Room()
+        shared, room = step.shared_sums(tables), None
+        if workers.is_lazy:
+            room = step.room_for(tables, self._accumulator, shared)
 
         def search_block(block: np.ndarray) -> Searched | SearchedTogether:
             with images.stopwatch.measure("preparation"):
                 prepared = images.prepared(block, index, self._order.iteration)
-            power = prepared.images.masked.abs().square()[:, 1:] * tables.insertion_weight[1:]
+            masked = prepared.images.masked[:, 1:]
+            power = (masked.real.square() + masked.imag.square()) * tables.insertion_weight[1:]
             constants = 0.5 * power.double().sum(1).cpu().numpy() + normaliser
             given = (prepared, search, tables, determined, images.stopwatch)
             if images.device.type != "cpu":
                 return SearchedTogether(block, list(batch.search_block(*given)), constants)
-            if workers.is_lazy:
+            if room is not None:
                 return Searched(block, step.search_images(*given, room), constants)
             return Searched(block, list(step.search_images(*given)), constants)
 
@@ -118,8 +121,9 @@ class Expectation:
         """Add the images of an optics group to the sums, and enter their results."""
         stopwatch = self._images.stopwatch
         for one in piece.results:
-            with stopwatch.measure("insertion"):
-                step.accumulate(one, tables, self._accumulator, shared)
+            if isinstance(one, HeldResult):
+                with stopwatch.measure("insertion"):
+                    step.accumulate(one, tables, self._accumulator, shared)
             stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
             self._enter(piece, one, index)
             enter_directions(self._results, one.rows, one.share, self._search)

@@ -37,6 +37,14 @@ class Stopwatch:
                 inside[-1][0] += wall
                 inside[-1][1] += cpu
 
+    def attribute(self, phase: str, seconds: float) -> None:
+        """Of what this thread is measuring, so many seconds belong to this phase, as whoever spent them tells."""
+        self.add(phase, seconds, seconds)
+        inside: list[list[float]] = getattr(self._own, "inside", [])
+        if inside:
+            inside[-1][0] += seconds
+            inside[-1][1] += seconds
+
     def add(self, phase: str, wall_s: float, cpu_s: float) -> None:
         """So many more seconds of a phase."""
         with self._lock:

@@ -181,10 +181,11 @@ def slices(volume, rotations, model_x, model_y, out):
 
 @compiled(fastmath=True)
 @no_type_check
-def _add_some(flat, steps, cells, parts, count, values, start, share, weight, coming, ahead):
-    """Add `count` located points of a slice, from its pixel `start` on, and ask for the places of `ahead` coming ones.
+def _add_some(flat, steps, cells, parts, count, values, first, weight, start, share, coming, ahead):
+    """Add `count` located points of a slice, and ask for the places of `ahead` coming ones.
 
-    steps: numbers in a row and in a layer of the sums, which are `flat`.
+    They are values[·, first:] with the weights weight[start:] times share. steps: numbers in a row and in a layer of
+    the sums, which are `flat`.
     """
     row, layer = steps
     real, imaginary = values[0], values[1]
@@ -206,21 +207,24 @@ def _add_some(flat, steps, cells, parts, count, values, start, share, weight, co
             parts[2, p],
             parts[3, p],
             parts[4, p],
-            real[start + p],
-            parts[5, p] * imaginary[start + p],
+            real[first + p],
+            parts[5, p] * imaginary[first + p],
             share * weight[start + p],
         )
 
 
 @compiled(fastmath=True)
 @no_type_check
-def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
-    """Add values[orientation, 2, pixel] with the weights shares[o] * weights[of[o], pixel] to sums[z, y, x, 3].
+def insert_some(
+    sums, rotations, model_x, model_y, padding, values, before, shares, of, weights, first, last
+):
+    """Add pixels `first` to `last` of slices, of which values[orientation, 2, pixel] begin after `before` ones.
 
-    Some points of all are added at a time: rotations that differ little find their part of the volume in the cache.
-    While those of one rotation are added, those of the next are located, and their places asked for.
+    Their weights are shares[o] * weights[of[o], pixel]; sums[z, y, x, 3]. Some points of all are added at a time:
+    rotations that differ little find their part of the volume in the cache. While those of one rotation are added,
+    those of the next are located, and their places asked for.
     """
-    count, n = rotations.shape[0], model_x.shape[0]
+    count = rotations.shape[0]
     if count == 0:
         return
     cells, parts = (
@@ -229,15 +233,16 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
     )
     flat = sums.reshape(-1)
     steps = np.uint64(3 * sums.shape[2]), np.uint64(3 * sums.shape[1] * sums.shape[2])
-    x, y, now = model_x[:INSERTED], model_y[:INSERTED], 0
+    stop, now = min(first + INSERTED, last), 0
+    x, y = model_x[first:stop], model_y[first:stop]
     locate(rotations[0], x, y, padding, sums.shape, cells[0], parts[0])
-    for start in range(0, n, INSERTED):
-        some = min(INSERTED, n - start)
+    for start in range(first, last, INSERTED):
+        some = min(INSERTED, last - start)
         for o in range(count):
             next_o, begin = (o + 1, start) if o + 1 < count else (0, start + INSERTED)
-            ahead, later = max(min(INSERTED, n - begin), 0), 1 - now
+            ahead, later = max(min(INSERTED, last - begin), 0), 1 - now
             if ahead:
-                x, y = model_x[begin : begin + INSERTED], model_y[begin : begin + INSERTED]
+                x, y = model_x[begin : begin + ahead], model_y[begin : begin + ahead]
                 locate(rotations[next_o], x, y, padding, sums.shape, cells[later], parts[later])
             _add_some(
                 flat,
@@ -246,13 +251,22 @@ def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weigh
                 parts[now],
                 some,
                 values[o],
+                start - before,
+                weights[of[o]],
                 start,
                 shares[o],
-                weights[of[o]],
                 cells[later],
                 ahead,
             )
             now = later
+
+
+@compiled(fastmath=True)
+@no_type_check
+def insert(sums, rotations, model_x, model_y, padding, values, shares, of, weights):
+    """Add values[orientation, 2, pixel] with the weights shares[o] * weights[of[o], pixel] to sums[z, y, x, 3]."""
+    n = model_x.shape[0]
+    insert_some(sums, rotations, model_x, model_y, padding, values, 0, shares, of, weights, 0, n)
 
 
 @compiled(fastmath=True)

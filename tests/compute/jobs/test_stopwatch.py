@@ -34,6 +34,21 @@ def test_an_outer_phase_counts_what_its_inner_ones_do_not(monkeypatch: pytest.Mo
     assert watch.take() == {"wall_s": {}, "cpu_s": {}, "work": {}}
 
 
+def test_seconds_that_belong_to_another_phase_are_taken_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, watch = Clock(monkeypatch), Stopwatch()
+    with watch.measure("outer"):
+        with watch.measure("inner"):
+            clock.now = 8.0
+            watch.attribute("other", 3.0)
+        clock.now = 9.0
+    watch.attribute("other", 0.5)
+    taken = watch.take()
+    assert taken["wall_s"] == {"other": 3.5, "inner": 5.0, "outer": 1.0}
+    assert taken["cpu_s"] == {"other": 3.5, "inner": 1.0, "outer": 0.5}
+
+
 def test_a_phase_that_fails_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, watch = Clock(monkeypatch), Stopwatch()
     with pytest.raises(ValueError, match="no"), watch.measure("outer"):
