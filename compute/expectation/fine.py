@@ -57,7 +57,7 @@ class HostResult(Found):
 
 @dataclass(frozen=True, slots=True)
 class HeldResult(HostResult):
-    """The same, with what is to be inserted at `rotations`, or at `rows` of the shared fine grid.
+    """The same, with what is to be inserted at `rotations`.
 
     image: whose orientation it is, as a place among these images; insertion_weight: of each image, times which the
     share is the weight of `values`.

@@ -1,7 +1,7 @@
 """Both passes on the CPU: what `batch` defines, which other devices run.
 
-Images with few significant poses are searched by compiled functions, many in one call; where there are many poses,
-matrix products are faster.
+Images are searched by compiled functions, many in one call, but those with too many significant poses to keep all their
+slices, of which matrix products are made.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,8 +23,8 @@ from compute.expectation.put_back_cpu import Target, nowhere
 from compute.expectation.search import Search, SharedTables
 from compute.expectation.second_pass_cpu import Outcome, best_children, second_passes
 
-# Up to so many multiplications per image, products of single poses are faster than a matrix product of all pairs.
-SMALL_PRODUCTS = 20_000_000
+# Slices of one image are kept up to this many bytes; more are made a few at a time, see `LargePass`.
+SLICES_BYTES = 64_000_000
 # What the images of one call put back into the volume takes at most so many bytes, or is that of one image.
 RESULT_BYTES = 64_000_000
 
@@ -122,30 +122,35 @@ class HostSearch(LargePass):
         Those of many poses are left, and not found as far as this result goes: their poses are the second one.
         """
         images, rows = len(self.block.centres), self.search.orientation_children
-        most = self._most_poses()
-        out = self._outcome(images, images * most * rows, 0)
-        significant = np.zeros(images, np.int64)
+        out = self._outcome(images, images * self._most_rows, 0)
+        significant, is_left = np.zeros(images, np.int64), np.zeros(images, np.bool_)
+        most = self._most_rows // rows, self.search.maximum_significant or np.iinfo(np.int64).max
         others, scored, count, first_s, back_s = search_locally(
-            self._images, self._lattice, self._shared, most, out, target, significant
+            self._images, self._lattice, self._shared, most, out, target, significant, is_left
         )
         meter.attribute(self.search.first_pass, first_s)
         meter.attribute("insertion", back_s)
         shifts = len(self._coarse_phases)
         self._count(self.search.first_pass, scored, scored * shifts, self.tables.coarse_count)
-        left = np.where(significant > most, significant, 0)
+        left = np.where(is_left, significant, 0)
         significant -= left
         poses = int(significant.sum()) * rows * self.search.translation_children
         self._count("pass 2", int(out.figures[:, 6].sum()), poses, self.tables.count)
         found = self._result(slice(0, images), significant, out, count, False)
         return found, self._at_most(Poses(others, np.cumsum([0, *left])))
 
-    def _most_poses(self) -> int:
-        """Up to so many significant poses of an image are searched without matrix products."""
-        rows = self.search.orientation_children
-        per_row = self.search.translation_children * 2 * self.tables.count
-        most = min(SMALL_PRODUCTS // per_row, self.rows_at_once()) // rows
-        every = self.search.maximum_significant
-        return min(most, every) if every else most
+    @property
+    def _most_rows(self) -> int:
+        """So many slices of an image are kept."""
+        return SLICES_BYTES // (8 * self.tables.count)
+
+    def rows_of(self, poses: Poses) -> np.ndarray:
+        """How many orientations the second pass looks at for every image."""
+        orientation, starts = poses.kept // len(self.tables.coarse_shifts_A), poses.starts
+        is_new = np.diff(orientation, prepend=-1) != 0
+        is_new[starts[:-1][np.diff(starts) > 0]] = True
+        before = np.concatenate([[0], np.cumsum(is_new)])
+        return np.diff(before[starts]) * self.search.orientation_children
 
     # ---- the best pose
 
@@ -172,9 +177,8 @@ class HostSearch(LargePass):
         """
         most = max(1, RESULT_BYTES // (8 * self.tables.accumulation_count))
         start, held = 0, 0
-        for image in range(len(poses)):
-            rows = len(poses.of(image)) * self.search.orientation_children
-            is_alone = self._is_large(rows)
+        for image, rows in enumerate(self.rows_of(poses).tolist()):
+            is_alone = rows > self._most_rows
             if image > start and (is_alone or (is_kept and held + rows > most)):
                 yield slice(start, image)
                 start, held = image, 0
@@ -185,32 +189,25 @@ class HostSearch(LargePass):
         if start < len(poses):
             yield slice(start, len(poses))
 
-    def _is_large(self, rows: int) -> bool:
-        """Whether matrix products are faster for so many orientations, or their slices are not to be kept."""
-        products = rows * self.search.translation_children * 2 * self.tables.count
-        return products > SMALL_PRODUCTS or rows > self.rows_at_once()
-
     def second_pass(self, part: slice, poses: Poses, target: Target, meter: Meter) -> HostResult:
         """The posterior over the children of the significant poses and what follows from it: see `batch`.
 
-        Images of few poses are put back at once where a target is given.
+        Images are put back at once where a target is given, but for those with too many slices.
         """
-        significant = np.diff(poses.starts[part.start : part.stop + 1])
-        rows = significant * self.search.orientation_children
-        is_large = len(rows) == 1 and self._is_large(int(rows[0]))
+        rows, significant = self.rows_of(poses)[part], np.diff(poses.starts)[part]
+        is_large = len(rows) == 1 and int(rows[0]) > self._most_rows
         if is_large:
             out, count = self.large_second_pass(part.start, poses.of(part.start))
         else:
-            kept_rows = 0 if target.is_given else int(rows.sum())
-            out = self._outcome(part.stop - part.start, int(rows.sum()), kept_rows)
+            total = int(rows.sum())
+            out = self._outcome(len(rows), total, 0 if target.is_given else total)
             count, spent_s = second_passes(
                 poses.kept, poses.starts, part.start, self._images, self._shared, out, target
             )
             meter.attribute("insertion", spent_s)
+        children = self.search.orientation_children * self.search.translation_children
         sliced = int(out.figures[:, 6].sum())
-        self._count(
-            "pass 2", sliced, int(rows.sum()) * self.search.translation_children, self.tables.count
-        )
+        self._count("pass 2", sliced, int(significant.sum()) * children, self.tables.count)
         return self._result(part, significant, out, count, is_large or not target.is_given)
 
     def _outcome(self, images: int, rows: int, kept_rows: int) -> Outcome:

@@ -22,6 +22,7 @@ from compute.expectation.image_cpu import (
 )
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
+from compute.projection.kernels_cpu import slices
 from compute.projection.slices import sampled
 from compute.sampling.orientations import LocalGrid
 
@@ -60,9 +61,6 @@ class HostTables:
     def _shared(self, search: Search, determined: np.ndarray) -> Tables:
         """What all images share in the second pass."""
         tables, n = self.tables, self.tables.count
-        table, is_sliced = np.empty((0, 2, n), np.float32), np.empty(0, np.bool_)
-        if tables.fine_slices is not None and tables.is_sliced is not None:
-            table, is_sliced = tables.fine_slices.numpy(), tables.is_sliced.numpy()
         shell = tables.pixels.shell.numpy()
         runs = np.flatnonzero(np.diff(shell, prepend=-1, append=-1))
         step_deg = search.orientations.step_deg
@@ -74,8 +72,6 @@ class HostTables:
             shifts_A=tables.fine_shifts_A.double().numpy(),
             points=tables.fine_rotations.numpy(),
             point_prior=tables.fine_log_prior.numpy(),
-            table=table,
-            is_sliced=is_sliced,
             runs=runs,
             run_shell=shell[runs[:-1]],
             shells=tables.pixels.model_box // 2 + 1,
@@ -200,8 +196,8 @@ class HostBlock:
 
     def _fine_scores(
         self, image: int, found: fine.Candidates, phases: Tensor
-    ) -> tuple[Tensor, tuple[np.ndarray, np.ndarray] | None]:
-        """Those scores, and the slices with their places where all of them could be kept.
+    ) -> tuple[Tensor, np.ndarray | None]:
+        """Those scores, and the slices where all of them could be kept.
 
         phases: conjugated phases of the candidates' shifts, [translation, 2, pixel].
         """
@@ -212,13 +208,12 @@ class HostBlock:
         products, powers, kept = [], [], None
         for start in range(0, len(found.rows), every):
             part = slice(start, start + every)
-            sliced, places = self.sliced(found.rows[part].numpy(), found.rotations[part].numpy())
-            rows = np.empty((len(places), 2, n), np.float32)
-            some = np.zeros(len(places), np.float32)
-            kernels_cpu.image_rows(sliced, places, 0, weighted, strength, 0, n, rows, some)
+            sliced = self.sliced(found.rotations[part].numpy())
+            rows, some = np.empty_like(sliced), np.zeros(len(sliced), np.float32)
+            kernels_cpu.image_rows(sliced, 0, weighted, strength, 0, n, rows, some)
             products.append(torch.from_numpy(rows).view(len(rows), -1) @ shifts)
             powers.append(torch.from_numpy(some))
-            kept = (sliced, places) if len(places) == len(found.rows) else None
+            kept = sliced if len(sliced) == len(found.rows) else None
         cross, power = torch.cat(products), torch.cat(powers)
         if self.search.is_correlation:
             return cross / torch.sqrt(power + 1e-20)[:, None], kept
@@ -228,17 +223,9 @@ class HostBlock:
         """How many slices of candidates may be kept."""
         return max(1, fine.CANDIDATE_BYTES // (8 * self.tables.count))
 
-    def sliced(self, rows: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slices [·, 2, pixel] and the place of each candidate's among them."""
-        tables, n = self.tables, self.tables.count
-        x, y = self._x[:n], self._y[:n]
-        if tables.fine_slices is not None and tables.is_sliced is not None:
-            table, turns = tables.fine_slices.numpy(), tables.fine_rotations.numpy()
-            is_sliced = tables.is_sliced.numpy()
-            kernels_cpu.fill(self._volume, turns, x, y, rows, is_sliced, table)
-            return table, rows
-        out = np.empty((len(rows), 2, n), np.float32)
-        places = np.arange(len(rows))
-        unsliced = np.zeros(len(rows), np.bool_)
-        kernels_cpu.fill(self._volume, rotations, x, y, places, unsliced, out)
-        return out, places
+    def sliced(self, rotations: np.ndarray) -> np.ndarray:
+        """Slices [orientation, 2, pixel] at the pixels that are compared."""
+        n = self.tables.count
+        out = np.empty((len(rotations), 2, n), np.float32)
+        slices(self._volume, rotations, self._x[:n], self._y[:n], out)
+        return out

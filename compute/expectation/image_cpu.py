@@ -12,7 +12,7 @@ from compute.projection.kernels_cpu import aligned, whole_lines
 class Tables(NamedTuple):
     """What all images of a block share, as arrays; see `search.SharedTables`.
 
-    x, y: of the pixels that are compared. table: slices of the shared fine grid, empty where there are none. runs:
+    x, y: of the pixels that are compared. runs:
     first pixels of consecutive ones of the same shell, and the end; run_shell: that shell. insertion: what an image's
     pixels that are put back are weighted with, beside its CTF.
     is_local, is_correlation, fraction: rules of the search; reach_rad: see `mean_pose`.
@@ -25,8 +25,6 @@ class Tables(NamedTuple):
     shifts_A: Any
     points: Any
     point_prior: Any
-    table: Any
-    is_sliced: Any
     runs: Any
     run_shell: Any
     shells: Any

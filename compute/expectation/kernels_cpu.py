@@ -33,15 +33,15 @@ def image_row(real, imaginary, x, y, weight, row_real, row_imaginary):
 
 @compiled(fastmath=True)
 @no_type_check
-def image_rows(sliced, index, first, image, weight, start, end, rows, power):
-    """Fill rows with those of the slices sliced[index] (orientation, 2, pixel) for pixels `start` to `end` of an image.
+def image_rows(sliced, first, image, weight, start, end, rows, power):
+    """Fill rows with those of slices [orientation, 2, pixel] for pixels `start` to `end` of an image.
 
     first: the slices' pixel that is the image's pixel `start`. Their weighted power is added to power.
     """
     x, y, strength = image[0, start:end], image[1, start:end], weight[start:end]
     last = first + end - start
-    for o in range(index.shape[0]):
-        real, imaginary = sliced[index[o], 0, first:last], sliced[index[o], 1, first:last]
+    for o in range(sliced.shape[0]):
+        real, imaginary = sliced[o, 0, first:last], sliced[o, 1, first:last]
         power[o] += image_row(real, imaginary, x, y, strength, rows[o, 0], rows[o, 1])
 
 
@@ -78,38 +78,9 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
         x, y = model_x[start:stop], model_y[start:stop]
         slice_rows(volume, rotations, every, x, y, 0, stop - start, sliced)
         for i in range(0, count, TALL):
-            own, end = every[i : i + TALL], min(i + TALL, count)
-            image_rows(sliced, own, 0, image, weight, start, stop, rows, power[i:end])
+            end = min(i + TALL, count)
+            image_rows(sliced[i:end], 0, image, weight, start, stop, rows, power[i:end])
             add_all_products(rows, stop - start, phases, start, cross[i:end])
-
-
-@compiled(fastmath=False)
-@no_type_check
-def unfilled(index, is_filled):
-    """The rows of a table of slices that are not there yet."""
-    missing, count = np.empty(index.shape[0], np.int64), 0
-    for row in index:
-        if not is_filled[row]:
-            missing[count] = row
-            count += 1
-    return missing[:count]
-
-
-@compiled(fastmath=False)
-@no_type_check
-def mark(rows, is_filled):
-    """Mark slices as complete: threads that share a table may make one twice, the same both times."""
-    for row in rows:
-        is_filled[row] = True
-
-
-@compiled(fastmath=True)
-@no_type_check
-def fill(volume, rotations, model_x, model_y, index, is_filled, table):
-    """Make the slices table[index] (orientation, 2, pixel) that are not there yet, and mark them."""
-    missing = unfilled(index, is_filled)
-    slice_rows(volume, rotations, missing, model_x, model_y, 0, model_x.shape[0], table)
-    mark(missing, is_filled)
 
 
 @compiled(fastmath=True)

@@ -70,7 +70,7 @@ class LargePass(HostBlock):
         used: Tensor,
         per_row: Tensor,
         moved: Tensor,
-        slices: tuple[np.ndarray, np.ndarray] | None,
+        slices: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means of Re(conj(S) X) and |S|² per pixel over the candidates that have weight."""
         n = self.tables.count
@@ -80,11 +80,9 @@ class LargePass(HostBlock):
             part = slice(start, start + every)
             some = used[part]
             if slices is None:
-                sliced, places = self.sliced(
-                    found.rows[some].numpy(), found.rotations[some].numpy()
-                )
+                sliced = self.sliced(found.rotations[some].numpy())
             else:
-                sliced, places = slices[0], slices[1][some.numpy()]
+                sliced = slices[some.numpy()]
             shares, phases = per_row[part].numpy(), moved[part].numpy()
-            sums_cpu.all_model_sums(sliced, places, shares, phases, own.masked, fit, model)
+            sums_cpu.all_model_sums(sliced, shares, phases, own.masked, fit, model)
         return fit, model

@@ -16,12 +16,25 @@ from compute.expectation.second_pass_cpu import second_pass
 
 @compiled(fastmath=False)
 @no_type_check
-def search_locally(images, lattice, tables, most, out, target, significant):
+def _orientations(kept, shifts):
+    """How many orientations some poses have, which are in order."""
+    count, last = 0, -1
+    for pose in kept:
+        if pose // shifts != last:
+            last = pose // shifts
+            count += 1
+    return count
+
+
+@compiled(fastmath=False)
+@no_type_check
+def search_locally(images, lattice, tables, most, out, target, significant, is_left):
     """Search every image of a block around its only centre, and put it back.
 
-    significant: how many coarse poses of each image are. Of images with more than `most` the second pass is not made.
-    Returns the poses of these, one image after another; how many orientations the first pass has scored; how many have
-    weight; and the seconds that the first pass and the putting back took.
+    significant: how many coarse poses of each image are. most: so many coarse orientations, and poses, an image may
+    have; else it is left, without a second pass. Returns the poses of those that are left, one image after another; how
+    many orientations the first pass has scored; how many have weight; and the seconds that the first pass and the
+    putting back took.
     """
     others, held = np.empty(0, np.int64), np.int64(0)
     scored, count = 0, np.int64(0)
@@ -33,7 +46,8 @@ def search_locally(images, lattice, tables, most, out, target, significant):
         first_s += seconds() - begun
         scored += tried
         significant[i] = kept.shape[0]
-        if kept.shape[0] > most:
+        is_left[i] = kept.shape[0] > most[1] or _orientations(kept, tables.coarse_shifts) > most[0]
+        if is_left[i]:
             others = with_more(others, held, kept)
             held += kept.shape[0]
         elif kept.shape[0]:

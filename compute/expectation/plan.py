@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import pi
 from typing import Literal
 
-from compute.expectation import fine, search, step
+from compute.expectation import fine, host, step
 from compute.projection.reference import SLAB_VALUES, grid_shape
 
 GB = 1e9
@@ -129,19 +129,18 @@ def search_bytes(setting: Setting, stage: Stage) -> float:
     scores = 1.0 * REAL * images * stage.orientations * stage.translations
     block = images * (6 * REAL * setting.box**2 + 60 * pixels_within(setting.box))
     rows = stage.orientations * stage.orientation_children
-    one_image = (
-        CANDIDATE_COPIES * min(fine.CANDIDATE_BYTES, 2 * REAL * rows * count)
-        + SHIFT_COPIES * COMPLEX * shifts * count
-    )
+    slices_of_one = 2 * REAL * rows * count
+    candidates = CANDIDATE_COPIES * min(fine.CANDIDATE_BYTES, slices_of_one)
+    candidates = max(candidates, min(host.SLICES_BYTES, slices_of_one))
+    one_image = candidates + SHIFT_COPIES * COMPLEX * shifts * count
     results = min(images, 2) * 2 * REAL * step.TYPICAL_ORIENTATIONS * inserted
     if setting.threads > 1:
         results *= images / min(images, 2) * 3
-    table = 4.0 * rows * (2 * count + 3 * inserted)
     if stage.is_local:
-        slices, scores, table = 1.2 * slices, scores / images, 0.0
+        slices, scores = 1.2 * slices, scores / images
     else:
-        slices, table = 2.5 * slices, table if table <= search.CACHE_BYTES else 0.0
-    return phases + slices + table + setting.threads * (scores + block + one_image) + results
+        slices = 2.5 * slices
+    return phases + slices + setting.threads * (scores + block + one_image) + results
 
 
 def pixels_within(size: int) -> float:

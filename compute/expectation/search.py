@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from compute.projection.kernels_cpu import LINE
@@ -12,9 +12,6 @@ from compute.projection.slices import slices
 from compute.sampling.orientations import LocalGrid, OrientationGrid, lattice_neighbours
 from compute.sampling.translations import TranslationGrid
 from compute.signal.fourier import PixelList, phase_shifts
-
-# Slices of a shared fine grid, and the sums over them, are kept in memory up to this many bytes.
-CACHE_BYTES = 600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,7 @@ class SharedTables:
     prefixes of one list: coarse_count, count, accumulation_count long. Phase rows are real and imaginary parts of the
     conjugated phases, on the CPU with zeros up to a whole line of the cache.
 
-    On the CPU only: fine slices of a common grid that is small enough to keep, which are made when first needed,
-    is_sliced tells which have been; neighbours are those of a local lattice's points.
+    On the CPU only: neighbours are those of a local lattice's points.
     """
 
     projector: AnyProjector
@@ -88,8 +84,6 @@ class SharedTables:
     fine_phase_rows: Float[Tensor, "fine_translation 2 accumulation_row"]
     coarse_slices: Float[Tensor, "coarse_orientation 2 coarse_pixel"] | None
     coarse_powers: Float[Tensor, "coarse_orientation coarse_pixel"] | None = None
-    fine_slices: Float[Tensor, "fine_orientation 2 fine_pixel"] | None = None
-    is_sliced: Bool[Tensor, " fine_orientation"] | None = None
     neighbours: Int[Tensor, "coarse_orientation 6"] | None = None
 
 
@@ -105,13 +99,6 @@ def _inverse_noise(
     )
     score[0] = 0.0
     return score.float(), insertion.float()
-
-
-def _fine_table_fits(search: Search, count: int, accumulation_count: int) -> bool:
-    """Whether the slices of the shared fine grid, and sums of the same shape, may be kept."""
-    grid = search.orientations
-    rows = len(grid.coarse) * search.orientation_children
-    return not search.is_local and rows * 4 * (2 * count + 3 * accumulation_count) <= CACHE_BYTES
 
 
 def shared_tables(
@@ -131,8 +118,7 @@ def shared_tables(
     fine_shifts = torch.from_numpy(shifts.fine).to(device) if search.oversample else coarse_shifts
     score_weight, insertion_weight = _inverse_noise(noise_power, pixels, search)
     coarse_rotations = torch.from_numpy(grid.coarse).to(device)
-    fine_rotations, fine_slices, is_sliced = coarse_rotations, None, None
-    coarse_slices, coarse_powers = None, None
+    fine_rotations, coarse_slices, coarse_powers = coarse_rotations, None, None
     is_host = device.type == "cpu"
     coarse_prior, fine_prior = _log_priors(grid, search.oversample)
     if search.oversample:
@@ -141,9 +127,6 @@ def shared_tables(
         xy = (pixels.model_x[:coarse_count], pixels.model_y[:coarse_count])
         coarse_slices = slices(projector, coarse_rotations, *xy)
         coarse_powers = coarse_slices.square().sum(1)
-        if is_host and _fine_table_fits(search, count, accumulation_count):
-            fine_slices = torch.empty(len(fine_rotations), 2, count)
-            is_sliced = torch.zeros(len(fine_rotations), dtype=torch.bool)
     coarse_phases = phase_shifts(coarse_shifts, pixels, coarse_count)
     fine_phases = phase_shifts(fine_shifts, pixels, accumulation_count)
     return SharedTables(
@@ -163,8 +146,6 @@ def shared_tables(
         fine_log_prior=fine_prior.to(device),
         coarse_slices=coarse_slices,
         coarse_powers=coarse_powers,
-        fine_slices=fine_slices,
-        is_sliced=is_sliced,
         coarse_phase_rows=_conjugated_rows(coarse_phases, is_host),
         fine_phase_rows=_conjugated_rows(fine_phases, is_host),
         neighbours=(

@@ -13,11 +13,9 @@ from compute.expectation.image_cpu import best_of, cut_of, one_of, weighted_imag
 from compute.expectation.kernels_cpu import (
     children,
     image_rows,
-    mark,
     mean_pose,
     residuals,
     turned,
-    unfilled,
 )
 from compute.expectation.product_vectors_cpu import TALL, WIDE
 from compute.expectation.products_cpu import TILE, add_pair_products, clear_rest
@@ -95,7 +93,7 @@ def best_children(kept, starts, images, tables, found, scores):
         if starts[i + 1] == starts[i]:
             continue
         image = one_of(images, i)
-        rows, turns, columns, _, _, all_scores = _scored_children(
+        rows, turns, columns, _, all_scores = _scored_children(
             kept[starts[i] : starts[i + 1]], image, tables
         )
         row, column = _top(all_scores)
@@ -109,7 +107,7 @@ def best_children(kept, starts, images, tables, found, scores):
 @compiled(fastmath=False)
 @no_type_check
 def _scored_children(kept, image, tables):
-    """The children of some coarse poses: rows, rotations, columns, slices with the place of each row's, and scores."""
+    """The children of some coarse poses: rows, rotations, columns, slices and scores."""
     rows, columns, log_prior = children(
         kept,
         tables.coarse_shifts,
@@ -124,29 +122,21 @@ def _scored_children(kept, image, tables):
     else:
         for i in range(rows.shape[0]):
             copy_rotation(tables.points[rows[i]], rotations[i])
-    places, sliced = rows, tables.table
-    if tables.table.shape[0]:
-        turns, is_sliced = tables.points, tables.is_sliced
-    else:
-        places = np.arange(rows.shape[0])
-        length = whole_lines(tables.x.shape[0])
-        sliced = aligned(rows.shape[0] * 2 * length).reshape(rows.shape[0], 2, length)
-        turns, is_sliced = rotations, np.zeros(rows.shape[0], np.bool_)
-    missing = unfilled(places, is_sliced)
-    _score(sliced, places, missing, turns, image, tables, columns, log_prior)
-    mark(missing, is_sliced)
-    return rows, rotations, columns, sliced, places, log_prior
+    length = whole_lines(tables.x.shape[0])
+    sliced = aligned(rows.shape[0] * 2 * length).reshape(rows.shape[0], 2, length)
+    _score(sliced, rotations, image, tables, columns, log_prior)
+    return rows, rotations, columns, sliced, log_prior
 
 
 @compiled(fastmath=False)
 @no_type_check
-def _score(sliced, places, missing, turns, image, tables, columns, scores):
-    """Turn the log prior of all pairs into their scores; pairs without a prior stay at -inf.
+def _score(sliced, rotations, image, tables, columns, scores):
+    """Make the slices, and turn the log prior of all pairs into their scores; pairs without a prior stay at -inf.
 
-    The slices sliced[missing] are made, at turns[missing]. Some pixels of all orientations at a time: what is sliced
-    stays in the cache while it is compared.
+    Some pixels of all orientations at a time: what is sliced stays in the cache while it is compared.
     """
-    n, count = tables.x.shape[0], places.shape[0]
+    n, count = tables.x.shape[0], rotations.shape[0]
+    every = np.arange(count)
     weighted, strength = weighted_image(image, tables.inverse_noise, n)
     power, cross = np.zeros(count, np.float32), np.zeros(scores.shape, np.float32)
     rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
@@ -156,11 +146,11 @@ def _score(sliced, places, missing, turns, image, tables, columns, scores):
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
         clear_rest(rows, stop - start)
-        slice_rows(tables.volume, turns, missing, tables.x, tables.y, start, stop, sliced)
+        slice_rows(tables.volume, rotations, every, tables.x, tables.y, start, stop, sliced)
         for i in range(0, count, TALL):
             end = min(i + TALL, count)
             own, some = power[i:end], cross[i:end]
-            image_rows(sliced, places[i:end], start, weighted, strength, start, stop, rows, own)
+            image_rows(sliced[i:end], start, weighted, strength, start, stop, rows, own)
             add_pair_products(
                 rows, stop - start, tables.phases, start, columns, scores[i:end], is_in_groups, some
             )
@@ -178,12 +168,12 @@ def _score(sliced, places, missing, turns, image, tables, columns, scores):
 @no_type_check
 def _best_at(image, tables):
     """The best score of an image over all fine shifts at the first of its centres."""
-    length, place = whole_lines(tables.x.shape[0]), np.zeros(1, np.int64)
+    length = whole_lines(tables.x.shape[0])
     sliced = aligned(2 * length).reshape(1, 2, length)
     columns = np.arange(tables.shifts_A.shape[0])
     scores = np.empty((1, columns.shape[0]), np.float32)
     copy(image.shift_prior, scores[0])
-    _score(sliced, place, place, image.centres[:1], image, tables, columns, scores)
+    _score(sliced, image.centres[:1], image, tables, columns, scores)
     return best_of(scores[0])
 
 
@@ -194,7 +184,7 @@ def second_pass(kept, image, tables, out, k, first, target):
 
     Returns how many there are, and how long it took to put the image back.
     """
-    rows, rotations, columns, sliced, places, scores = _scored_children(kept, image, tables)
+    rows, rotations, columns, sliced, scores = _scored_children(kept, image, tables)
     weights, best, log_total = _weigh(scores, tables.is_correlation, tables.fraction)
     row, column = _top(scores)
     place, count, total = _left(weights, rows, rotations, out, first)
@@ -206,7 +196,7 @@ def second_pass(kept, image, tables, out, k, first, target):
     fit, model = aligned(n), aligned(n)
     fit[:], model[:] = _zero, _zero
     took = orientation_sums(
-        weights, columns, sliced, places, place, image, tables, left, values, target, fit, model
+        weights, columns, sliced, place, image, tables, left, values, target, fit, model
     )
     cross, strength = residuals(image, tables, fit, model, total, out.power[k])
     offsets_A, square, largest = _offsets(columns, weights, tables.shifts_A, image.base_A)

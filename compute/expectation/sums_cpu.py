@@ -79,11 +79,11 @@ def put_back(cosine, sine, inserted, start):
 
 @compiled(fastmath=False)
 @no_type_check
-def all_model_sums(sliced, places, shares, phases, image, fit, model):
+def all_model_sums(sliced, shares, phases, image, fit, model):
     """`model_sums` of many orientations."""
     n = fit.shape[0]
-    for o in range(places.shape[0]):
-        real, imaginary = sliced[places[o], 0], sliced[places[o], 1]
+    for o in range(sliced.shape[0]):
+        real, imaginary = sliced[o, 0], sliced[o, 1]
         cosine, sine = phases[o, 0, :n], phases[o, 1, :n]
         model_sums(real, imaginary, shares[o], cosine, sine, image, 0, fit, model)
 
@@ -148,7 +148,7 @@ def _sums_of_few(
 @compiled(fastmath=False)
 @no_type_check
 def orientation_sums(
-    weights, columns, sliced, places, place, image, tables, left, values, target, fit, model
+    weights, columns, sliced, place, image, tables, left, values, target, fit, model
 ):
     """Of every orientation that has a place: what it puts back, and what it adds to fit and model.
 
@@ -168,13 +168,12 @@ def orientation_sums(
         whole = stop - (stop - start) % SUMMED
         if target.is_given:
             before = start
-        for i in range(places.shape[0]):
+        for i in range(place.shape[0]):
             to = place[i]
             if to < 0:
                 continue
             own, which, back, share = shares[i], chosen[i], values[to], left.share[to]
-            slice_of = sliced[places[i]]
-            few = counts[i]
+            slice_of, few = sliced[i], counts[i]
             for at in range(start, whole, SUMMED):
                 if start < n:
                     sum_some(

@@ -85,9 +85,7 @@ class Expectation:
             tables = shared_tables(search, self._projector, pixels, images.noise(index))
         determined = self._well_determined(pixels.shell)
         normaliser = images.log_normaliser(index)
-        shared, room = step.shared_sums(tables), None
-        if workers.is_lazy:
-            room = step.room_for(tables, self._accumulator, shared)
+        room = step.room_for(tables, self._accumulator) if workers.is_lazy else None
 
         def search_block(block: np.ndarray) -> Searched | SearchedTogether:
             with images.stopwatch.measure("preparation"):
@@ -106,24 +104,16 @@ class Expectation:
             if isinstance(piece, SearchedTogether):
                 self._put_back_together(piece, index, tables)
             else:
-                self._put_back(piece, index, tables, shared)
+                self._put_back(piece, index, tables)
             report(len(piece.block))
-        with images.stopwatch.measure("insertion"):
-            step.finish(shared, tables, self._accumulator)
 
-    def _put_back(
-        self,
-        piece: Searched,
-        index: int,
-        tables: SharedTables,
-        shared: step.SharedSums | None,
-    ) -> None:
-        """Add the images of an optics group to the sums, and enter their results."""
+    def _put_back(self, piece: Searched, index: int, tables: SharedTables) -> None:
+        """Add what is held of images of an optics group to the sums, and enter their results."""
         stopwatch = self._images.stopwatch
         for one in piece.results:
             if isinstance(one, HeldResult):
                 with stopwatch.measure("insertion"):
-                    step.accumulate(one, tables, self._accumulator, shared)
+                    step.accumulate(one, tables, self._accumulator)
             stopwatch.count("inserted samples", len(one.rows) * tables.accumulation_count)
             self._enter(piece, one, index)
             enter_directions(self._results, one.rows, one.share, self._search)

@@ -58,11 +58,10 @@ def entered(found: list[Found]) -> dict[str, np.ndarray]:
     return columns
 
 
-@pytest.mark.parametrize("is_table_kept", [True, False])
 @pytest.mark.parametrize("small", ["all", "some", "none"])
 @pytest.mark.parametrize("kind", SEARCHES)
 def test_what_is_put_back_at_once_is_what_would_be_kept(
-    world: World, kind: str, small: str, is_table_kept: bool, monkeypatch: pytest.MonkeyPatch
+    world: World, kind: str, small: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search: Search = SEARCHES[kind]
     power = world.noise_power(0.05)
@@ -72,36 +71,24 @@ def test_what_is_put_back_at_once_is_what_would_be_kept(
     images[4] = noise_images(1, world.noise_power(10.0))[0]
     block = make_block(images, world, turns[:, None], torch.tensor([[1, -2]]).repeat(IMAGES, 1))
     tables, determined = tables_for(search, world, power), torch.ones(len(world.pixels.shell))
-    if not is_table_kept:
-        tables = dataclasses.replace(tables, fine_slices=None)
     kept, expected = list(step.search_images(block, search, tables, determined)), []
-    shared, wanted = step.shared_sums(tables), empty_accumulator(2, BOX // 2)
+    wanted = empty_accumulator(2, BOX // 2)
     for one in kept:
         assert isinstance(one, HeldResult)
-        step.accumulate(one, tables, wanted, shared)
+        step.accumulate(one, tables, wanted)
         expected.append(one)
-    step.finish(shared, tables, wanted)
-    fewest, most = (
-        edge(
-            count * search.orientation_children * search.translation_children * 2 * tables.count
-            for one in expected
-            for count in one.significant_samples.tolist()
-            if count
-        )
-        for edge in (min, max)
-    )
-    limit = {"all": most, "some": (fewest + most) // 2, "none": 0}[small]
-    monkeypatch.setattr(host, "SMALL_PRODUCTS", limit)
-    shared, accumulator = step.shared_sums(tables), empty_accumulator(2, BOX // 2)
-    found, meter = [], Stopwatch()
-    room = step.room_for(tables, accumulator, shared)
+    searcher = host.HostSearch(block, search, tables, determined)
+    rows = [one for one in searcher.rows_of(searcher.first_pass()).tolist() if one]
+    limit = {"all": max(rows), "some": (min(rows) + max(rows)) // 2, "none": 0}[small]
+    monkeypatch.setattr(host, "SLICES_BYTES", limit * 8 * tables.count)
+    accumulator, found, meter = empty_accumulator(2, BOX // 2), [], Stopwatch()
+    room = step.room_for(tables, accumulator)
     for one in step.search_images(block, search, tables, determined, meter, room):
         found.append(one)
         if isinstance(one, HeldResult):
-            step.accumulate(one, tables, accumulator, shared)
-    step.finish(shared, tables, accumulator)
+            step.accumulate(one, tables, accumulator)
     is_held = [isinstance(one, HeldResult) for one in found if bool(one.is_found.any())]
-    assert any(is_held) == (small != "all" and fewest < most or small == "none")
+    assert any(is_held) == (small == "none" or (small == "some" and min(rows) < max(rows)))
     assert all(is_held) == (small == "none")
     mine, other = entered(found), entered(expected)
     assert np.isnan(mine["weight"]).tolist() == [False, False, True, False, False, False]

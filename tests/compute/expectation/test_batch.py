@@ -105,11 +105,9 @@ def test_results_are_those_of_one_image_after_another(
         residual += one.residual_power
     assert torch.allclose(found.noise_residual, residual, rtol=1e-4)
     accumulator = empty_accumulator(2, BOX // 2)
-    shared = step.shared_sums(tables)
     for one in expected:
         if one is not None:
-            step.accumulate(one.found, tables, accumulator, shared)
-    step.finish(shared, tables, accumulator)
+            step.accumulate(one.found, tables, accumulator)
     error = (sums_of([found], tables) - accumulator.sums).abs().max()
     assert float(error) < 1e-4 * float(accumulator.sums.abs().max())
 

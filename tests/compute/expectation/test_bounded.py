@@ -1,11 +1,10 @@
 """Searches that hold only a part of their slices or shifts at a time find what they find with all."""
 
-import dataclasses
-
+import numpy as np
 import pytest
 import torch
 
-from compute.expectation import fine, step
+from compute.expectation import fine, host, step
 from compute.expectation.host import HostSearch
 from compute.sampling.orientations import local_grid
 from tests.compute.expectation.scene import (
@@ -30,13 +29,11 @@ def world() -> World:
     return make_world()
 
 
-def results(world: World, is_local: bool, is_table_kept: bool) -> list[Single]:
+def results(world: World, is_local: bool) -> list[Single]:
     """Results for noisy images, which leave many poses in the running."""
     power = world.noise_power(0.05)
     search = make_search(local_grid(15.0, 30.0, 3.0, NO_TURN) if is_local else None)
     tables = tables_for(search, world, power)
-    if not is_table_kept:
-        tables = dataclasses.replace(tables, fine_slices=None)
     turns = torch.eye(3).expand(3, 3, 3).contiguous()
     images = world.images(turns, torch.zeros(3, 2)) + noise_images(3, power)
     determined = torch.ones(len(world.pixels.shell))
@@ -45,25 +42,24 @@ def results(world: World, is_local: bool, is_table_kept: bool) -> list[Single]:
     return [one for one in found if one is not None]
 
 
-@pytest.mark.parametrize(
-    ("is_local", "is_table_kept"), [(True, False), (False, False), (False, True)]
-)
+@pytest.mark.parametrize("is_local", [True, False])
 def test_a_few_slices_and_shifts_at_a_time_give_the_same(
-    world: World, is_local: bool, is_table_kept: bool, monkeypatch: pytest.MonkeyPatch
+    world: World, is_local: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = results(world, is_local, is_table_kept)
+    whole = results(world, is_local)
     rows = 13
+    monkeypatch.setattr(host, "SLICES_BYTES", 0)
     monkeypatch.setattr(fine, "CANDIDATE_BYTES", rows * 8 * len(world.pixels.shell))
     largest = []
     sliced = HostSearch.sliced
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: object) -> np.ndarray:
         found = sliced(*arguments)  # type: ignore[arg-type]
-        largest.append(len(found[1]))
+        largest.append(len(found))
         return found
 
     monkeypatch.setattr(HostSearch, "sliced", counted)
-    parts = results(world, is_local, is_table_kept)
+    parts = results(world, is_local)
     assert max(largest) == rows
     for one, other in zip(parts, whole, strict=True):
         common = [torch.isin(a.rows, b.rows) for a, b in ((one, other), (other, one))]

@@ -1,8 +1,6 @@
 """The search compiled for the CPU against the definitions that other devices run."""
 
 import dataclasses
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from compute.expectation.posterior_many import Kept
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
 from compute.expectation.second_pass_cpu import _scored_children
-from compute.projection.slices import sampled
 from compute.sampling.orientations import local_grid
 from compute.sampling.rotations import angle_between, rotation_vectors_to_matrices
 from compute.sampling.translations import translation_grid
@@ -30,7 +27,6 @@ from tests.compute.expectation.scene import (
     make_search,
     make_world,
     noise_images,
-    some_grid,
     tables_for,
 )
 
@@ -184,27 +180,3 @@ def test_the_mean_pose_is_that_of_the_definition() -> None:
     assert np.allclose(offset_A, offset.numpy(), atol=1e-6)
     kernels_cpu.mean_pose(rotations, offsets, 0 * weights, 3, 2, 0.15, rotation, offset_A)
     assert np.array_equal(rotation, rotations[3]) and np.array_equal(offset_A, offsets[2])
-
-
-def test_threads_that_share_a_table_find_its_slices_complete(world: World) -> None:
-    """A second thread asks for the slices that a first one is still making."""
-    search = make_search(some_grid(2))
-    tables = tables_for(search, world, world.noise_power(0.1))
-    assert tables.fine_slices is not None and tables.is_sliced is not None
-    turns, every = tables.fine_rotations.numpy(), np.arange(len(tables.fine_rotations))
-    x, y = (one.numpy()[: tables.count] for one in (tables.pixels.model_x, tables.pixels.model_y))
-    volume, shape = sampled(tables.projector), (len(every), 2, tables.count)
-
-    def filled(table: np.ndarray, is_filled: np.ndarray) -> np.ndarray:
-        kernels_cpu.fill(volume, turns, x, y, every, is_filled, table)
-        return table.copy()
-
-    expected = filled(np.zeros(shape, np.float32), np.zeros(len(every), bool))
-    with ThreadPoolExecutor(2) as pool:
-        shared = np.zeros(shape, np.float32), np.zeros(len(every), bool)
-        first = pool.submit(filled, *shared)
-        while not shared[0][0].any():
-            time.sleep(1e-4)
-        second = pool.submit(filled, *shared)
-        np.testing.assert_array_equal(second.result(), expected)
-        np.testing.assert_array_equal(first.result(), expected)

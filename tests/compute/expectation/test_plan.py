@@ -90,14 +90,3 @@ def test_the_last_iteration_is_never_smaller_than_the_first() -> None:
     for ranks in (1, 3, 5):
         for one in forecast(SETTING, LOCAL, EARLY, ranks):
             assert one.last_GB >= one.now_GB
-
-
-def test_a_shared_fine_table_counts_until_it_is_too_large() -> None:
-    small = dataclasses.replace(EARLY, size=20, accumulation_size=20, orientations=576)
-    without = dataclasses.replace(small, orientations=5760)
-    table = 576 * 8 * 4 * 5 * (torch.pi * 20**2 / 8)
-    kept = plan.search_bytes(SETTING, small)
-    assert kept > table
-    assert plan.search_bytes(SETTING, without) > kept + 8 * table
-    huge = dataclasses.replace(EARLY, size=256, accumulation_size=256)
-    assert plan.search_bytes(SETTING, huge) < 600e6

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.expectation import fine, step
+from compute.expectation import fine, host, step
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.projection.slices import empty_accumulator
+from compute.projection.slices import empty_accumulator, slices
 from compute.sampling.orientations import OrientationGrid, local_grid
 from compute.sampling.rotations import angle_between
 from compute.sampling.symmetry import mates, parse_symmetry
@@ -62,10 +62,8 @@ def results_of(
 def sums_of(results: list[Single], tables: SharedTables) -> Tensor:
     """The volume of sums after all results have been put back."""
     accumulator = empty_accumulator(2, BOX // 2)
-    shared = step.shared_sums(tables)
     for one in results:
-        step.accumulate(one.found, tables, accumulator, shared)
-    step.finish(shared, tables, accumulator)
+        step.accumulate(one.found, tables, accumulator)
     return accumulator.sums
 
 
@@ -274,32 +272,16 @@ def test_blocks_shrink_for_large_grids() -> None:
 # ---- sums
 
 
-def test_shared_and_own_slices_give_the_same_sums(world: World) -> None:
-    search = make_search(size=26, accumulation_size=30)
-    noise = world.noise_power(0.1)
-    tables = tables_for(search, world, noise)
-    assert tables.fine_slices is not None
-    own = dataclasses.replace(tables, fine_slices=None)
-    assert step.shared_sums(own) is None
-    turns, shifts = fine_poses(tables, 70)
-    block = noisy_block(world, noise, turns, shifts)
-    first, second = results_of(block, search, tables), results_of(block, search, own)
-    for one, other in zip(first, second, strict=True):
-        assert torch.equal(one.rotation, other.rotation)
-        assert one.log_evidence == pytest.approx(other.log_evidence, abs=1e-3)
-    summed, direct = sums_of(first, tables), sums_of(second, own)
-    assert float((summed - direct).abs().max()) < 1e-4 * float(direct.abs().max())
-
-
 def test_candidates_taken_a_few_at_a_time_give_the_same_results(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search = make_search()
     noise = world.noise_power(0.02)
-    tables = dataclasses.replace(tables_for(search, world, noise), fine_slices=None)
+    tables = tables_for(search, world, noise)
     turns, shifts = fine_poses(tables, 8)
     block = noisy_block(world, noise, turns, shifts)
     whole = results_of(block, search, tables)
+    monkeypatch.setattr(host, "SLICES_BYTES", 0)
     monkeypatch.setattr(fine, "CANDIDATE_BYTES", 8 * tables.count * 5)
     parts = results_of(block, search, tables)
     assert min(len(one.rows) for one in whole) > 2 * 5
@@ -335,13 +317,14 @@ def test_insertion_puts_an_image_back_where_its_slice_is(world: World) -> None:
     turns, shifts = fine_poses(tables, 1)
     block = make_block(world.images(turns, -shifts), world)
     result = results_of(block, make_search(is_correlation=True, coarse_size=BOX), tables)[0]
-    assert tables.fine_slices is not None
-    row = int(result.rows[0])
+    turn = tables.fine_rotations[result.rows[:1]].contiguous()
+    pixels, n = tables.pixels, tables.count
+    (expected,) = slices(tables.projector, turn, pixels.model_x[:n], pixels.model_y[:n])
     has_signal = block.images.forward[0].abs() > 0.3
     ratio = result.values[0] / result.insertion_weight
-    error = (ratio - tables.fine_slices[row])[:, has_signal].abs().max()
+    error = (ratio - expected)[:, has_signal].abs().max()
     assert bool(is_at([result], turns, shifts).all())
-    assert float(error) < 2e-3 * float(tables.fine_slices[row].abs().max())
+    assert float(error) < 2e-3 * float(expected.abs().max())
 
 
 def test_the_fit_of_the_scale_finds_the_scale_of_the_images(world: World) -> None:

@@ -33,7 +33,7 @@ class Case:
         self.place = np.array([0, 1, -1, 2, 3])
         self.used = self.place >= 0
         self.columns = rng.permutation(20)[:SHIFTS]
-        self.sliced, self.places = numbers(7, 2, COMPARED), np.array([3, 0, 1, 6, 2])
+        self.sliced = numbers(ORIENTATIONS, 2, COMPARED)
         none = (None,) * 4
         self.image = Images(image(), image(), numbers(PUT_BACK), numbers(PUT_BACK), *none)
         given = {"phases": numbers(20, 2, PUT_BACK), "insertion": numbers(PUT_BACK)}
@@ -61,7 +61,6 @@ class Case:
             self.weights,
             self.columns,
             self.sliced,
-            self.places,
             self.place,
             self.image,
             self.tables,
@@ -90,7 +89,7 @@ def test_sums_are_those_of_all_pairs_at_once(case: Case) -> None:
     fit, model = case.sums(values, put_back_cpu.nowhere())
     assert np.allclose(values[:, 0] + 1j * values[:, 1], case.back(), atol=1e-4)
     mean = case.weights[case.used].astype(np.float64) @ case.moves
-    slices = (case.sliced[:, 0] + 1j * case.sliced[:, 1])[case.places[case.used]]
+    slices = (case.sliced[:, 0] + 1j * case.sliced[:, 1])[case.used]
     expected = (slices.conj() * case.image.masked[:COMPARED] * mean[:, :COMPARED]).real.sum(0)
     assert np.allclose(fit, expected, atol=1e-3)
     powers = case.left.share[:, None] * np.abs(slices) ** 2
@@ -110,19 +109,3 @@ def test_images_go_into_the_volume_tile_by_tile(case: Case) -> None:
     given = (values, case.left.share, np.zeros(4, np.int64), weights)
     kernels_cpu.insert(expected, case.left.rotations, case.x, case.y, PADDING, *given)
     assert np.abs(sums - expected).max() < 1e-5 * np.abs(expected).max()
-
-
-def test_images_go_into_the_sums_of_a_shared_grid_tile_by_tile(case: Case) -> None:
-    values, weights = np.zeros((9, 2, PUT_BACK), np.float32), np.zeros((9, PUT_BACK), np.float32)
-    is_used = np.zeros(9, np.bool_)
-    target = put_back_cpu.nowhere()._replace(
-        is_given=True, values=values, weights=weights, is_used=is_used
-    )
-    for _ in range(2):
-        case.sums(tile(), target)
-    rows = case.left.rows
-    assert np.flatnonzero(is_used).tolist() == sorted(rows)
-    assert np.allclose((values[:, 0] + 1j * values[:, 1])[rows], 2 * case.back(), atol=2e-4)
-    own = case.left.share[:, None] * case.image.forward * case.factor
-    assert np.allclose(weights[rows], 2 * own, atol=1e-4)
-    assert not values[~is_used].any() and not weights[~is_used].any()

@@ -105,9 +105,7 @@ def sums_here(search: Search) -> tuple[Tensor, list[float]]:
     block, tables, determined = noisy_scene(None, search)
     (found,) = step.search_images(block, search, tables, determined)
     accumulator = empty_accumulator(2, BOX // 2)
-    shared = step.shared_sums(tables)
-    step.accumulate(found, tables, accumulator, shared)
-    step.finish(shared, tables, accumulator)
+    step.accumulate(found, tables, accumulator)
     return accumulator.sums, found.log_evidence.tolist()
 
 
