@@ -123,9 +123,8 @@ def search_bytes(setting: Setting, stage: Stage) -> float:
     shifts = stage.translations * stage.translation_children
     phases = COMPLEX * (stage.translations * coarse + 2 * shifts * inserted)
     slices = 3 * REAL * stage.orientations * coarse
-    images = step.block_size(
-        stage.is_local, stage.orientations * stage.translations, 16, int(inserted)
-    )
+    poses, wanted = stage.orientations * stage.translations, step.IMAGES_PER_BLOCK
+    images = step.block_size(stage.is_local, poses, wanted, int(inserted))
     scores = 1.0 * REAL * images * stage.orientations * stage.translations
     block = images * (6 * REAL * setting.box**2 + 60 * pixels_within(setting.box))
     rows = stage.orientations * stage.orientation_children

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from compute.expectation import batch, step
+from compute.expectation.rehearsal import rehearse
 from compute.expectation.search import Search
 from compute.files.particle_set import ParticleSet
 from compute.jobs import devices, half_lost
@@ -25,7 +26,7 @@ from compute.jobs.memory import give_back, peak_GB, resident_GB
 from compute.jobs.scratch import Scratch, ScratchError, copied
 from compute.jobs.searches import search_of
 from compute.jobs.stopwatch import Stopwatch
-from compute.jobs.workers import IMAGES_PER_BLOCK, Workers
+from compute.jobs.workers import Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
@@ -46,6 +47,8 @@ class Half:
         self._workers = Workers(threads, device)
         self._scratch: Scratch | None = None
         self._stopwatch = Stopwatch()
+        if device.type == "cpu":
+            rehearse()
         self._stopwatch.add_start_up()
         self._images: HalfImages
         self._volume: Tensor
@@ -232,7 +235,7 @@ class Half:
     def _block_size(self, search: Search, pixels: int) -> int:
         """How many images are searched at once; pixels: how many of each are put back."""
         if self._device.type == "cpu":
-            return step.images_per_block(search, IMAGES_PER_BLOCK, pixels)
+            return step.images_per_block(search, step.IMAGES_PER_BLOCK, pixels)
         poses = len(search.orientations.coarse) * len(search.translations.coarse)
         return batch.images_per_batch(poses * self._images.mates, self._box)
 

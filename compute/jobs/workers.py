@@ -8,11 +8,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from compute.expectation import batch
+from compute.expectation import batch, step
 from compute.files.errors import InputError
 from compute.jobs.devices import release_unused
 
-IMAGES_PER_BLOCK = 16
 Result = TypeVar("Result")
 
 
@@ -28,7 +27,7 @@ class Workers:
         self.notes: list[str] = []
         self.make_room: Callable[[], None] | None = None
         self._device = device
-        self._most = IMAGES_PER_BLOCK if device.type == "cpu" else batch.IMAGES
+        self._most = step.IMAGES_PER_BLOCK if device.type == "cpu" else batch.IMAGES
         self._largest = self._most
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
