@@ -161,6 +161,7 @@ def refined_with_room_for(images: int, tiny: Tiny, folder: Path) -> Run:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HalfImages, "prepared", tight)
+        patch.setattr(step, "IMAGES_PER_BLOCK", 16)
         return refine_here(copy_inputs(tiny[0], folder), options_of(tiny[1], **SHORT))
 
 
