@@ -209,6 +209,9 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         return 0
 
     def abort(status: int) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            parallel_mpi.wait_until_read(stream.fileno())
         fall_silent()
         world.Abort(status)
 

@@ -4,7 +4,11 @@ Whoever waits for a message looks for it now and then and sleeps in between, so 
 """
 
 import contextlib
+import fcntl
+import os
 import pickle
+import stat
+import termios
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +24,19 @@ POLL_S = 0.002
 CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER = 11, 12, 13, 14, 15, 16, 17
 SLAB_BYTES = 64_000_000
 GRACE_S = 5.0
+
+
+def wait_until_read(descriptor: int) -> None:
+    """Return when all that was printed into a pipe has been taken from it, or after a while.
+
+    MPI's launcher may answer an abort before it looks into the pipes of the processes, and then loses what they said
+    last.
+    """
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return
+    end = time.monotonic() + GRACE_S
+    while any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))) and time.monotonic() < end:
+        time.sleep(POLL_S)
 
 
 @contextlib.contextmanager

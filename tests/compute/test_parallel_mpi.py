@@ -5,6 +5,8 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 import torch
 from mpi4py import MPI
 
-from compute.parallel_mpi import MpiHalfTeam
+from compute.parallel_mpi import MpiHalfTeam, wait_until_read
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 1001
@@ -228,3 +230,35 @@ def test_a_process_that_is_killed_is_the_reason_and_not_what_the_leader_sees_of_
     tmp_path: Path,
 ) -> None:
     assert launch(tmp_path, 3, "die").returncode == signal.SIGKILL
+
+
+def test_what_was_printed_has_been_read_before_a_process_goes_on() -> None:
+    end, printed = os.pipe()
+    os.write(printed, b"all that was said")
+    begun = threading.Event()
+
+    def read() -> None:
+        time.sleep(0.05)
+        begun.set()
+        os.read(end, 100)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_until_read(printed)
+    assert begun.is_set()
+    reader.join()
+    os.close(end)
+    os.close(printed)
+
+
+def test_nobody_is_waited_for_who_would_read_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(_: float) -> None:
+        pytest.fail("a file is not taken from")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with (tmp_path / "run.err").open("w") as file:
+        file.write("kept")
+        file.flush()
+        wait_until_read(file.fileno())

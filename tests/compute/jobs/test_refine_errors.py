@@ -648,16 +648,25 @@ def test_e20_several_processes_say_one_sentence(
 
 
 def test_a_worker_that_fails_ends_the_job_with_its_sentence(bench: Bench) -> None:
+    """Even if MPI's launcher is held up while the sentence is printed and the job aborts."""
     script = bench.folder / "job.py"
     script.write_text(
-        "import sys\n"
+        "import os, signal, subprocess, sys\n"
         "from compute import __main__ as program\n"
         "from compute.files.errors import InputError\n"
+        "from compute.files.log import Log\n"
         "from compute.jobs.half import Half\n"
         "def broken(self, **values):\n"
         "    if self.half == 2:\n"
         "        raise InputError('the images of half 2 have gone')\n"
+        "def error(self, sentence, say=Log.error):\n"
+        "    launcher = os.getppid()\n"
+        "    os.kill(launcher, signal.SIGSTOP)\n"
+        "    later = ['sh', '-c', f'sleep 0.3; kill -CONT {launcher}']\n"
+        "    subprocess.Popen(later, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "    say(self, sentence)\n"
         "Half.measure_power = broken\n"
+        "Log.error = error\n"
         "sys.exit(program.main(sys.argv[1:]))\n"
     )
     values = options(bench, mpi=3, particles=str(bench.folder / "set.star"))
