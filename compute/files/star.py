@@ -1,11 +1,12 @@
 """STAR files: typed tables in, typed tables out.
 
-Particle tables go through our own reader and writer (types forced by label, errors with line and
-column, fast); the small tables of a refinement (model, sampling, curves) through `starfile`.
+Our own reader and writer serve particle tables (types forced by label, errors with line and column,
+fast); the small tables of a refinement (model, sampling, curves) are written here, since loading
+`starfile` and its pandas holds a refinement up for half a second, and read by `starfile`.
 """
 
 import linecache
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -109,7 +110,7 @@ def write_star(
     with replacing(path, is_forced) as file:
         file.write(_comment_text(comments).encode())
         for table in tables:
-            for text in _table_text(table) if len(table) else ():
+            for text in _table_text(table, _texts) if len(table) else ():
                 file.write(text.encode())
 
 
@@ -125,19 +126,19 @@ def check_finite(table: Table, where: str) -> None:
         )
 
 
-def _table_text(table: Table) -> Iterator[str]:
-    """The text of a table, in pieces."""
+def _table_text(table: Table, texts: Callable[[np.ndarray], list[str]]) -> Iterator[str]:
+    """The text of a table, in pieces; `texts` makes the tokens of a column."""
     head = f"\n# version {STAR_VERSION}\n\ndata_{table.name}\n\n"
     if table.is_list:
         width = max(map(len, table.columns)) + 1
-        pairs = ((label, _texts(values)[0]) for label, values in table.columns.items())
+        pairs = ((label, texts(values)[0]) for label, values in table.columns.items())
         yield head + "".join(f"_{label:<{width}} {text}\n" for label, text in pairs) + " \n"
         return
     labels = "".join(f"_{label} #{i} \n" for i, label in enumerate(table.columns, start=1))
     yield f"{head}loop_ \n{labels}"
     for start in range(0, len(table), _ROWS_AT_ONCE):
         cut = slice(start, start + _ROWS_AT_ONCE)
-        columns = [_texts(values[cut]) for values in table.columns.values()]
+        columns = [texts(values[cut]) for values in table.columns.values()]
         yield "\n".join(map(" ".join, zip(*columns, strict=True))) + "\n"
     yield " \n"
 
@@ -209,35 +210,39 @@ def write_tables(path: Path | str, tables: Sequence[Table], comments: Sequence[s
     numbers that are not finite and for texts with quotes, backslashes or line breaks, which
     `read_tables` would not get back.
     """
-    import pandas as pd
-    import starfile
-
-    blocks: dict[str, Any] = {}
+    pieces = [_comment_text(comments)]
     for table in tables:
         check_finite(table, str(path))
-        columns = {label: _plain(label, values) for label, values in table.columns.items()}
-        if table.is_list:
-            blocks[table.name] = {label: values[0] for label, values in columns.items()}
-        elif len(table):
-            blocks[table.name] = pd.DataFrame(columns)
-    text = starfile.to_string(blocks, float_format="%.9g", quote_all_strings=True)
-    text = text.partition("\n")[2]  # its first line is the time, which would make runs differ
-    write_whole(Path(path), (_comment_text(comments) + text).encode())
+        for label, values in table.columns.items():
+            _check_plain(label, values)
+        if len(table):
+            pieces += _table_text(table, _exact_texts if table.is_list else _short_texts)
+    write_whole(Path(path), "".join(pieces).encode())
 
 
-def _plain(label: str, values: np.ndarray) -> list:
-    """Values as starfile can write them: truth as 0 and 1, texts that come back unchanged."""
-    if values.dtype.kind == "b":
-        return values.astype(np.int64).tolist()
-    if values.dtype.kind in "iuf":
-        return values.tolist()
-    for text in values:
+def _check_plain(label: str, values: np.ndarray) -> None:
+    """Raise InputError for a text that starfile would not get back."""
+    for text in values if values.dtype.kind not in "fbiu" else ():
         if any(mark in str(text) for mark in "'\"\\\n\r"):
             raise InputError(
                 f"{label} is {text!r}; quotes, backslashes and line breaks cannot stand in our "
                 "tables. Rename the file or folder."
             )
-    return [str(text) for text in values]
+
+
+def _exact_texts(values: np.ndarray) -> list[str]:
+    """The tokens of a column of our own tables, numbers with every digit; texts are quoted, whatever they look like."""
+    if values.dtype.kind == "f":
+        return list(map(repr, values.tolist()))
+    return _short_texts(values)
+
+
+def _short_texts(values: np.ndarray) -> list[str]:
+    """The same, with nine significant digits."""
+    if values.dtype.kind in "fbiu":
+        form = "%.9g" if values.dtype.kind == "f" else "%d"
+        return list(map(form.__mod__, values.tolist()))
+    return [f'"{text}"' for text in values]
 
 
 def _comment_text(comments: Sequence[str]) -> str:
