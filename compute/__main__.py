@@ -163,6 +163,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     from compute.files.relion import IterationFiles
     from compute.jobs.devices import assigned
     from compute.jobs.half import make_half
+    from compute.jobs.memory import SURELY_KEPT_BYTES, keep_freed
     from compute.params.launched import is_foreign, launched_as
     from compute.params.refine import RefineParams
 
@@ -198,6 +199,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         return UNUSABLE
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
     parallel.limit_threads(1)
+    keep_freed(SURELY_KEPT_BYTES)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:
         return make_half(seat, team, devices[seat.half - 1], threads)

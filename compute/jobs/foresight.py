@@ -108,10 +108,10 @@ def foresee(
     params: RefineParams, inputs: Inputs, settings: Settings, team: Team, before: State | None
 ) -> Foresight:
     """The memory that the refinement will need, from a state (None: from the start) to the end."""
-    give_back()
+    give_back(0)
     group = parse_symmetry(params.symmetry)
     is_alone, workers = isinstance(team, SoloTeam), len(team.seats())
-    found = [one for half in team.call("memory") for one in half]
+    found = [one for half in team.call("memory", kept_bytes=0) for one in half]
     images = image_copies(params, team) * image_GB(inputs.particles) * BYTES_PER_GB
     if not keeps_images(params, inputs.particles, team):
         images = 0.0

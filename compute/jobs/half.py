@@ -22,7 +22,7 @@ from compute.jobs.half_map import new_map, unfiltered_map
 from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
-from compute.jobs.memory import give_back, peak_GB, resident_GB
+from compute.jobs.memory import LITTLE_BYTES, give_back, peak_GB, resident_GB
 from compute.jobs.scratch import Scratch, ScratchError, copied
 from compute.jobs.searches import search_of
 from compute.jobs.stopwatch import Stopwatch
@@ -65,9 +65,12 @@ class Half:
         """Where this worker runs, and with what."""
         return self._place() | {"device": str(self._device)}
 
-    def memory(self) -> dict[str, Any]:
-        """What this worker's process holds now, where, and for how many threads; with its device's memory."""
-        give_back()
+    def memory(self, kept_bytes: int = LITTLE_BYTES) -> dict[str, Any]:
+        """What this worker's process holds now, where, and for how many threads; with its device's memory.
+
+        kept_bytes: how much of it may be free.
+        """
+        give_back(kept_bytes)
         return self._place() | {"resident_GB": resident_GB()} | devices.memory_of(self._device)
 
     def copy_to_scratch(
