@@ -64,6 +64,6 @@ def mate_falloff(operators: NDArray[np.float64]) -> MateFalloff:
     return MateFalloff((x, y, z), between / len(operators))
 
 
-def damping(squares: Float32[Tensor, "z y x"], padded_box: int) -> Float32[Tensor, "z y x"]:
+def damping(squares: Float32[Tensor, "*place"], padded_box: int) -> Float32[Tensor, "*place"]:
     """sinc²(r / padded_box), sinc(u) = sin(πu)/(πu), of linear interpolation at squared distances r² in pixels."""
     return torch.special.sinc(squares.clamp(min=0).sqrt_() / padded_box).square_()

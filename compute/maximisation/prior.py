@@ -1,5 +1,6 @@
 """Noise and signal power of a map per shell, and the low-resolution join of two half-sets."""
 
+import numpy as np
 import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
@@ -8,9 +9,11 @@ from compute.maximisation.shells import (
     at_half_shells,
     half_shell_sums,
     half_shells,
+    on_host,
     slabs,
     sums_over_shells,
 )
+from compute.maximisation.shells_cpu import count_covered
 from compute.projection.slices import Accumulator
 
 _FSC_RANGE = (0.001, 0.999)
@@ -60,20 +63,30 @@ def fourier_coverage(
     accumulator: Accumulator, prior_power: Float64[Tensor, " shell"]
 ) -> Float64[Tensor, " shell"]:
     """Fraction of the voxels of each shell whose data outweigh the prior: padding³ · denominator · τ² ≥ 1."""
-    bins = 2 * accumulator.radius + 1
+    halves, shells = 2 * accumulator.radius, prior_power.shape[0]
+    needed = 1 / (accumulator.padding**3 * at_half_shells(prior_power, halves).clamp(min=0))
+    if needed.device.type == "cpu":
+        covered, count = (torch.from_numpy(one) for one in np.zeros((2, halves)))
+        count_covered(*on_host(accumulator), needed.numpy(), covered.numpy(), count.numpy())
+    else:
+        covered, count = covered_torch(accumulator, needed)
+    return sums_over_shells(covered, shells) / sums_over_shells(count, shells).clamp(min=1)
+
+
+def covered_torch(
+    accumulator: Accumulator, needed: Float64[Tensor, " half"]
+) -> tuple[Float64[Tensor, " half"], Float64[Tensor, " half"]]:
+    """Voxels whose denominator reaches what is needed in their half shell, and all voxels of it: the definition."""
+    bins = len(needed) + 1
     side, rows, length = accumulator.sums.shape[:3]
-    needed = 1 / (accumulator.padding**3 * at_half_shells(prior_power, bins).clamp(min=0))
-    covered = torch.zeros(bins, dtype=torch.float64, device=accumulator.sums.device)
-    count = torch.zeros_like(covered)
+    covered = torch.zeros(bins, dtype=torch.float64, device=needed.device)
+    count, needed = torch.zeros_like(covered), torch.cat([needed, needed[-1:]])
     for planes in slabs(side, rows * length):
         index = half_shells(accumulator, planes, slice(None))
         is_covered = accumulator.sums[planes, :, :, 2] >= needed[index]
         covered += torch.bincount(index[is_covered], minlength=bins)
         count += torch.bincount(index.reshape(-1), minlength=bins)
-    shells = prior_power.shape[0]
-    return sums_over_shells(covered[:-1], shells) / sums_over_shells(count[:-1], shells).clamp(
-        min=1
-    )
+    return covered[:-1], count[:-1]
 
 
 def low_resolution_part(accumulator: Accumulator, shell: int) -> Float32[Tensor, "z y x 3"]:

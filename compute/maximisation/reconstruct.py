@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Complex64, Float32, Float64
 from torch import Tensor
@@ -14,6 +15,7 @@ from compute.maximisation.shells import (
     slabs,
     sums_over_shells,
 )
+from compute.maximisation.shells_cpu import divide
 from compute.projection.slices import Accumulator
 
 _WEIGHT_FLOOR = 1 / 1000
@@ -148,21 +150,6 @@ def _regularisation(
     return torch.cat([added, outside]).float(), torch.cat([floor, outside]).float()
 
 
-def _quotient(
-    accumulator: Accumulator,
-    rows: slice,
-    added: Float32[Tensor, " half"],
-    floor: Float32[Tensor, " half"],
-) -> Complex64[Tensor, "z y x"]:
-    """Numerator over regularised denominator for some rows along y; 0 outside the radius and where nothing is known."""
-    half = half_shells(accumulator, slice(None), rows)
-    sums = accumulator.sums[:, rows]
-    weight = torch.maximum(sums[..., 2] + added[half], floor[half])
-    is_known = (half < 2 * accumulator.radius) & (weight > 0)
-    inverse = torch.where(is_known, weight.reciprocal_(), 0.0)
-    return torch.view_as_complex(sums[..., :2] * inverse[..., None])
-
-
 def _central_part(
     accumulator: Accumulator,
     box: int,
@@ -174,75 +161,112 @@ def _central_part(
     Each axis is padded when its turn comes: z for slabs of rows, then y and x together for slabs of planes. With the
     transform normalised like an image's (1/box²), the map is box²/(padding·box)³ times the plain Fourier sum.
     """
-    reach, origin = accumulator.padding * accumulator.radius, accumulator.origin
-    padded = accumulator.padding * box
+    reach, padded = accumulator.padding * accumulator.radius, accumulator.padding * box
     device = accumulator.sums.device
-    central = torch.arange(-box // 2, box // 2, device=device) % padded
     side = 2 * reach - 1
     along_z = torch.empty(box, side, reach, dtype=torch.complex64, device=device)
-    first = origin - reach + 1
+    first = accumulator.origin - reach + 1
     for part in slabs(side, padded * reach):
         rows = slice(part.start + first, part.stop + first)
-        quotient = _quotient(accumulator, rows, added, floor)[first : first + side, :, :reach]
-        along_z[:, part] = _unpacked(quotient, padded, 0)[central]
+        quotient = _quotient(accumulator, rows, padded, added, floor)
+        _keep_centre(torch.fft.ifft(quotient, dim=0, norm="forward"), along_z[:, part], 0)
     volume = torch.empty(box, box, box, device=device)
     for planes in slabs(box, padded * padded):
-        both = _unpacked(along_z[planes], padded, 1)[:, central]
+        along_y = torch.fft.ifft(_padded(along_z[planes], padded), dim=1, norm="forward")
+        both = along_y.new_empty(len(along_y), box, reach)
+        _keep_centre(along_y, both, 1)
         real = torch.fft.irfft(both, n=padded, dim=2, norm="forward")
-        volume[planes] = real[:, :, central] * (1 / (accumulator.padding**3 * box))
-    return volume
+        _keep_centre(real, volume[planes], 2)
+    return volume.mul_(1 / (accumulator.padding**3 * box))
 
 
-def _unpacked(
-    values: Complex64[Tensor, "z y x"], padded: int, axis: int
-) -> Complex64[Tensor, "out_z out_y out_x"]:
-    """Unnormalised inverse transform along one axis of centred frequencies, padded with zeros to the given length."""
-    zero_at = values.shape[axis] // 2
-    shape = list(values.shape)
-    shape[axis] = padded
-    spread = torch.zeros(shape, dtype=values.dtype, device=values.device)
-    ahead = values.shape[axis] - zero_at
-    spread.narrow(axis, 0, ahead).copy_(values.narrow(axis, zero_at, ahead))
-    spread.narrow(axis, padded - zero_at, zero_at).copy_(values.narrow(axis, 0, zero_at))
-    return torch.fft.ifft(spread, dim=axis, norm="forward")
+def _quotient(
+    accumulator: Accumulator,
+    rows: slice,
+    padded: int,
+    added: Float32[Tensor, " half"],
+    floor: Float32[Tensor, " half"],
+) -> Complex64[Tensor, "padded y x"]:
+    """Numerator over regularised denominator for some rows along y, padded along z with its zero frequency in front.
+
+    0 outside the radius and where nothing is known; frequencies x below padding · radius.
+    """
+    if accumulator.sums.device.type != "cpu":
+        return quotient_torch(accumulator, rows, padded, added, floor)
+    spread = np.zeros(
+        (padded, rows.stop - rows.start, accumulator.padding * accumulator.radius, 2), np.float32
+    )
+    place = (accumulator.origin, accumulator.padding, rows.start)
+    divide(accumulator.sums.numpy(), *place, added[:-1].numpy(), floor[:-1].numpy(), spread)
+    return torch.view_as_complex(torch.from_numpy(spread))
+
+
+def quotient_torch(
+    accumulator: Accumulator,
+    rows: slice,
+    padded: int,
+    added: Float32[Tensor, " half"],
+    floor: Float32[Tensor, " half"],
+) -> Complex64[Tensor, "padded y x"]:
+    """The same on any device: the definition. The last entries of the tables are those of all that is outside."""
+    sums, reach = accumulator.sums[:, rows], accumulator.padding * accumulator.radius
+    half = half_shells(accumulator, slice(None), rows)
+    weight = torch.maximum(sums[..., 2] + added[half], floor[half])
+    is_known = (half < 2 * accumulator.radius) & (weight > 0)
+    inverse = torch.where(is_known, weight.reciprocal_(), 0.0)
+    known = torch.view_as_complex(sums[..., :2] * inverse[..., None])
+    inner = slice(accumulator.origin - reach + 1, accumulator.origin + reach)
+    return _padded(known[inner, :, :reach].transpose(0, 1), padded).transpose(0, 1)
+
+
+def _padded(values: Complex64[Tensor, "z y x"], padded: int) -> Complex64[Tensor, "z padded x"]:
+    """Centred frequencies along y with zeros between them, the zero frequency in front."""
+    planes, count, length = values.shape
+    zero_at = count // 2
+    spread = values.new_zeros(planes, padded, length)
+    spread[:, : count - zero_at] = values[:, zero_at:]
+    spread[:, padded - zero_at :] = values[:, :zero_at]
+    return spread
+
+
+def _keep_centre(values: Tensor, out: Tensor, axis: int) -> None:
+    """Copy the centre of the padded box along one axis, whose origin is in front, to where it is in the middle."""
+    before = out.shape[axis] // 2
+    after = out.shape[axis] - before
+    out.narrow(axis, 0, before).copy_(values.narrow(axis, values.shape[axis] - before, before))
+    out.narrow(axis, before, after).copy_(values.narrow(axis, 0, after))
 
 
 def _finish_real_space(volume: Float32[Tensor, "z y x"], padding: int, mates: MateFalloff) -> None:
     """Replace the corners by the background mean, then divide by the falloff of linear interpolation; in place.
 
     The corners begin at radius box/2 with a raised-cosine edge. Beyond that edge only the constant is left, so the
-    falloff is not followed further: at padding 1 it would amplify the background there fortyfold.
+    falloff is not followed further: at padding 1 it would amplify the background there fortyfold. Both are looked up
+    by the squared radius, which is a whole number.
     """
-    box = volume.shape[0]
-    total = torch.zeros(2, dtype=torch.float64, device=volume.device)
+    box, device = volume.shape[0], volume.device
+    axis = (torch.arange(box, device=device) - box // 2).square_()
+    squared = torch.arange(3 * (box // 2) ** 2 + 1, device=device).float()
+    corners = _corner_weight(squared.sqrt(), box)
+    falloffs = damping(squared.clamp(max=(box / 2 + _EDGE) ** 2), box * padding)
+    total = torch.zeros(2, dtype=torch.float64, device=device)
     for planes in slabs(box, box * box):
-        x, y, z = _squares(box, planes, volume.device)
-        corner = _corner_weight((x + y + z).sqrt_(), box)
+        corner = corners.take(axis[planes, None, None] + axis[:, None] + axis)
         total[0] += (corner * volume[planes]).sum(dtype=torch.float64)
         total[1] += corner.sum(dtype=torch.float64)
     background = float(total[0] / total[1])
     for planes in slabs(box, box * box):
-        x, y, z = _squares(box, planes, volume.device)
-        square = x + y + z
-        corner = _corner_weight(square.sqrt(), box)
-        falloff = damping(square.clamp_(max=(box / 2 + _EDGE) ** 2), box * padding)
+        square = axis[planes, None, None] + axis[:, None] + axis
+        corner, falloff = corners.take(square), falloffs.take(square)
         if not mates.is_none:
-            of_mates = mates.at((x, y, z), box * padding)
+            along = axis[None, None], axis[None, :, None], axis[planes, None, None]
+            of_mates = mates.at(tuple(one.float() for one in along), box * padding)
             falloff *= torch.lerp(of_mates, torch.ones_like(corner), corner)
-        volume[planes] = torch.lerp(
-            volume[planes], torch.full_like(corner, background), corner
-        ).div_(falloff)
+        constant = torch.full_like(corner, background)
+        volume[planes] = torch.lerp(volume[planes], constant, corner).div_(falloff)
 
 
-def _squares(
-    box: int, planes: slice, device: torch.device
-) -> tuple[Float32[Tensor, "1 1 x"], Float32[Tensor, "1 y 1"], Float32[Tensor, "z 1 1"]]:
-    """Squared distances in pixels along x, y, z from the centre of the box, for some of its planes."""
-    axis = (torch.arange(box, device=device) - box // 2).float().square_()
-    return axis[None, None], axis[None, :, None], axis[planes, None, None]
-
-
-def _corner_weight(radius: Float32[Tensor, "z y x"], box: int) -> Float32[Tensor, "z y x"]:
+def _corner_weight(radius: Float32[Tensor, "..."], box: int) -> Float32[Tensor, "..."]:
     """0 inside the sphere of radius box/2, 1 more than an edge outside of it, a raised cosine between."""
     return 0.5 - 0.5 * torch.cos(math.pi * ((radius - box / 2) / _EDGE).clamp_(0, 1))
 

@@ -7,10 +7,12 @@ the first is (h + 1) // 2, the second h // 2. Voxels at or beyond padding·radiu
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from compute.maximisation.shells_cpu import add_half_shells
 from compute.projection.slices import Accumulator
 
 SLAB_VOXELS = 1 << 20
@@ -42,6 +44,17 @@ def half_shell_sums(
     accumulator: Accumulator,
 ) -> tuple[Float64[Tensor, " half"], Float64[Tensor, " half"]]:
     """Sum of the denominator and number of voxels in each of the 2·radius half shells, in float64."""
+    if accumulator.sums.device.type != "cpu":
+        return half_shell_sums_torch(accumulator)
+    weight, count = np.zeros((2, 2 * accumulator.radius))
+    add_half_shells(*on_host(accumulator), weight, count)
+    return torch.from_numpy(weight), torch.from_numpy(count)
+
+
+def half_shell_sums_torch(
+    accumulator: Accumulator,
+) -> tuple[Float64[Tensor, " half"], Float64[Tensor, " half"]]:
+    """The same on any device: the definition."""
     bins = 2 * accumulator.radius + 1
     side, rows, length = accumulator.sums.shape[:3]
     weight = torch.zeros(bins, dtype=torch.float64, device=accumulator.sums.device)
@@ -52,6 +65,11 @@ def half_shell_sums(
         weight += torch.bincount(index, values, minlength=bins)
         count += torch.bincount(index, minlength=bins)
     return weight[:-1], count[:-1]
+
+
+def on_host(accumulator: Accumulator) -> tuple[np.ndarray, int, int]:
+    """The denominator of sums in host memory, its origin and padding, as compiled functions take them."""
+    return accumulator.sums[..., 2].numpy(), accumulator.origin, accumulator.padding
 
 
 def sums_over_shells(
