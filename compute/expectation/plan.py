@@ -77,7 +77,7 @@ def forecast(setting: Setting, now: Stage, last: Stage, ranks: int) -> list[Rank
         return [RankForecast("both halves", 1, *_alone(setting, now, last))]
     first, final = worker_bytes(setting, now), worker_bytes(setting, last)
     return [
-        RankForecast("leader", 1, *_leader(setting, now, last)),
+        RankForecast("leader", 1, *_leader(setting)),
         RankForecast("worker", ranks - 1, first / GB, max(first, final) / GB),
     ]
 
@@ -166,12 +166,10 @@ def _maximisation(setting: Setting, stage: Stage) -> float:
     return max(symmetry, reconstruction_bytes(setting, stage), outline)
 
 
-def _leader(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
-    """The leader's peaks: maps of both halves, and at the end their joined sums."""
-    held, volume = setting.leader_bytes, map_bytes(setting.box)
-    first = held + 6 * volume
-    final = held + 5 * volume + sums_bytes(setting, last) + reconstruction_bytes(setting, last)
-    return first / GB, max(first, final) / GB
+def _leader(setting: Setting) -> tuple[float, float]:
+    """The leader's peaks: maps of both halves."""
+    peak = (setting.leader_bytes + 6 * map_bytes(setting.box)) / GB
+    return peak, peak
 
 
 def _alone(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
@@ -179,9 +177,8 @@ def _alone(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
     held = setting.leader_bytes + KERNEL_BYTES + setting.image_bytes + setting.particle_bytes
     volume, both = map_bytes(setting.box), min(2, setting.threads)
     if setting.is_on_device:
-        first = held + (2 + both * MAP_COPIES) * volume
-        joining = sums_bytes(setting, last) + reconstruction_bytes(setting, last)
-        return first / GB, max(first, held + 5 * volume + joining) / GB
+        peak = (held + (2 + both * MAP_COPIES) * volume) / GB
+        return peak, peak
     peaks = []
     for stage in (now, last):
         sums = sums_bytes(setting, stage)
@@ -195,5 +192,7 @@ def _alone(setting: Setting, now: Stage, last: Stage) -> tuple[float, float]:
                 2 * sums + both * _maximisation(setting, stage),
             )
         )
-    joining = held + 5 * volume + 3 * sums_bytes(setting, last) + SLAB_BYTES
+    joining = (
+        held + 5 * volume + 2 * sums_bytes(setting, last) + reconstruction_bytes(setting, last)
+    )
     return peaks[0] / GB, max(*peaks, joining) / GB

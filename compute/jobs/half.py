@@ -18,7 +18,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs import devices, half_lost
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
-from compute.jobs.half_map import new_map, unfiltered_map
+from compute.jobs.half_map import joined_map, new_map, unfiltered_map
 from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
@@ -295,6 +295,18 @@ class Half:
     def planes(self, start: int, stop: int) -> np.ndarray:
         """Some planes of the sums, for the final join."""
         return self._accumulator.sums[start:stop].cpu().numpy()
+
+    def add_planes(self, start: int, planes: np.ndarray) -> None:
+        """Add the other half's planes to the own sums: the final join."""
+        own = self._accumulator.sums[start : start + len(planes)]
+        own += torch.from_numpy(planes).to(own.device)
+
+    def joined_map(self, ssnr: np.ndarray | None) -> dict[str, np.ndarray] | None:
+        """The map of the joined sums with its spectra, by whom the joined SSNR is given to."""
+        if ssnr is None:
+            return None
+        with self._stopwatch.measure("reconstruction"):
+            return joined_map(self._accumulator, self._params, self._box, ssnr)
 
     def peak_memory_GB(self) -> float:
         """The largest resident memory of this worker's process so far."""

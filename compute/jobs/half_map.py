@@ -1,4 +1,4 @@
-"""The maps of a half: without any filter, and its next reference, regularised, with the solvent flattened."""
+"""Maps from sums: a half's without any filter, its next reference, and at the end the map of all images."""
 
 import numpy as np
 import torch
@@ -60,4 +60,20 @@ def new_map(
         "noise": noise.cpu().numpy(),
         "signal": signal.cpu().numpy(),
         "coverage": prior.fourier_coverage(accumulator, signal).cpu().numpy(),
+    }
+
+
+def joined_map(
+    joined: Accumulator, params: RefineParams, box: int, ssnr: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The map of all images, regularised by the joined SSNR per shell, and its spectra; the sums have the symmetry."""
+    noise = prior.reconstruction_noise(joined, len(ssnr))
+    signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
+    minimum = params.minimum_resolution_shells
+    mates = mate_falloff(parse_symmetry(params.symmetry).operators)
+    return {
+        "map": reconstruct.reconstruct(joined, box, signal, minimum, mates).cpu().numpy(),
+        "noise": noise.cpu().numpy(),
+        "signal": signal.cpu().numpy(),
+        "coverage": prior.fourier_coverage(joined, signal).cpu().numpy(),
     }

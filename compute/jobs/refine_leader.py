@@ -21,7 +21,7 @@ from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
 from compute.jobs.refine_fsc import Comparison
 from compute.jobs.refine_inputs import Inputs
-from compute.jobs.refine_maps import joined_map, joined_sums
+from compute.jobs.refine_maps import joined_map
 from compute.jobs.refine_orders import image_parts, rescan_order, search_order
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
@@ -29,7 +29,7 @@ from compute.jobs.refine_update import HalfResults, check_found, merge, update_p
 from compute.jobs.stopwatch import Stopwatch
 from compute.parallel import PerHalf, Team
 from compute.params.refine import RefineParams
-from compute.projection.slices import Accumulator
+from compute.projection.reference import grid_shape
 from compute.sampling.rotations import changes_in_angle
 from compute.sampling.symmetry import parse_symmetry
 from compute.signal.random import uniforms
@@ -131,18 +131,13 @@ class Refinement:
             progress.parameters = self._updated(present, progress, ssnr)
         self.team.call("take", parameters=PerHalf(*progress.parameters))
         self._new_maps(progress)
-        joined: Accumulator | None = None
         if progress.state.has_converged:
             self.comparison.judge_final_maps(progress)
-            joined = joined_sums(self.team, self.params.padding, self.inputs.box)
+            planes = grid_shape(self.params.padding, self.inputs.box // 2)[0]
+            joined = joined_map(self.team, planes, np.array(progress.state.ssnr))
+            progress.joined = joined.pop("map")
+            progress.joined_spectra = joined
         self.team.call("release")
-        if joined is not None:
-            joined_ssnr = np.array(progress.state.ssnr)
-            given = (self.params.minimum_resolution_shells, self.params.symmetry)
-            with self.stopwatch.measure("reconstruction"):
-                progress.joined, progress.joined_spectra = joined_map(
-                    joined, self.inputs.box, joined_ssnr, *given
-                )
         progress.seconds = {
             "planning": planned - started,
             "expectation": expected - planned,

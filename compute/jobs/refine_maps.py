@@ -1,35 +1,24 @@
-"""The map of all images, which the leader of a refinement makes from the sums of both halves."""
+"""The map of all images, which the first worker of half 1 makes from the sums of both halves."""
+
+from typing import Any
 
 import numpy as np
-import torch
 
-from compute.maximisation import prior
-from compute.maximisation.falloff import mate_falloff
-from compute.maximisation.reconstruct import reconstruct
-from compute.parallel import Team
-from compute.projection.slices import Accumulator, empty_accumulator
-from compute.sampling.symmetry import parse_symmetry
+from compute.parallel import PerHalf, Team
 
-# Planes of the halves' sums that travel at once.
+# Planes of the sums that travel at once.
 SLAB_PLANES = 32
 
 
-def joined_sums(team: Team, padding: int, box: int) -> Accumulator:
-    """The sums of both halves together, to Nyquist."""
-    joined = empty_accumulator(padding, box // 2)
-    for start in range(0, len(joined.sums), SLAB_PLANES):
-        for part in team.call_heads("planes", start=start, stop=start + SLAB_PLANES):
-            joined.sums[start : start + SLAB_PLANES] += torch.from_numpy(part)
+def joined_map(team: Team, planes: int, ssnr: np.ndarray) -> dict[str, Any]:
+    """The map of all images with its spectra, as `Half.joined_map` returns them.
+
+    planes: how many the sums of each half have; those of half 2 are added to half 1's, which are needed no more.
+    ssnr: joined signal-to-noise ratio per shell.
+    """
+    for start in range(0, planes, SLAB_PLANES):
+        stop = min(start + SLAB_PLANES, planes)
+        nothing, part = team.call_heads("planes", start=start, stop=PerHalf(start, stop))
+        team.call_heads("add_planes", start=start, planes=PerHalf(part, nothing))
+    joined: dict[str, Any] = team.call_heads("joined_map", ssnr=PerHalf(ssnr, None))[0]
     return joined
-
-
-def joined_map(
-    joined: Accumulator, box: int, ssnr: np.ndarray, minimum_shell: int, symmetry: str
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The map of all images, regularised by the joined SSNR per shell, and its spectra; the sums have the symmetry."""
-    noise = prior.reconstruction_noise(joined, len(ssnr))
-    signal = prior.signal_power(torch.from_numpy(ssnr), noise)
-    mates = mate_falloff(parse_symmetry(symmetry).operators)
-    volume = reconstruct(joined, box, signal, minimum_shell, mates).numpy()
-    coverage = prior.fourier_coverage(joined, signal).numpy()
-    return volume, {"noise": noise.numpy(), "signal": signal.numpy(), "coverage": coverage}
