@@ -1,6 +1,7 @@
 """The team of a job on several MPI ranks: the leader on rank 0, the workers of half 1 on odd ranks, of half 2 on even.
 
-Whoever waits for a message looks for it now and then and sleeps in between, so that waiting costs no core.
+Whoever waits for a message looks for it now and then and sleeps in between, longer and longer, so that an answer that
+comes soon is found soon and a long wait costs no core.
 """
 
 import contextlib
@@ -20,10 +21,26 @@ from torch import Tensor
 
 from compute.parallel import HalfTeam, Seat, Team, Worker, seats_of
 
-POLL_S = 0.002
+SHORTEST_S, LONGEST_S = 0.00005, 0.002
 CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER = 11, 12, 13, 14, 15, 16, 17
 SLAB_BYTES = 64_000_000
 GRACE_S = 5.0
+
+
+class Patience:
+    """Sleeps twice as long each time, from a fraction of a millisecond on to a few."""
+
+    def __init__(self) -> None:
+        self._next_s = SHORTEST_S
+
+    def sleep(self) -> None:
+        """Wait a little, longer than the last time."""
+        time.sleep(self._next_s)
+        self._next_s = min(2 * self._next_s, LONGEST_S)
+
+    def renew(self) -> None:
+        """Begin with short sleeps again: something has come."""
+        self._next_s = SHORTEST_S
 
 
 def wait_until_read(descriptor: int) -> None:
@@ -34,9 +51,9 @@ def wait_until_read(descriptor: int) -> None:
     """
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return
-    end = time.monotonic() + GRACE_S
+    end, patience = time.monotonic() + GRACE_S, Patience()
     while any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))) and time.monotonic() < end:
-        time.sleep(POLL_S)
+        patience.sleep()
 
 
 @contextlib.contextmanager
@@ -124,12 +141,14 @@ class MpiTeam(Team):
         }
         for rank, seat in asked:
             self._communicator.send(pickled[seat.half], dest=rank, tag=CALL)
-        replies = []
+        replies, patience = [], Patience()
         for rank, _ in asked:
             while not self._communicator.iprobe(source=rank, tag=REPLY):
                 self._raise_failure()
-                if not (self._hand_out() or self._take_progress()):
-                    time.sleep(POLL_S)
+                if self._hand_out() or self._take_progress():
+                    patience.renew()
+                else:
+                    patience.sleep()
             replies.append(self._communicator.recv(source=rank, tag=REPLY))
         while self._take_progress():
             pass
@@ -166,8 +185,9 @@ class MpiTeam(Team):
 
 def wait_for(communicator: MPI.Comm, rank: int, tag: int) -> None:
     """Return when a message is there; until then sleep, so that waiting costs no core."""
+    patience = Patience()
     while not communicator.iprobe(source=rank, tag=tag):
-        time.sleep(POLL_S)
+        patience.sleep()
 
 
 @outlived()
