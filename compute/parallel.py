@@ -100,6 +100,10 @@ class Team(ABC):
         """All workers' places, in the order in which replies come."""
 
     @abstractmethod
+    def idle_threads(self) -> int:
+        """How many threads the leader may use between its calls, when no worker computes."""
+
+    @abstractmethod
     def _exchange(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
     ) -> list[Any]:
@@ -171,10 +175,15 @@ class SoloTeam(Team):
         alone = Alone(lambda images: self.on_progress(images))
         self._workers = {seat.half: make(seat, alone) for seat in self._seats}
         self._pool = ThreadPoolExecutor(2) if threads > 1 else None
+        self._threads = threads
 
     def seats(self) -> list[Seat]:
         """Half 1 and half 2."""
         return self._seats
+
+    def idle_threads(self) -> int:
+        """All threads of this process."""
+        return self._threads
 
     def _exchange(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]

@@ -131,6 +131,10 @@ class MpiTeam(Team):
         """Ranks 1, 2, 3, … in order."""
         return self._seats
 
+    def idle_threads(self) -> int:
+        """One for every core that this process may use."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
     @outlived()
     def _exchange(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]

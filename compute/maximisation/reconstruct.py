@@ -95,18 +95,19 @@ def fsc_of_halves(
     Σ Re(a b*) / √(Σ|a|² Σ|b|²) over the stored half, i = round(|k|), |k| ≤ radius; sums in float64. The first entry is
     1, shells beyond the radius and shells without power are 0.
     """
-    radius = first.shape[2] - 1
+    side, _, length = first.shape
+    radius = length - 1
     axis = torch.arange(-radius, radius + 1, device=first.device).double() ** 2
     in_plane = axis[:, None] + axis[None, radius:]
     sums = torch.zeros(3, max(shells, radius + 1), dtype=torch.float64, device=first.device)
-    for iz in range(2 * radius + 1):
-        length = (in_plane + axis[iz]).sqrt()
-        is_inside = length <= radius
-        shell = (length[is_inside] + 0.5).long()
-        a = first[iz][is_inside].to(torch.complex128)
-        b = second[iz][is_inside].to(torch.complex128)
-        for row, term in enumerate(((a * b.conj()).real, a.abs() ** 2, b.abs() ** 2)):
-            sums[row] += torch.bincount(shell, term, minlength=sums.shape[1])
+    for planes in slabs(side, side * length):
+        distance = (in_plane + axis[planes, None, None]).sqrt_()
+        is_inside = distance <= radius
+        shell = (distance[is_inside] + 0.5).long()
+        a, b = (torch.view_as_real(one[planes][is_inside]).double() for one in (first, second))
+        for row, (one, other) in enumerate(((a, b), (a, a), (b, b))):
+            product = one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1]
+            sums[row] += torch.bincount(shell, product, minlength=sums.shape[1])
     norm = (sums[1] * sums[2]).sqrt()
     curve = torch.where(norm > 0, sums[0] / norm.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
     curve[0] = 1.0

@@ -6,8 +6,11 @@ creates is that of Chen et al. 2013, "High-resolution noise substitution to meas
 validate resolution".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Complex, Float, Float64
@@ -21,6 +24,7 @@ COMPILED_FROM_BOX = 160  # smaller transforms are summed before the compiled sum
 BOX_SHARE = 0.476  # close to pi/6, the share of the box that its inscribed sphere takes
 DENSITY_DA_PER_A3 = 0.81  # protein, 1.35 g/ml
 SHELLS_KEPT = 2  # shells beyond that one where the masked curve still stands
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +68,40 @@ def corrected_fsc(
     randomise_from_A: float | None = None,
     randomise_below: float = RANDOMISE_BELOW,
     most_draws: int = MOST_DRAWS,
+    threads: int = 1,
 ) -> CorrectedFsc:
     """The FSC inside a mask without the part that the mask itself correlates.
 
     Phases of both maps are randomised (moduli kept) from the first shell with an unmasked FSC below
     `randomise_below`, or from `randomise_from_A` (Å) if given; the FSC of the masked randomised maps
-    is what the mask alone does, a mean of several draws in small boxes, `most_draws` at most. Raises
-    ValueError for maps and masks of different boxes and for an empty mask.
+    is what the mask alone does, a mean of several draws in small boxes, `most_draws` at most. With
+    two threads both maps are transformed at once. Raises ValueError for maps and masks of different
+    boxes and for an empty mask.
     """
     _check(half1, half2, mask)
     box = half1.shape[0]
     shells = box // 2 + 1
-    transforms = [torch.fft.rfftn(half) for half in (half1, half2)]
-    unmasked = fsc(transforms[0], transforms[1], shells)
-    masked = mean_fsc_inside([half1], [half2], mask)
-    first_shell = (
-        _first_below(unmasked, randomise_below)
-        if randomise_from_A is None
-        else min(shells, max(1, int(box * pixel_size_A / randomise_from_A)))
-    )
-    if first_shell >= shells:
-        reason = (
-            f"the FSC without mask never drops below {randomise_below:g}, so no phases were "
-            "randomised: the half-maps are identical or limited by their box"
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+        transforms = _each(pool, torch.fft.rfftn, (half1, half2))
+        unmasked = fsc(transforms[0], transforms[1], shells)
+        masked = mean_fsc_inside([half1], [half2], mask, pool)
+        first_shell = (
+            _first_below(unmasked, randomise_below)
+            if randomise_from_A is None
+            else min(shells, max(1, int(box * pixel_size_A / randomise_from_A)))
         )
-        return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
-    noise = [
-        randomised_maps(transform, box, first_shell, seed, half, most_draws)
-        for half, transform in enumerate(transforms, start=1)
-    ]
-    randomised = mean_fsc_inside(noise[0], noise[1], mask)
+        if first_shell >= shells:
+            reason = (
+                f"the FSC without mask never drops below {randomise_below:g}, so no phases were "
+                "randomised: the half-maps are identical or limited by their box"
+            )
+            return CorrectedFsc(unmasked, masked, torch.zeros_like(masked), unmasked, None, reason)
+
+        def randomise(transform: Tensor, half: int) -> tuple[Tensor, ...]:
+            return randomised_maps(transform, box, first_shell, seed, half, most_draws)
+
+        noise = _each(pool, randomise, transforms, (1, 2))
+        randomised = mean_fsc_inside(noise[0], noise[1], mask, pool)
     corrected = corrected_curve(masked, randomised, first_shell)
     return CorrectedFsc(unmasked, masked, randomised, corrected, first_shell)
 
@@ -102,14 +110,25 @@ def mean_fsc_inside(
     first: Sequence[Float[Tensor, "z y x"]],
     second: Sequence[Float[Tensor, "z y x"]],
     mask: Float[Tensor, "z3 y3 x3"],
+    pool: Executor | None = None,
 ) -> Float64[Tensor, "shell"]:
-    """The mean FSC of pairs of maps inside a mask."""
-    pairs = zip(first, second, strict=True)
-    curves = [
-        fsc(torch.fft.rfftn(one * mask), torch.fft.rfftn(other * mask), len(mask) // 2 + 1)
-        for one, other in pairs
-    ]
+    """The mean FSC of pairs of maps inside a mask; threads of the pool transform them."""
+
+    def inside(volume: Tensor) -> Tensor:
+        return torch.fft.rfftn(volume * mask)
+
+    curves = []
+    for pair in zip(first, second, strict=True):
+        one, other = _each(pool, inside, pair)
+        curves.append(fsc(one, other, len(mask) // 2 + 1))
     return torch.stack(curves).mean(0)
+
+
+def _each(
+    pool: Executor | None, function: Callable[..., Result], *arguments: Iterable[Any]
+) -> list[Result]:
+    """What a function makes of each, in order; by the threads of a pool, if there is one."""
+    return list((map if pool is None else pool.map)(function, *arguments))
 
 
 def corrected_curve(

@@ -1,22 +1,26 @@
 """Sums of products of two transforms over shells, compiled: what an FSC of a large box spends its time on."""
 
+from functools import lru_cache
 from typing import no_type_check
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float64
+from jaxtyping import Complex, Float64, Int64
 from torch import Tensor
 
 from compute.compiled import compiled
 from compute.signal.fourier import radial_frequency
+
+KEPT_BOX = 160
+"""The largest box whose shells are kept for the next map, in at most 17 MB: a third of the time of a small curve."""
 
 
 def products_torch(
     first: Complex[Tensor, "z y xhalf"], second: Complex[Tensor, "z y xhalf"], shells: int
 ) -> Float64[Tensor, "3 shell"]:
     """Sums over shells round(|k|) of Re(F1 F2*), |F1|^2 and |F2|^2, on any device: the definition."""
-    radius = radial_frequency(first.shape[0], 3, first.device)
-    shell = (radius + 0.5).long().clamp_(max=shells).flatten()
+    find = _kept_shells if first.shape[0] <= KEPT_BOX else _shells
+    shell = find(first.shape[0], shells, first.device)
     values = (
         first.real * second.real + first.imag * second.imag,
         first.real.square() + first.imag.square(),
@@ -28,6 +32,15 @@ def products_torch(
             for one in values
         ]
     )
+
+
+def _shells(box: int, shells: int, device: torch.device) -> Int64[Tensor, " value"]:
+    """The shell of every value of a transform, `shells` beyond them."""
+    radius = radial_frequency(box, 3, device)
+    return (radius + 0.5).long().clamp_(max=shells).flatten()
+
+
+_kept_shells = lru_cache(maxsize=1)(_shells)
 
 
 def products_compiled(

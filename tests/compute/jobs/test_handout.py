@@ -90,6 +90,10 @@ class Nobody(Team):
         """So many for each half."""
         return [Seat(half, one, self._members) for one in range(self._members) for half in (1, 2)]
 
+    def idle_threads(self) -> int:
+        """One."""
+        return 1
+
     def _exchange(self, seats: Any, method: str, arguments: Any) -> list[Any]:
         return []
 
