@@ -3,6 +3,8 @@
 Chen et al. 2013, "High-resolution noise substitution to measure overfitting and validate resolution".
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
@@ -46,12 +48,18 @@ def randomised_map(
     """The map with independent uniform phases at all frequencies |k| >= first_shell, moduli kept."""
     phases = random_phases(box, seed, half, draw)
     _keep(phases, first_shell)
-    unit = np.exp(2j * np.pi / TURNS * np.arange(TURNS)).astype(np.complex64)
+    unit = _units()
     turns = np.empty(phases.shape, np.complex64)
     for plane, phase in zip(turns, phases, strict=True):
         unit.take(phase, out=plane, mode="wrap")  # planes' indices stay in the processor's cache
     turned = torch.from_numpy(turns).to(transform.device).mul_(transform)
     return torch.fft.irfftn(turned, s=(box, box, box))
+
+
+@cache
+def _units() -> np.ndarray:
+    """The complex number of every part of a turn."""
+    return np.exp(2j * np.pi / TURNS * np.arange(TURNS)).astype(np.complex64)
 
 
 def random_phases(box: int, seed: int, half: int, draw: int = 0) -> np.ndarray:

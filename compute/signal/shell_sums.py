@@ -13,31 +13,37 @@ from compute.signal.fourier import radial_frequency
 
 KEPT_BOX = 160
 """The largest box whose shells are kept for the next map, in at most 17 MB: a third of the time of a small curve."""
+SLAB_VALUES = 1 << 16
+"""So many values are summed at a time on the CPU, in half the time: what lies between stays in the cache."""
 
 
 def products_torch(
     first: Complex[Tensor, "z y xhalf"], second: Complex[Tensor, "z y xhalf"], shells: int
 ) -> Float64[Tensor, "3 shell"]:
     """Sums over shells round(|k|) of Re(F1 F2*), |F1|^2 and |F2|^2, on any device: the definition."""
-    find = _kept_shells if first.shape[0] <= KEPT_BOX else _shells
-    shell = find(first.shape[0], shells, first.device)
-    values = (
-        first.real * second.real + first.imag * second.imag,
-        first.real.square() + first.imag.square(),
-        second.real.square() + second.imag.square(),
-    )
-    return torch.stack(
-        [
-            torch.bincount(shell, one.double().flatten(), minlength=shells + 1)[:shells]
-            for one in values
-        ]
-    )
+    box, is_on_host = first.shape[0], first.device.type == "cpu"
+    find = _kept_shells if box <= KEPT_BOX else _shells
+    shell = find(box, shells, first.device)
+    step = max(1, SLAB_VALUES // shell[0].numel()) if is_on_host else box
+    sums = torch.zeros(3, shells + 1, dtype=torch.float64, device=first.device)
+    for start in range(0, box, step):
+        index, one, other = (
+            part[start : start + step].flatten() for part in (shell, first, second)
+        )
+        values = (
+            one.real * other.real + one.imag * other.imag,
+            one.real.square() + one.imag.square(),
+            other.real.square() + other.imag.square(),
+        )
+        for total, value in zip(sums, values, strict=True):
+            total += torch.bincount(index, value.double(), minlength=shells + 1)
+    return sums[:, :shells]
 
 
-def _shells(box: int, shells: int, device: torch.device) -> Int64[Tensor, " value"]:
+def _shells(box: int, shells: int, device: torch.device) -> Int64[Tensor, "z y xhalf"]:
     """The shell of every value of a transform, `shells` beyond them."""
     radius = radial_frequency(box, 3, device)
-    return (radius + 0.5).long().clamp_(max=shells).flatten()
+    return (radius + 0.5).long().clamp_(max=shells)
 
 
 _kept_shells = lru_cache(maxsize=1)(_shells)
