@@ -10,6 +10,7 @@ from jaxtyping import Complex, Float, Float16
 from torch import Tensor
 
 from compute.projection import large_pages
+from compute.projection.placing_cpu import place
 
 SLAB_VALUES = 1 << 20
 """Values transformed at a time: a few temporaries of 8 MB each."""
@@ -126,9 +127,10 @@ def interpolation_falloff(
 
     At radius r (pixels) it is sinc²(r / (box·padding)), sinc(u) = sin(πu)/(πu).
     """
-    axis = (torch.arange(box, device=device) - box // 2).double() ** 2
-    radius = (axis[planes, None, None] + axis[None, :, None] + axis[None, None, :]).sqrt_()
-    return torch.special.sinc(radius / (box * padding)).square_().float()
+    axis = (torch.arange(box, device=device) - box // 2).square_()
+    radius = torch.arange(3 * (box // 2) ** 2 + 1, device=device).double().sqrt_()
+    falloff = torch.special.sinc(radius / (box * padding)).square_().float()
+    return falloff.take(axis[planes, None, None] + axis[:, None] + axis)
 
 
 def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> Projector:
@@ -150,22 +152,47 @@ def build_projector(volume: Float[Tensor, "z y x"], padding: int, size: int) -> 
     extent = padding * radius
     padded = padding * box
     device = volume.device
-    rows = torch.arange(-extent, extent + 1, device=device)
     start = torch.exp(
         2j * torch.pi * (box // 2) * torch.arange(padded, device=device).double() / padded
     )
     phase = start.to(torch.complex64)
     along_x = _transform_along_x(volume, padding, extent, phase)
     values = torch.zeros(*grid_shape(padding, radius), 2, device=device)
-    inner = slice(1, 2 * extent + 2)
-    squares = (rows * rows).float()
     for part in _slabs(extent + 1, padded * (2 * extent + 1)):
-        half = torch.fft.fft(along_x[:, :, part], n=padded, dim=1)[:, rows] * phase[rows][:, None]
-        half = torch.fft.fft(half, n=padded, dim=0)[rows] * phase[rows][:, None, None]
-        in_plane = squares[None, :, None] + squares[None, None, extent:][:, :, part]
-        half[squares[:, None, None] + in_plane > extent**2] = 0.0
-        values[inner, inner, part] = torch.view_as_real(half) / box**2
+        along_y = torch.fft.fft(along_x[:, :, part], n=padded, dim=1)
+        kept = along_y.new_empty(box, 2 * extent + 1, along_y.shape[2])
+        before = slice(padded - extent, padded)
+        torch.mul(along_y[:, before], phase[before, None], out=kept[:, :extent])
+        torch.mul(along_y[:, : extent + 1], phase[: extent + 1, None], out=kept[:, extent:])
+        whole = torch.fft.fft(kept, n=padded, dim=0)
+        if device.type == "cpu":
+            arrays = (torch.view_as_real(one).numpy() for one in (whole, phase))
+            place(*arrays, np.float32(1 / box**2), part.start, values.numpy())
+        else:
+            place_torch(whole, phase, 1 / box**2, part.start, values)
     return Projector(values, padding, radius)
+
+
+def place_torch(
+    transform: Complex[Tensor, "z y x"],
+    phase: Complex[Tensor, " z"],
+    factor: float,
+    first_x: int,
+    values: Float[Tensor, "side rows length 2"],
+) -> None:
+    """Frequencies of a transformed slab times their phase along z and a factor into the values of a projector.
+
+    The zero frequency of the transform is in front along z and in the middle along y; x begins with the frequency
+    first_x. Values outside the sphere are 0.
+    """
+    extent, count = transform.shape[1] // 2, transform.shape[2]
+    rows = torch.arange(-extent, extent + 1, device=values.device)
+    half = transform[rows] * (factor * phase[rows])[:, None, None]
+    squares, along_x = rows * rows, torch.arange(first_x, first_x + count, device=values.device)
+    outside = squares[:, None, None] + squares[:, None] + along_x**2 > extent**2
+    inner = slice(1, 2 * extent + 2)
+    half[outside] = 0.0
+    values[inner, inner, first_x : first_x + count] = torch.view_as_real(half)
 
 
 def build_for_slicing(volume: Float[Tensor, "z y x"], padding: int, size: int) -> AnyProjector:
