@@ -5,15 +5,14 @@ slices, of which matrix products are made.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from compute.expectation.coarse import going_on, shared_scores
-from compute.expectation.fine import HeldResult, HostResult
+from compute.expectation.fine import HostResult
 from compute.expectation.host_block import HostTables
+from compute.expectation.host_results import Poses, empty_outcome, result
 from compute.expectation.large_pass import LargePass
 from compute.expectation.local_pass_cpu import local_poses
 from compute.expectation.local_search_cpu import search_locally
@@ -21,32 +20,12 @@ from compute.expectation.meter import Meter
 from compute.expectation.prepare import Block
 from compute.expectation.put_back_cpu import Target, nowhere
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.second_pass_cpu import Outcome, best_children, second_passes
+from compute.expectation.second_pass_cpu import best_children, second_passes
 
 # Slices of one image are kept up to this many bytes; more are made a few at a time, see `LargePass`.
 SLICES_BYTES = 64_000_000
 # What the images of one call put back into the volume takes at most so many bytes, or is that of one image.
 RESULT_BYTES = 64_000_000
-
-
-class Poses:
-    """Significant coarse poses of the images of a block, ascending: those of image i are `of(i)`."""
-
-    def __init__(self, kept: np.ndarray, starts: np.ndarray) -> None:
-        self.kept, self.starts = kept, starts
-
-    @classmethod
-    def joined(cls, parts: list[np.ndarray]) -> "Poses":
-        """The poses of one image after another."""
-        starts = np.cumsum([0, *map(len, parts)])
-        return cls(np.concatenate(parts), starts)
-
-    def of(self, image: int) -> np.ndarray:
-        """The poses of an image."""
-        return self.kept[self.starts[image] : self.starts[image + 1]]
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
 
 
 class Room:
@@ -122,7 +101,7 @@ class HostSearch(LargePass):
         Those of many poses are left, and not found as far as this result goes: their poses are the second one.
         """
         images, rows = len(self.block.centres), self.search.orientation_children
-        out = self._outcome(images, images * self._most_rows, 0)
+        out = empty_outcome(self, images, images * self._most_rows, 0)
         significant, is_left = np.zeros(images, np.int64), np.zeros(images, np.bool_)
         most = self._most_rows // rows, self.search.maximum_significant or np.iinfo(np.int64).max
         others, scored, count, first_s, back_s = search_locally(
@@ -136,7 +115,7 @@ class HostSearch(LargePass):
         significant -= left
         poses = int(significant.sum()) * rows * self.search.translation_children
         self._count("pass 2", int(out.figures[:, 6].sum()), poses, self.tables.count)
-        found = self._result(slice(0, images), significant, out, count, False)
+        found = result(self, slice(0, images), significant, out, count, False)
         return found, self._at_most(Poses(others, np.cumsum([0, *left])))
 
     @property
@@ -200,7 +179,7 @@ class HostSearch(LargePass):
             out, count = self.large_second_pass(part.start, poses.of(part.start))
         else:
             total = int(rows.sum())
-            out = self._outcome(len(rows), total, 0 if target.is_given else total)
+            out = empty_outcome(self, len(rows), total, 0 if target.is_given else total)
             count, spent_s = second_passes(
                 poses.kept, poses.starts, part.start, self._images, self._shared, out, target
             )
@@ -208,64 +187,7 @@ class HostSearch(LargePass):
         children = self.search.orientation_children * self.search.translation_children
         sliced = int(out.figures[:, 6].sum())
         self._count("pass 2", sliced, int(significant.sum()) * children, self.tables.count)
-        return self._result(part, significant, out, count, is_large or not target.is_given)
-
-    def _outcome(self, images: int, rows: int, kept_rows: int) -> Outcome:
-        """Where the results of some images with so many orientations at most go, and of how many what is put back."""
-        m, shells = self.tables.accumulation_count, self._shared.shells
-        return Outcome(
-            figures=np.zeros((images, 7)),
-            power=np.zeros((images, shells)),
-            rotation=np.empty((images, 3, 3), np.float32),
-            offset_A=np.empty((images, 2)),
-            image=np.empty(rows, np.int64),
-            rows=np.empty(rows, np.int64),
-            rotations=np.empty((rows, 3, 3), np.float32),
-            values=np.empty((kept_rows, 2, m), np.float32),
-            share=np.empty(rows, np.float32),
-        )
-
-    def _result(
-        self, part: slice, significant: np.ndarray, out: Outcome, count: int, is_held: bool
-    ) -> HostResult:
-        """The result of some images, whose orientations are the first `count` ones.
-
-        is_held: with what is still to be put back.
-        """
-        is_found = significant > 0
-        for missing in np.flatnonzero(~is_found):
-            out.rotation[missing] = self._images.centres[part.start + missing, 0]
-            out.offset_A[missing] = self._images.base_A[part.start + missing]
-        figures = torch.from_numpy(out.figures)
-        largest, evidence, total, cross, strength, square, _ = figures.unbind(1)
-        found = HostResult(
-            images=part,
-            is_found=torch.from_numpy(is_found),
-            rotation=torch.from_numpy(out.rotation),
-            offset_A=torch.from_numpy(out.offset_A),
-            maximum_probability=largest,
-            significant_samples=torch.from_numpy(significant),
-            log_evidence=evidence,
-            weight=total,
-            residual_power=torch.from_numpy(out.power.sum(1)),
-            cross=cross,
-            model_power=strength,
-            offset_square_A2=square,
-            noise_residual=torch.from_numpy(out.power.sum(0)),
-            rows=torch.from_numpy(out.rows[:count]),
-            share=torch.from_numpy(out.share[:count]),
-        )
-        if not is_held:
-            return found
-        m, images = self.tables.accumulation_count, self.block.images
-        weight = images.forward[part, :m] * images.backward[part, :m]
-        return HeldResult(
-            **{field.name: getattr(found, field.name) for field in fields(found)},
-            image=torch.from_numpy(out.image[:count]),
-            rotations=torch.from_numpy(out.rotations[:count]),
-            values=torch.from_numpy(out.values[:count]),
-            insertion_weight=weight * self.tables.insertion_weight[:m],
-        )
+        return result(self, part, significant, out, count, is_large or not target.is_given)
 
 
 def search_images(

@@ -68,7 +68,6 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
     They are made some pixels at a time and not kept.
     """
     count, n = rotations.shape[0], model_x.shape[0]
-    every = np.arange(count)
     sliced = aligned(count * 2 * TILE).reshape(count, 2, TILE)
     rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
     cross[:], power[:] = _zero, _zero
@@ -76,7 +75,7 @@ def compare(volume, rotations, model_x, model_y, image, weight, phases, cross, p
         stop = min(start + TILE, n)
         clear_rest(rows, stop - start)
         x, y = model_x[start:stop], model_y[start:stop]
-        slice_rows(volume, rotations, every, x, y, 0, stop - start, sliced)
+        slice_rows(volume, rotations, x, y, 0, stop - start, sliced)
         for i in range(0, count, TALL):
             end = min(i + TALL, count)
             image_rows(sliced[i:end], 0, image, weight, start, stop, rows, power[i:end])

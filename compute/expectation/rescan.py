@@ -9,7 +9,8 @@ from torch import Tensor
 
 from compute.expectation import batch_scores
 from compute.expectation.coarse import shared_scores
-from compute.expectation.host import HostSearch, Poses
+from compute.expectation.host import HostSearch
+from compute.expectation.host_results import Poses
 from compute.expectation.leading_cpu import leading_poses
 from compute.expectation.posterior_many import Kept, first_best, largest
 from compute.expectation.prepare import Block

@@ -53,7 +53,6 @@ class Outcome(NamedTuple):
 class Left(NamedTuple):
     """The orientations of one image that have weight."""
 
-    rows: Any
     rotations: Any
     share: Any
 
@@ -136,7 +135,6 @@ def _score(sliced, rotations, image, tables, columns, scores):
     Some pixels of all orientations at a time: what is sliced stays in the cache while it is compared.
     """
     n, count = tables.x.shape[0], rotations.shape[0]
-    every = np.arange(count)
     weighted, strength = weighted_image(image, tables.inverse_noise, n)
     power, cross = np.zeros(count, np.float32), np.zeros(scores.shape, np.float32)
     rows = aligned(TALL * 2 * TILE).reshape(TALL, 2, TILE)
@@ -146,7 +144,7 @@ def _score(sliced, rotations, image, tables, columns, scores):
     for start in range(0, n, TILE):
         stop = min(start + TILE, n)
         clear_rest(rows, stop - start)
-        slice_rows(tables.volume, rotations, every, tables.x, tables.y, start, stop, sliced)
+        slice_rows(tables.volume, rotations, tables.x, tables.y, start, stop, sliced)
         for i in range(0, count, TALL):
             end = min(i + TALL, count)
             own, some = power[i:end], cross[i:end]
@@ -189,7 +187,7 @@ def second_pass(kept, image, tables, out, k, first, target):
     row, column = _top(scores)
     place, count, total = _left(weights, rows, rotations, out, first)
     last, n = first + count, tables.x.shape[0]
-    left = Left(out.rows[first:last], out.rotations[first:last], out.share[first:last])
+    left = Left(out.rotations[first:last], out.share[first:last])
     values = out.values[first:last]
     if target.is_given:
         values = aligned(count * 2 * SUMS_TILE).reshape(count, 2, SUMS_TILE)

@@ -134,8 +134,8 @@ def _sample(grid, x, y, start, count, room, real, imaginary, to):
 
 @compiled(fastmath=True)
 @no_type_check
-def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
-    """Fill out[row] (orientation, 2, pixel) with slices of a `PackedVolume` at rotations[row], for some rows.
+def slice_rows(volume, rotations, model_x, model_y, first, last, out):
+    """Fill out[row] (orientation, 2, pixel) with slices of a `PackedVolume` at rotations[row].
 
     Pixels from `first` to `last` are filled: multiples of `TOGETHER`, the latter but at the end. Rows may be longer.
     Some points of all are made at a time: rotations that differ little find their part of the volume in the cache.
@@ -154,7 +154,7 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
     whole = last - last % TOGETHER
     for start in range(first, whole, SLICED):
         count = min(SLICED, whole - start)
-        for row in rows:
+        for row in range(rotations.shape[0]):
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             begin, to = np.uint64(start), np.uint64(2 * length * row + start)
             _sample(grid, model_x, model_y, begin, count, room, real, imaginary, to)
@@ -164,7 +164,7 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
         copy(model_y[whole:], y[: last - whole])
         last_real, last_imaginary = np.empty(TOGETHER, np.float32), np.empty(TOGETHER, np.float32)
         begin = np.uint64(0)
-        for row in rows:
+        for row in range(rotations.shape[0]):
             grid = (flat, volume.factor, _steps(rotations[row], volume.padding), sizes)
             _sample(grid, x, y, begin, TOGETHER, room, last_real, last_imaginary, begin)
             copy(last_real, out[row, 0, whole:last])
@@ -175,8 +175,7 @@ def slice_rows(volume, rotations, rows, model_x, model_y, first, last, out):
 @no_type_check
 def slices(volume, rotations, model_x, model_y, out):
     """Fill out[orientation, 2, pixel] with central slices of a `PackedVolume`."""
-    every, n = np.arange(rotations.shape[0]), model_x.shape[0]
-    slice_rows(volume, rotations, every, model_x, model_y, 0, n, out)
+    slice_rows(volume, rotations, model_x, model_y, 0, model_x.shape[0], out)
 
 
 @compiled(fastmath=True)

@@ -24,7 +24,10 @@ from compute import parallel
 from compute.expectation import host
 from compute.expectation.coarse import shared_scores
 from compute.expectation.fine import HostResult
+from compute.expectation.host_results import Poses
+from compute.expectation.meter import Meter
 from compute.expectation.posterior import significant
+from compute.expectation.put_back_cpu import Target
 from compute.params.refine import RefineParams
 from tests.bench.cases import case_of
 
@@ -66,13 +69,18 @@ class Watching(host.HostSearch):
     seen: list[tuple[float, Rules]] = []
     images_seen = [0]
 
-    def second_pass(self, part: slice, poses: host.Poses) -> HostResult:
+    @property
+    def is_one_by_one(self) -> bool:
+        """Never: images are looked at between both passes."""
+        return False
+
+    def second_pass(self, part: slice, poses: Poses, target: Target, meter: Meter) -> HostResult:
         """As always; every 16th image is looked at closely before."""
         for image in range(part.start, part.stop):
             self.images_seen[0] += 1
             if self.images_seen[0] % EVERY == 0 and not self.search.is_correlation:
                 self._look_at(image)
-        return super().second_pass(part, poses)
+        return super().second_pass(part, poses, target, meter)
 
     def _look_at(self, image: int) -> None:
         """Ask what every rule would do with an image."""

@@ -165,5 +165,4 @@ def test_a_worker_with_a_gpu_needs_little_memory_of_its_own() -> None:
     on_device = dataclasses.replace(LARGE, is_on_device=True)
     assert plan.worker_bytes(on_device, STAGE) < 0.5 * plan.worker_bytes(LARGE, STAGE)
     (alone,) = plan.forecast(on_device, STAGE, STAGE, 1)
-    assert alone.last_GB < plan.forecast(LARGE, STAGE, STAGE, 1)[0].last_GB
-    assert alone.last_GB > plan.sums_bytes(LARGE, STAGE) / 1e9
+    assert alone.last_GB < 0.5 * plan.forecast(LARGE, STAGE, STAGE, 1)[0].last_GB

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from compute.expectation import batch_scores, coarse, fine, kernels_cpu
-from compute.expectation.host import HostSearch, Poses
+from compute.expectation.host import HostSearch
+from compute.expectation.host_results import Poses
 from compute.expectation.image_cpu import one_of
 from compute.expectation.mean_pose import mean_pose
 from compute.expectation.posterior_many import Kept

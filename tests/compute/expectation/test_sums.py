@@ -39,7 +39,7 @@ class Case:
         given = {"phases": numbers(20, 2, PUT_BACK), "insertion": numbers(PUT_BACK)}
         self.tables = Tables(**{name: given.get(name) for name in Tables._fields})
         turns = np.linalg.qr(rng.normal(size=(4, 3, 3)))[0].astype(np.float32)
-        self.left = Left(np.array([8, 2, 5, 1]), turns, self.weights.sum(1)[self.used])
+        self.left = Left(turns, self.weights.sum(1)[self.used])
         radius, angle = RADIUS * rng.random(PUT_BACK), np.pi * rng.random(PUT_BACK)
         self.x = (radius * np.sin(angle)).astype(np.float32)
         self.y = (radius * np.cos(angle)).astype(np.float32)
