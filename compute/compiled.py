@@ -13,6 +13,8 @@ from typing import Any
 
 import llvmlite.binding
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 SETTINGS: Any = numba.config
 ROOT = Path(__file__).parent
@@ -46,6 +48,26 @@ def has(feature: str) -> bool:
     return bool(llvmlite.binding.get_host_cpu_features().get(feature, False))
 
 
+class LoadedAlone(FunctionCache):
+    """Loads what was compiled earlier without the modules that only compiling needs.
+
+    Numba brings all of its own implementations in before it looks whether there is anything to compile, which takes
+    longer than loading our functions does. Memory for arrays within functions is all that those must find.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for these types of arguments, or None."""
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+LOADS_ALONE = all(
+    hasattr(FunctionCache, name) for name in ("_guard_against_spurious_io_errors", "_load_overload")
+)
+"""Whether this Numba can do so: the names are its own business."""
+
+
 def compiled(fastmath: bool) -> Callable[[Callable[..., Any]], Any]:
     """A decorator: compile a function on its first call, which leaves the interpreter to other threads.
 
@@ -55,7 +77,10 @@ def compiled(fastmath: bool) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         before, SETTINGS.CACHE_DIR = SETTINGS.CACHE_DIR, str(folder())
         try:
-            return numba.njit(nogil=True, fastmath=fastmath, cache=True)(function)
+            made: Any = numba.njit(nogil=True, fastmath=fastmath, cache=True)(function)
+            if LOADS_ALONE:
+                made._cache = LoadedAlone(function)
+            return made
         finally:
             SETTINGS.CACHE_DIR = before
 

@@ -67,3 +67,29 @@ def test_a_folder_of_the_users_own_is_taken(package: Path, tmp_path: Path) -> No
     subprocess.run(words, cwd=package, env=environment, check=True)
     (folder,) = own.iterdir()
     assert folder.name.startswith("compiled-") and list(folder.rglob("*.nbi"))
+
+
+ALONE = """
+import sys
+import numpy as np
+from compute.part.inner_cpu import inner
+
+print(inner(np.arange(3.0)).tolist(), sum(inner.stats.cache_hits.values()))
+print([name for name in ("numba.np.linalg", "numba.typed.typedlist") if name in sys.modules])
+print(inner(1))
+"""
+
+
+def test_what_is_kept_is_loaded_without_what_compiling_needs(package: Path) -> None:
+    """Arrays that it makes find their memory all the same, and other types are compiled as ever."""
+    words = [sys.executable, "-c", ALONE]
+    environment = {**os.environ, "PYTHONPATH": str(package)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    said = [
+        subprocess.run(
+            words, cwd=package, env=environment, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for _ in range(2)
+    ]
+    assert said[0][0] == "[1.0, 2.0, 3.0] 0"
+    assert said[1] == ["[1.0, 2.0, 3.0] 1", "[]", "2"]
