@@ -8,7 +8,7 @@ validate resolution".
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -81,7 +81,7 @@ def corrected_fsc(
     _check(half1, half2, mask)
     box = half1.shape[0]
     shells = box // 2 + 1
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+    with _threads(threads) as pool:
         transforms = _each(pool, torch.fft.rfftn, (half1, half2))
         unmasked = fsc(transforms[0], transforms[1], shells)
         masked = mean_fsc_inside([half1], [half2], mask, pool)
@@ -122,6 +122,14 @@ def mean_fsc_inside(
         one, other = _each(pool, inside, pair)
         curves.append(fsc(one, other, len(mask) // 2 + 1))
     return torch.stack(curves).mean(0)
+
+
+def _threads(count: int) -> AbstractContextManager[Executor | None]:
+    """Several threads, in each of which torch uses as many as here: a transform rounds differently with more."""
+    if count == 1:
+        return nullcontext()
+    here = torch.get_num_threads()
+    return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(here,))
 
 
 def _each(
