@@ -24,6 +24,8 @@ LONG = {
     "offset_step_px": 1.0,
 }
 """Options of a refinement of the small set that lasts until it is stopped; others are over within two seconds."""
+STEADY = {"healpix_order": 2, "offset_step_px": 1.0}
+"""Options with which the five iterations of the small set last long enough to be interrupted."""
 
 
 @dataclass(slots=True)

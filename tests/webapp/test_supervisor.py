@@ -27,7 +27,7 @@ from db.session import open_database
 from tests.compute.jobs.refining import content
 from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
-from tests.webapp.supervising import LONG, Lab, laboratory
+from tests.webapp.supervising import LONG, STEADY, Lab, laboratory
 from webapp import actions
 from webapp.launch import processes
 from webapp.launch.keeper import read_record, record_path
@@ -48,7 +48,7 @@ def undisturbed(
 ) -> Iterator[tuple[Lab, int]]:
     """A refinement that nobody has disturbed, and its lab."""
     with laboratory(small_set, tmp_path_factory.mktemp("undisturbed")) as made:
-        job_id = made.submit(title="first")
+        job_id = made.submit(title="first", **STEADY)
         made.until_ended(job_id)
         yield made, job_id
 
@@ -175,7 +175,7 @@ def test_a_job_that_cannot_start_says_why(lab: Lab) -> None:
 def test_a_job_stopped_after_its_iteration_and_one_stopped_at_once_go_on(
     lab: Lab, undisturbed: tuple[Lab, int]
 ) -> None:
-    job_id = lab.submit(mpi=1)
+    job_id = lab.submit(**STEADY, mpi=1)
     until_all_work(lab, job_id)
     stop(lab, job_id, at_once=False)
     lab.until_ended(job_id)
@@ -198,7 +198,7 @@ def test_a_job_stopped_after_its_iteration_and_one_stopped_at_once_go_on(
 def test_killed_workers_and_keepers_are_told_and_the_job_goes_on(
     lab: Lab, undisturbed: tuple[Lab, int]
 ) -> None:
-    job_id = lab.submit()
+    job_id = lab.submit(**STEADY)
     lab.until_iterated(job_id)
     os.kill(max(ranks(lab, job_id)), signal.SIGKILL)
     lab.until_ended(job_id)
@@ -242,7 +242,7 @@ def test_a_process_frozen_for_three_minutes_costs_nothing_but_time(
     lab: Lab, undisturbed: tuple[Lab, int], way_out: str
 ) -> None:
     """All the while the job runs and says what holds it; then it ends as one that nobody has disturbed."""
-    job_id = lab.submit()
+    job_id = lab.submit(**STEADY)
     lab.until_iterated(job_id)
     worker = max(ranks(lab, job_id))
     os.kill(worker, signal.SIGSTOP)
@@ -308,7 +308,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
         pytest.skip("no file system can be mounted here")
     try:
         with laboratory(small_set, tmp_path, projects=place) as lab:
-            job_id = lab.submit(mpi=1)
+            job_id = lab.submit(**STEADY, mpi=1)
             lab.until_iterated(job_id)
             fill(place / "filler")
             lab.until_ended(job_id)
@@ -341,7 +341,7 @@ def test_a_job_runs_on_while_the_database_cannot_be_written(
     small_set: SmallSet, tmp_path: Path, undisturbed: tuple[Lab, int]
 ) -> None:
     with laboratory(small_set, tmp_path, busy_s=0.1) as lab:
-        job_id = lab.submit(mpi=1)
+        job_id = lab.submit(**STEADY, mpi=1)
         lab.until_iterated(job_id)
         keeper = psutil.Process(lab.attempts(job_id)[0].pid)
         with closing(sqlite3.connect(tmp_path / "halfmap.db", isolation_level=None)) as other:

@@ -8,7 +8,7 @@ import pytest
 from compute.files.events import Start
 from compute.files.progress import read_progress
 from compute.files.relion import read_exit_marker
-from tests.webapp.supervising import Lab
+from tests.webapp.supervising import STEADY, Lab
 from tests.webapp.test_supervisor import (
     check_like,
     continue_job,
@@ -39,7 +39,7 @@ def find(lab: Lab, job_id: int, victim: str) -> psutil.Process:
 
 @pytest.mark.slow
 def test_each_process_of_a_job_may_be_killed(lab: Lab, undisturbed: tuple[Lab, int]) -> None:
-    job_id = lab.submit()
+    job_id = lab.submit(**STEADY)
     lab.until_iterated(job_id)
     for victim in ("mpiexec", "proxy", "leader", "keeper"):
         until_all_work(lab, job_id)
