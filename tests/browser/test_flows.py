@@ -56,7 +56,7 @@ def many(served: Served) -> Path:
     """A set whose refinement lasts long enough to be stopped twice."""
     folder = served.folder / "many"
     folder.mkdir()
-    particle_set(folder, particles=300, box=40, snr=1.0, micrographs=3)
+    particle_set(folder, particles=1200, box=40, snr=1.0, micrographs=3)
     return folder
 
 
@@ -70,6 +70,7 @@ def small_refinement(particles: Path, project: int) -> dict[str, object]:
         "initial_lowpass_A": 25,
         "particle_diameter_A": 100,
         "healpix_order": 2,
+        "offset_step_px": 1,
         "mpi": 3,
         "threads": 1,
         "random_seed": 1,
