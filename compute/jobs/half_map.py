@@ -39,11 +39,8 @@ def new_map(
     nothing finer: a mask would carry what they share at low resolution further, where noise then aligns to it in both
     halves; nor is there a shape that an envelope could follow.
     """
-    noise = prior.reconstruction_noise(accumulator, len(ssnr))
-    signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
-    minimum = params.minimum_resolution_shells
-    mates = mate_falloff(parse_symmetry(params.symmetry).operators)
-    volume = reconstruct.reconstruct(accumulator, box, signal, minimum, mates).cpu()
+    made = regularised_map(accumulator, params, box, ssnr)
+    volume = torch.from_numpy(made["map"])
     if params.flatten_solvent:
         has_shape = limit_A <= 0 and resolution_A <= ENVELOPE_RESOLUTION_A
         if mask is None and params.adaptive_solvent and has_shape:
@@ -55,25 +52,23 @@ def new_map(
         volume = reconstruct.flatten(volume, mask)
     if limit_A > 0:
         volume = lowpass(volume, pixel_size_A, limit_A)
-    return {
-        "map": volume.numpy(),
-        "noise": noise.cpu().numpy(),
-        "signal": signal.cpu().numpy(),
-        "coverage": prior.fourier_coverage(accumulator, signal).cpu().numpy(),
-    }
+    return made | {"map": volume.numpy()}
 
 
-def joined_map(
-    joined: Accumulator, params: RefineParams, box: int, ssnr: np.ndarray
+def regularised_map(
+    accumulator: Accumulator, params: RefineParams, box: int, ssnr: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The map of all images, regularised by the joined SSNR per shell, and its spectra; the sums have the symmetry."""
-    noise = prior.reconstruction_noise(joined, len(ssnr))
+    """The reconstruction by the SSNR per shell, with its noise, signal power and Fourier coverage per shell.
+
+    The sums have the symmetry.
+    """
+    noise = prior.reconstruction_noise(accumulator, len(ssnr))
     signal = prior.signal_power(torch.from_numpy(ssnr).to(noise.device), noise)
     minimum = params.minimum_resolution_shells
     mates = mate_falloff(parse_symmetry(params.symmetry).operators)
     return {
-        "map": reconstruct.reconstruct(joined, box, signal, minimum, mates).cpu().numpy(),
+        "map": reconstruct.reconstruct(accumulator, box, signal, minimum, mates).cpu().numpy(),
         "noise": noise.cpu().numpy(),
         "signal": signal.cpu().numpy(),
-        "coverage": prior.fourier_coverage(joined, signal).cpu().numpy(),
+        "coverage": prior.fourier_coverage(accumulator, signal).cpu().numpy(),
     }

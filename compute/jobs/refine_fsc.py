@@ -121,8 +121,15 @@ class Comparison:
         draws = MOST_DRAWS if state.has_converged else DRAWS_ON_THE_WAY
         first, second = (torch.from_numpy(one) for one in maps)
         pixel_A, seed = self.inputs.pixel_size_A, self.inputs.seed
-        settings = {"most_draws": draws, "threads": min(2, self.team.idle_threads())}
-        found = corrected_fsc(first, second, torch.from_numpy(mask), pixel_A, seed, **settings)
+        found = corrected_fsc(
+            first,
+            second,
+            torch.from_numpy(mask),
+            pixel_A,
+            seed,
+            most_draws=draws,
+            threads=min(2, self.team.idle_threads()),
+        )
         corrected = found.corrected.numpy().copy()
         corrected[shells:] = 0.0
         return {

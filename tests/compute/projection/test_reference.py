@@ -10,6 +10,7 @@ from torch import Tensor
 
 from compute.projection import kernels_torch, reference
 from compute.projection.images import images_of
+from compute.projection.placing_cpu import place
 from compute.projection.reference import (
     Projector,
     build_for_slicing,
@@ -17,6 +18,7 @@ from compute.projection.reference import (
     grid_shape,
     interpolation_falloff,
     packed,
+    place_torch,
 )
 from compute.projection.slices import slices
 from compute.signal.fourier import half_plane_pixels, image_transform
@@ -92,6 +94,21 @@ def test_slabs_of_any_thickness_give_the_same_values(monkeypatch: pytest.MonkeyP
     whole = build_projector(volume, 2, 12)
     monkeypatch.setattr(reference, "SLAB_VALUES", 3 * 32 * 25)
     assert torch.allclose(build_projector(volume, 2, 12).values, whole.values, atol=1e-7)
+
+
+@pytest.mark.parametrize(("first_x", "count"), [(0, 4), (3, 5), (8, 1)])
+def test_slabs_are_placed_as_the_definition_does(first_x: int, count: int) -> None:
+    padded, extent = 20, 8
+    draw = torch.Generator().manual_seed(2)
+    shape = (padded, 2 * extent + 1, count)
+    transform = torch.randn(shape, dtype=torch.complex64, generator=draw)
+    phase = torch.randn(padded, dtype=torch.complex64, generator=draw)
+    found, expected = (torch.zeros(*grid_shape(1, extent), 2) for _ in range(2))
+    arrays = (torch.view_as_real(one).numpy() for one in (transform, phase))
+    place(*arrays, np.float32(0.25), first_x, found.numpy())
+    place_torch(transform, phase, 0.25, first_x, expected)
+    assert expected.any()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_plane_x_0_holds_friedel_mates() -> None:
