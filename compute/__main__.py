@@ -218,8 +218,8 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
         world.Abort(status)
 
     if size > 1:
-        return _lead(params, job_id, parallel_mpi.MpiTeam(world), abort)
-    return _lead(params, job_id, parallel.SoloTeam(make, threads), lambda status: None)
+        return _lead(params, job_id, parallel_mpi.MpiTeam(world, devices[0]), abort)
+    return _lead(params, job_id, parallel.SoloTeam(make, threads, devices[0]), lambda status: None)
 
 
 def _lead(params: "RefineParams", job_id: str, team: "Team", abort: Callable[[int], None]) -> int:

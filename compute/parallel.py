@@ -88,9 +88,13 @@ class Alone(HalfTeam):
 
 
 class Team(ABC):
-    """The leader's view: methods of the workers, called by half."""
+    """The leader's view: methods of the workers, called by half.
 
-    def __init__(self) -> None:
+    device: where the leader may compute what it does itself between its calls.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
         self.messages: list[Message] = []
         self.on_progress: Callable[[int], None] = _ignore
         self._offers: dict[int, deque[Any]] = {1: deque(), 2: deque()}
@@ -169,8 +173,10 @@ class SoloTeam(Team):
     Calls that use all threads themselves, and much memory, always go to one half after the other.
     """
 
-    def __init__(self, make: Callable[[Seat, HalfTeam], Worker], threads: int) -> None:
-        super().__init__()
+    def __init__(
+        self, make: Callable[[Seat, HalfTeam], Worker], threads: int, device: str = "cpu"
+    ) -> None:
+        super().__init__(device)
         self._seats = [Seat(1, 0, 1), Seat(2, 0, 1)]
         alone = Alone(lambda images: self.on_progress(images))
         self._workers = {seat.half: make(seat, alone) for seat in self._seats}

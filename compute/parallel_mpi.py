@@ -80,6 +80,8 @@ class MpiHalfTeam(HalfTeam):
 
     def reduce(self, sums: Tensor) -> None:
         """Add the members' sums to the first member's slab by slab, always in the order of ranks."""
+        if len(self._ranks) == 1:
+            return
         if sums.device.type != "cpu":
             copy = sums.cpu()
             self.reduce(copy)
@@ -122,8 +124,8 @@ class MpiHalfTeam(HalfTeam):
 class MpiTeam(Team):
     """The leader on rank 0; odd ranks hold half 1, even ranks half 2."""
 
-    def __init__(self, communicator: MPI.Comm) -> None:
-        super().__init__()
+    def __init__(self, communicator: MPI.Comm, device: str = "cpu") -> None:
+        super().__init__(device)
         self._communicator = communicator
         self._seats = seats_of(communicator.Get_size())
 

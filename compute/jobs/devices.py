@@ -1,12 +1,14 @@
 """Which device each worker computes on."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from mpi4py import MPI
 
 from compute.jobs.memory import BYTES_PER_GB
 
+Result = TypeVar("Result")
 NO_GPU = "--gpu was given but this torch build/machine has no CUDA device; leave --gpu out to run on the CPU"
 
 
@@ -47,7 +49,8 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
     """The devices of half 1's and half 2's worker in this process, and a sentence where a process has none.
 
     All processes of a job call this together and get the same sentence. GPUs that are named go to the workers in the
-    order of their ranks, unnamed ones to the workers of each machine. The leader computes nothing and needs none.
+    order of their ranks, unnamed ones to the workers of each machine. The leader compares halves on the first worker's
+    GPU where its own machine has one like it, and needs none.
     """
     if world is None:
         try:
@@ -59,13 +62,33 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
     beside = [one for one in machine.allgather(rank) if one > 0]
     machine.Free()
     devices, problem = ["cpu", "cpu"], ""
-    if rank > 0:
-        try:
-            devices = [device_name(text, rank - 1 if text else beside.index(rank))] * 2
-        except ValueError as error:
-            problem = str(error)
+    try:
+        worker = max(0, rank - 1) if text else beside.index(rank) if rank else 0
+        devices = [device_name(text, worker)] * 2
+    except ValueError as error:
+        problem = str(error) if rank else ""
     problems = [one for one in world.allgather(problem) if one]
     return devices, problems[0] if problems else ""
+
+
+class Desk:
+    """Where a process does some work of its own: on a GPU as long as that has room for it, else on the CPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def run(self, work: Callable[[torch.device], Result]) -> Result:
+        """What the work returns on the device. A GPU gets the memory back, since others need it meanwhile."""
+        if self.device.type == "cpu":
+            return work(self.device)
+        try:
+            return work(self.device)
+        except torch.OutOfMemoryError:
+            pass
+        finally:
+            release_unused(self.device)
+        self.device = torch.device("cpu")
+        return work(self.device)
 
 
 def memory_of(device: torch.device) -> dict[str, Any]:

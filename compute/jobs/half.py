@@ -18,7 +18,7 @@ from compute.files.particle_set import ParticleSet
 from compute.jobs import devices, half_lost
 from compute.jobs.half_expectation import Expectation
 from compute.jobs.half_images import HalfImages, is_handed_out
-from compute.jobs.half_map import new_map, regularised_map, unfiltered_map
+from compute.jobs.half_map import joined_map, new_map, unfiltered_map
 from compute.jobs.half_measures import expected_errors, sampled_power
 from compute.jobs.half_records import Parameters, SearchOrder, ShardResults, only, unchanged
 from compute.jobs.half_rescan import rescan_images
@@ -306,7 +306,7 @@ class Half:
         if ssnr is None:
             return None
         with self._stopwatch.measure("reconstruction"):
-            return regularised_map(self._accumulator, self._params, self._box, ssnr)
+            return joined_map(self._accumulator, self._params, self._box, ssnr)
 
     def peak_memory_GB(self) -> float:
         """The largest resident memory of this worker's process so far."""

@@ -40,7 +40,7 @@ def new_map(
     halves; nor is there a shape that an envelope could follow.
     """
     made = regularised_map(accumulator, params, box, ssnr)
-    volume = torch.from_numpy(made["map"])
+    volume = made.pop("map")
     if params.flatten_solvent:
         has_shape = limit_A <= 0 and resolution_A <= ENVELOPE_RESOLUTION_A
         if mask is None and params.adaptive_solvent and has_shape:
@@ -48,16 +48,23 @@ def new_map(
             mask = molecular_envelope(volume, pixel_size_A, resolution_A, diameter_A, edge_px)
         if mask is None:
             radius_px = params.particle_diameter_A / (2 * pixel_size_A)
-            mask = masks.sphere(box, radius_px, params.mask_edge_px)
-        volume = reconstruct.flatten(volume, mask)
+            mask = masks.sphere(box, radius_px, params.mask_edge_px, volume.device)
+        volume = reconstruct.flatten(volume, mask.to(volume.device))
     if limit_A > 0:
         volume = lowpass(volume, pixel_size_A, limit_A)
-    return made | {"map": volume.numpy()}
+    return _arrays(made | {"map": volume})
+
+
+def joined_map(
+    accumulator: Accumulator, params: RefineParams, box: int, ssnr: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The map of all images, with its noise, signal power and Fourier coverage per shell."""
+    return _arrays(regularised_map(accumulator, params, box, ssnr))
 
 
 def regularised_map(
     accumulator: Accumulator, params: RefineParams, box: int, ssnr: np.ndarray
-) -> dict[str, np.ndarray]:
+) -> dict[str, Tensor]:
     """The reconstruction by the SSNR per shell, with its noise, signal power and Fourier coverage per shell.
 
     The sums have the symmetry.
@@ -67,8 +74,13 @@ def regularised_map(
     minimum = params.minimum_resolution_shells
     mates = mate_falloff(parse_symmetry(params.symmetry).operators)
     return {
-        "map": reconstruct.reconstruct(accumulator, box, signal, minimum, mates).cpu().numpy(),
-        "noise": noise.cpu().numpy(),
-        "signal": signal.cpu().numpy(),
-        "coverage": prior.fourier_coverage(accumulator, signal).cpu().numpy(),
+        "map": reconstruct.reconstruct(accumulator, box, signal, minimum, mates),
+        "noise": noise,
+        "signal": signal,
+        "coverage": prior.fourier_coverage(accumulator, signal),
     }
+
+
+def _arrays(made: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """The same in the host's memory."""
+    return {name: one.cpu().numpy() for name, one in made.items()}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from compute.convergence import schedule
 from compute.convergence.limits import (
@@ -14,6 +15,7 @@ from compute.convergence.limits import (
     without_claims,
 )
 from compute.convergence.state import Settings, State
+from compute.jobs.devices import Desk
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.maximisation.reconstruct import fsc_of_halves
@@ -36,16 +38,15 @@ class Comparison:
     team: Team
     settings: Settings
     exchange: Exchange
+    desk: Desk
 
     def compare(self, progress: Progress) -> None:
         """The FSC of the two halves, and what the schedule makes of it.
 
         Until the halves agree beyond what they share, nothing beyond it is believed, and no envelope is looked for.
         """
-        first, second = (
-            torch.from_numpy(one) for one in self.team.call_heads("unpadded_transform")
-        )
-        curve = fsc_of_halves(first, second, self.inputs.box // 2 + 1).numpy()
+        transforms = self.team.call_heads("unpadded_transform")
+        curve = self.desk.run(lambda device: self._between(_on(device, transforms)))
         self._set_unmasked(progress, curve)
         is_seen = sees_beyond(curve, self.settings)
         progress.curves |= self._masked(progress, has_shape=is_seen)
@@ -65,8 +66,7 @@ class Comparison:
 
         A curve corrected for a mask is that of these maps already.
         """
-        first, second = (torch.fft.rfftn(torch.from_numpy(one)) for one in progress.unfiltered)
-        curve = fsc(first, second, self.inputs.box // 2 + 1).numpy()
+        curve = self.desk.run(lambda device: self._unmasked(_on(device, progress.unfiltered)))
         self._set_unmasked(progress, curve)
         state = progress.state
         if "corrected" not in progress.curves:
@@ -74,6 +74,14 @@ class Comparison:
                 curve = without_claims(curve, self.settings)
             state = schedule.after_final_maps(state, self.settings, curve)
         progress.state = self.exchange.state(state.iteration, "final maps", state)
+
+    def _between(self, transforms: list[Tensor]) -> np.ndarray:
+        first, second = transforms
+        return fsc_of_halves(first, second, self.inputs.box // 2 + 1).cpu().numpy()
+
+    def _unmasked(self, maps: list[Tensor]) -> np.ndarray:
+        first, second = (torch.fft.rfftn(one) for one in maps)
+        return fsc(first, second, self.inputs.box // 2 + 1).cpu().numpy()
 
     def _set_unmasked(self, progress: Progress, curve: np.ndarray) -> None:
         progress.curves["unmasked"] = curve
@@ -94,23 +102,32 @@ class Comparison:
         maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
         if is_given:
             progress.unfiltered = maps
-        mask = self.inputs.mask if is_given else self._envelope(maps, progress.state)
+        return self.desk.run(lambda device: self._inside(_on(device, maps), is_given, progress))
+
+    def _inside(
+        self, maps: list[Tensor], is_given: bool, progress: Progress
+    ) -> dict[str, np.ndarray]:
+        """The curves inside the given mask or the envelope; none where there is no envelope."""
+        if is_given and self.inputs.mask is not None:
+            mask: Tensor | None = torch.from_numpy(self.inputs.mask).to(maps[0].device)
+        else:
+            mask = self._envelope(maps, progress.state)
         if mask is None:
             return {}
         progress.fsc_mask = "given" if is_given else "envelope"
-        progress.envelope = None if is_given or not progress.state.has_converged else mask
+        is_written = not is_given and progress.state.has_converged
+        progress.envelope = mask.cpu().numpy() if is_written else None
         return self._curves_inside(maps, mask, progress.state)
 
-    def _envelope(self, maps: list[np.ndarray], state: State) -> np.ndarray | None:
+    def _envelope(self, maps: list[Tensor], state: State) -> Tensor | None:
         """The molecule's envelope in the mean of both halves' maps; None where nothing stands out."""
-        mean = torch.from_numpy(maps[0] + maps[1]) / 2
+        mean = (maps[0] + maps[1]) / 2
         diameter_A, edge_px = self.params.particle_diameter_A, self.params.mask_edge_px
         pixel_A = self.inputs.pixel_size_A
-        found = molecular_envelope(mean, pixel_A, state.resolution_A, diameter_A, edge_px)
-        return None if found is None else found.numpy()
+        return molecular_envelope(mean, pixel_A, state.resolution_A, diameter_A, edge_px)
 
     def _curves_inside(
-        self, maps: list[np.ndarray], mask: np.ndarray, state: State
+        self, maps: list[Tensor], mask: Tensor, state: State
     ) -> dict[str, np.ndarray]:
         """FSC of the maps within the mask: masked, phase-randomised, and corrected by it.
 
@@ -119,21 +136,25 @@ class Comparison:
         """
         shells = state.accumulation_size // 2 + 1
         draws = MOST_DRAWS if state.has_converged else DRAWS_ON_THE_WAY
-        first, second = (torch.from_numpy(one) for one in maps)
         pixel_A, seed = self.inputs.pixel_size_A, self.inputs.seed
         found = corrected_fsc(
-            first,
-            second,
-            torch.from_numpy(mask),
+            maps[0],
+            maps[1],
+            mask,
             pixel_A,
             seed,
             most_draws=draws,
             threads=min(2, self.team.idle_threads()),
         )
-        corrected = found.corrected.numpy().copy()
+        corrected = found.corrected.cpu().numpy().copy()
         corrected[shells:] = 0.0
         return {
-            "masked": found.masked.numpy(),
-            "randomised": found.randomised.numpy(),
+            "masked": found.masked.cpu().numpy(),
+            "randomised": found.randomised.cpu().numpy(),
             "corrected": corrected,
         }
+
+
+def _on(device: torch.device, arrays: list[np.ndarray]) -> list[Tensor]:
+    """Arrays on a device."""
+    return [torch.from_numpy(one).to(device) for one in arrays]

@@ -16,6 +16,7 @@ import torch
 from compute.convergence import schedule
 from compute.convergence.resolution import ssnr_from_fsc
 from compute.convergence.state import Settings, State
+from compute.jobs.devices import Desk
 from compute.jobs.half_images import is_handed_out
 from compute.jobs.half_records import Parameters
 from compute.jobs.imaging import make_imagings
@@ -50,7 +51,8 @@ class Refinement:
     ) -> None:
         self.params, self.inputs, self.team, self.settings = params, inputs, team, settings
         self.exchange = exchange or Exchange()
-        self.comparison = Comparison(params, inputs, team, settings, self.exchange)
+        desk = Desk(team.device)
+        self.comparison = Comparison(params, inputs, team, settings, self.exchange, desk)
         self.group = parse_symmetry(params.symmetry)
         self.stopwatch = Stopwatch()
         self.stopwatch.add_start_up()

@@ -4,11 +4,17 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float32
 from scipy import ndimage
 from torch import Tensor
 
-from compute.signal.distance import SLAB_PLANES, distance_in_planes
+from compute.signal.distance import (
+    FARTHEST_IN_16_BITS,
+    SLAB_PLANES,
+    bounds,
+    distance_by_shifts,
+    distance_in_planes,
+)
 from compute.signal.fourier import lowpass
 from compute.signal.masks import sphere
 from compute.signal.threshold import solvent_level
@@ -41,32 +47,51 @@ def molecular_envelope(
     mask. The map must not have been flattened before: density that an earlier envelope missed can come back.
     """
     box = volume.shape[0]
-    ball = sphere(box, particle_diameter_A / (2 * pixel_size_A), edge_px).to(volume.device)
+    ball = sphere(box, particle_diameter_A / (2 * pixel_size_A), edge_px, volume.device)
     low = lowpass(volume, pixel_size_A, max(SEARCH_RESOLUTION_A, resolution_A))
-    inside = low[ball > 0.5]
+    is_inside = ball > 0.5
+    inside = low[is_inside]
     if not len(inside) or inside.min() == inside.max():
         return None
-    level, noise = solvent_level(inside.float().cpu().numpy())
-    is_dense = ((low > level + THRESHOLD_SIGMAS * noise) & (ball > 0.5)).cpu().numpy()
-    is_molecule = _relevant_pieces(is_dense)
-    if is_molecule.sum() < SMALLEST_SHARE * len(inside):
+    level, noise = solvent_level(inside.float().sort().values.cpu().numpy())
+    is_molecule = _relevant_pieces(((low > level + THRESHOLD_SIGMAS * noise) & is_inside).cpu())
+    if is_molecule is None or is_molecule.sum() < SMALLEST_SHARE * len(inside):
         return None
-    margin_px, edge_px = MARGIN_A / pixel_size_A, max(edge_px, 1e-6)
-    for start in range(0, box, SLAB_PLANES):
-        planes = slice(start, min(start + SLAB_PLANES, box))
-        distance = distance_in_planes(is_molecule, planes, math.ceil(margin_px + edge_px) + 1)
-        beyond = (torch.from_numpy(distance) - margin_px) / edge_px
-        envelope = 0.5 + 0.5 * torch.cos(torch.pi * beyond.clamp(0.0, 1.0))
-        ball[planes] = envelope.to(ball.device) * ball[planes]
-    return ball
+    return ball.mul_(_around(is_molecule, MARGIN_A / pixel_size_A, max(edge_px, 1e-6), ball.device))
 
 
-def _relevant_pieces(is_dense: np.ndarray) -> np.ndarray:
-    """The connected pieces that are not much smaller than the largest one."""
-    labels, pieces = ndimage.label(is_dense)
-    if pieces == 0:
-        return is_dense
+def _around(
+    is_molecule: Bool[np.ndarray, "z y x"], margin_px: float, edge_px: float, device: torch.device
+) -> Float32[Tensor, "z y x"]:
+    """1 in the molecule and up to the margin from it, 0 an edge farther on; the molecule is not empty."""
+    reach = math.ceil(margin_px + edge_px) + 1
+    near = bounds(is_molecule, reach)
+    envelope = torch.zeros(is_molecule.shape, device=device)
+    if near is None:
+        return envelope
+    molecule, target = is_molecule[near], envelope[near]
+    is_quick = device.type != "cpu" and reach <= FARTHEST_IN_16_BITS
+    step = len(molecule) if is_quick else SLAB_PLANES
+    for start in range(0, len(molecule), step):
+        planes = slice(start, min(start + step, len(molecule)))
+        if is_quick:
+            distance = distance_by_shifts(torch.from_numpy(molecule).to(device), reach)
+        else:
+            distance = torch.from_numpy(distance_in_planes(molecule, planes, reach)).to(device)
+        beyond = ((distance - margin_px) / edge_px).clamp_(0.0, 1.0)
+        target[planes] = 0.5 + 0.5 * torch.cos(torch.pi * beyond)
+    return envelope
+
+
+def _relevant_pieces(is_dense: Bool[Tensor, "z y x"]) -> Bool[np.ndarray, "z y x"] | None:
+    """The connected pieces that are not much smaller than the largest one; None where there is none."""
+    found = is_dense.numpy()
+    around = bounds(found, 0)
+    if around is None:
+        return None
+    labels, _ = ndimage.label(found[around])
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    relevant: np.ndarray = (sizes >= SMALLEST_PIECE * sizes.max())[labels]
-    return relevant & is_dense
+    is_relevant = np.zeros_like(found)
+    is_relevant[around] = (sizes >= SMALLEST_PIECE * sizes.max())[labels] & found[around]
+    return is_relevant

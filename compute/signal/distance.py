@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32
 from scipy import ndimage
+from torch import Tensor
 
 SLAB_PLANES = 32
 """Distances are computed for so many planes at a time where all at once would take too much memory."""
@@ -14,6 +15,8 @@ FARTHEST_BY_SHIFTS = 24
 """Up to this reach shifted copies are compared, which is faster than a distance transform by far."""
 BEYOND = 16_000
 """A squared distance beyond every one that is looked for by shifts (int16, with room for three additions)."""
+FARTHEST_IN_16_BITS = 74
+"""BEYOND and three times the square of this are the last that 16 bits hold."""
 
 
 def distance_from(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.ndarray, "z y x"]:
@@ -45,14 +48,21 @@ def distance_in_planes(
         return np.full(is_inside[planes].shape, np.inf, dtype=np.float32)
     wanted = slice(planes.start - first, planes.stop - first)
     if reach <= FARTHEST_BY_SHIFTS:
-        return _by_shifts(near, reach)[wanted]
+        return distance_by_shifts(torch.from_numpy(near), reach).numpy()[wanted]
     distance: np.ndarray = ndimage.distance_transform_edt(~near)
     return distance[wanted].astype(np.float32)
 
 
-def _by_shifts(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.ndarray, "z y x"]:
-    """Distances exact up to `reach` voxels: along one axis after the other, the least of all shifted squares."""
-    squared = torch.from_numpy(np.logical_not(is_inside)).to(torch.int16).mul_(BEYOND)
+def distance_by_shifts(is_inside: Bool[Tensor, "z y x"], reach: int) -> Float32[Tensor, "z y x"]:
+    """Distances exact up to `reach` voxels: along one axis after the other, the least of all shifted squares.
+
+    Raises ValueError for a reach that squared distances in 16 bits have no room for.
+    """
+    if reach > FARTHEST_IN_16_BITS:
+        raise ValueError(
+            f"distances up to {FARTHEST_IN_16_BITS} are found by shifts, not to {reach}"
+        )
+    squared = is_inside.logical_not().to(torch.int16).mul_(BEYOND)
     found, moved = torch.empty_like(squared), torch.empty_like(squared)
     for axis in range(3):
         found.copy_(squared)
@@ -64,7 +74,7 @@ def _by_shifts(is_inside: Bool[np.ndarray, "z y x"], reach: int) -> Float32[np.n
             torch.minimum(ahead, moved.narrow(axis, 0, length - step), out=ahead)
             torch.minimum(behind, moved.narrow(axis, step, length - step), out=behind)
         squared, found = found, squared
-    return np.sqrt(squared.numpy(), dtype=np.float32)
+    return squared.float().sqrt_()
 
 
 def bounds(is_inside: Bool[np.ndarray, "z y x"], margin: int) -> tuple[slice, slice, slice] | None:

@@ -14,9 +14,11 @@ def disc_background(box: int, radius: float, edge: float) -> Float32[Tensor, "y 
     return _outside(_distance_from_centre(box, 2), radius, edge)
 
 
-def sphere(box: int, radius: float, edge: float) -> Float32[Tensor, "z y x"]:
+def sphere(
+    box: int, radius: float, edge: float, device: torch.device | str = "cpu"
+) -> Float32[Tensor, "z y x"]:
     """A soft sphere: 1 up to `radius` voxels from the centre, 0 from `radius + edge` on."""
-    return 1.0 - _outside(_distance_from_centre(box, 3), radius, edge)
+    return 1.0 - _outside(_distance_from_centre(box, 3, device), radius, edge)
 
 
 def mask_images(
@@ -34,9 +36,11 @@ def mask_images(
     return torch.lerp(images, mean.to(images.dtype)[:, None, None].expand_as(images), weight)
 
 
-def _distance_from_centre(box: int, dimensions: int) -> Float32[Tensor, "*axes"]:
+def _distance_from_centre(
+    box: int, dimensions: int, device: torch.device | str = "cpu"
+) -> Float32[Tensor, "*axes"]:
     """The distance, in pixels, of every pixel of a box from its centre pixel box//2."""
-    squared = (torch.arange(box, dtype=torch.float64) - box // 2).square()
+    squared = (torch.arange(box, dtype=torch.float64, device=device) - box // 2).square()
     total = squared
     for axis in range(1, dimensions):
         total = squared.reshape(-1, *[1] * axis) + total

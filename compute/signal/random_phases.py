@@ -49,10 +49,16 @@ def randomised_map(
     phases = random_phases(box, seed, half, draw)
     _keep(phases, first_shell)
     unit = _units()
-    turns = np.empty(phases.shape, np.complex64)
-    for plane, phase in zip(turns, phases, strict=True):
-        unit.take(phase, out=plane, mode="wrap")  # planes' indices stay in the processor's cache
-    turned = torch.from_numpy(turns).to(transform.device).mul_(transform)
+    if transform.device.type == "cpu":
+        turns = np.empty(phases.shape, np.complex64)
+        for plane, phase in zip(turns, phases, strict=True):
+            unit.take(
+                phase, out=plane, mode="wrap"
+            )  # planes' indices stay in the processor's cache
+        turned = torch.from_numpy(turns).mul_(transform)
+    else:
+        place = torch.from_numpy(phases.view(np.int16)).to(transform.device).int() & (TURNS - 1)
+        turned = torch.from_numpy(unit).to(transform.device)[place].mul_(transform)
     return torch.fft.irfftn(turned, s=(box, box, box))
 
 

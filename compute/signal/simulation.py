@@ -4,6 +4,7 @@ Every number belongs to (seed, purpose, particle or micrograph), so a particle i
 the others are and however the work is cut into batches.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,8 +130,12 @@ def noise_images(
     particles: Int64[np.ndarray, "image"], box: int, power: Float64[Tensor, "shell"], seed: int
 ) -> Float32[Tensor, "image y x"]:
     """The noise of each particle: the same field whenever and in whatever company it is asked for."""
-    fields = [coloured_noise(1, box, power, generator(seed, "noise", int(i))) for i in particles]
-    return torch.cat(fields)
+
+    def field(particle: int) -> Float32[Tensor, "1 y x"]:
+        return coloured_noise(1, box, power, generator(seed, "noise", particle))
+
+    with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return torch.cat(list(pool.map(field, particles.tolist())))
 
 
 def contamination(

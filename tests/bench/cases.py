@@ -59,14 +59,14 @@ def case_of(name: str, folder: Path) -> Case:
     made = SIMULATED[name]
     root = folder / name
     if not root.with_suffix(".star").exists():
-        _simulate(made, root)
+        _simulate(made, root, "cuda:0" if name.startswith("gpu") else "cpu")
     reference = root.with_name(f"{name}_reference.mrc")
     is_gpu = name.startswith("gpu")
     particles, truth = root.with_suffix(".star"), root.with_name(f"{name}_truth")
     return Case(name, particles, reference, made.symmetry, made.diameter_A, is_gpu, truth)
 
 
-def _simulate(made: Simulation, root: Path) -> None:
+def _simulate(made: Simulation, root: Path, device: str) -> None:
     params = SimulateParams(
         model=str(MODELS / made.model),
         symmetry="C1",
@@ -79,6 +79,7 @@ def _simulate(made: Simulation, root: Path) -> None:
         b_factor_A2=made.b_factor_A2,
         offset_sigma_A=4.0,
         reference_resolution_A=40.0,
+        device=device,
         random_seed=1,
     )
     if cli.start("simulate", params):
