@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from compute.expectation import batch
 from compute.expectation.pairs_torch import PAIR_BYTES
 from compute.expectation.plan import (
@@ -18,6 +20,8 @@ from compute.expectation.plan import (
     sums_bytes,
 )
 from compute.projection.kernels_torch import BYTES_PER_POINT, TEMPORARY_BYTES
+from compute.projection.reference import runs_triton
+from compute.projection.slices import ON_DEVICE
 
 POINT_BYTES = 330
 """What slicing and insertion in plain torch take for each sampled point under way, as measured on the stand-in device
@@ -61,12 +65,23 @@ def device_bytes(setting: Setting, stage: Stage, images: int = 0) -> float:
     images: how many are searched at once; 0 for as many as there would be.
     """
     searching = projector_bytes(setting, stage) + device_search_bytes(setting, stage, images)
-    sums = sums_bytes(setting, stage)
+    sums = device_sums_bytes(setting, stage)
+    pairing = projector_bytes(setting, stage) if has_kernels() else 0.0
     return max(
-        map_bytes(setting.box) + making_projector_bytes(setting, stage),
+        map_bytes(setting.box) + making_projector_bytes(setting, stage) + pairing,
         sums + searching,
         sums + _device_maximisation(setting, stage),
     )
+
+
+def has_kernels() -> bool:
+    """Whether GPUs of this machine run kernels in Triton, which take no memory of their own."""
+    return torch.cuda.is_available() and runs_triton(torch.device("cuda"))
+
+
+def device_sums_bytes(setting: Setting, stage: Stage) -> float:
+    """The sums of a half as a device holds them."""
+    return sums_bytes(setting, stage) * ON_DEVICE / 3
 
 
 def device_search_bytes(setting: Setting, stage: Stage, images: int = 0) -> float:
@@ -89,15 +104,19 @@ def device_search_bytes(setting: Setting, stage: Stage, images: int = 0) -> floa
     sums = images * (2 * REAL + 4 * COMPLEX) * count + 4.0 * COMPLEX * images * every
     means = min(2.0 * REAL * pairs * inserted, batch.MEAN_BYTES)
     slices = 0.0 if stage.is_local else 2.0 * REAL * stage.orientations * coarse
-    kernels = min(KERNEL_BYTES, POINT_BYTES * max(pairs * inserted, stage.orientations * coarse))
     second = posterior + max(weighing, sums + means)
-    kernels += min(PAIR_BYTES, 32.0 * pairs * inserted)
+    kernels = 0.0
+    if not has_kernels():
+        points = max(pairs * inserted, stage.orientations * coarse)
+        kernels = min(KERNEL_BYTES, POINT_BYTES * points) + min(PAIR_BYTES, 32.0 * pairs * inserted)
     return phases + slices + prepared + max(scores, second) + kernels
 
 
 def _device_maximisation(setting: Setting, stage: Stage) -> float:
     """What the making of a map takes beside the sums: symmetry, comparison of the halves, or the transform."""
-    symmetry = sums_bytes(setting, stage) / 3 + SYMMETRY_BYTES if setting.is_symmetric else 0.0
+    symmetry = 0.0
+    if setting.is_symmetric:
+        symmetry = sums_bytes(setting, stage) / 3 + (0.0 if has_kernels() else SYMMETRY_BYTES)
     unpadded = float(UNPADDED_BYTES * setting.box**3)
     return max(symmetry, unpadded, reconstruction_bytes(setting, stage) + map_bytes(setting.box))
 
@@ -106,7 +125,7 @@ def _together(setting: Setting, stage: Stage, workers: int, is_one_process: bool
     """The peak of all workers of a device; one process searches its halves in turn and keeps the sums of both."""
     if workers == 1 or not is_one_process:
         return workers * device_bytes(setting, stage)
-    sums = sums_bytes(setting, stage)
+    sums = device_sums_bytes(setting, stage)
     both = min(2, setting.threads)
     return max(
         sums + device_bytes(setting, stage),

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from compute.expectation import pairs_torch
 from compute.expectation.search import SharedTables
-from compute.projection.slices import Accumulator, runs_triton
+from compute.projection.reference import runs_triton
+from compute.projection.slices import Accumulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ def scores(
     """Products of the shifted images with their slices, and the power of these: see `pairs_torch.scores`."""
     n = weighted.shape[1]
     found: tuple[Tensor, Tensor] = kernels_of(weighted.device).scores(
-        tables.projector.values,
-        tables.projector.padding,
+        tables.projector,
         pairs.rotations.contiguous(),
         pairs.image,
         (tables.pixels.model_x[:n], tables.pixels.model_y[:n]),
@@ -74,8 +74,7 @@ def model_sums(
     """Add posterior sums over the pairs of each image to fit and model: see `pairs_torch.model_sums`."""
     n = masked.shape[1]
     kernels_of(masked.device).model_sums(
-        tables.projector.values,
-        tables.projector.padding,
+        tables.projector,
         pairs.rotations.contiguous(),
         pairs.image,
         (tables.pixels.model_x[:n], tables.pixels.model_y[:n]),

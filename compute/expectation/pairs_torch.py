@@ -11,14 +11,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from compute.projection import kernels_torch
+from compute.projection.reference import AnyProjector
 
 PAIR_BYTES = 64_000_000
 """Slices and products of so many bytes are held at a time."""
 
 
 def scores(
-    values: Float[Tensor, "z y x 2"],
-    padding: int,
+    projector: AnyProjector,
     rotations: Float[Tensor, "pair 3 3"],
     image_of: Int[Tensor, " pair"],
     xy: tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]],
@@ -32,10 +32,11 @@ def scores(
     weighted: the images X, times whatever weighs their pixels. phases: at least as many pixels as the images have.
     is_exact: whether products are made in float32; else devices may round their factors to tf32.
     """
+    values = projector.values
     shifts = phases[:, :, : len(xy[0])].reshape(len(phases), -1).T
     cross, power = [weighted.new_empty(0, len(phases))], [strength.new_empty(0)]
     for part in _parts(len(rotations), len(xy[0])):
-        sliced = kernels_torch.slices(values, rotations[part], *xy, padding)
+        sliced = kernels_torch.slices(values, rotations[part], *xy, projector.padding)
         of = image_of[part]
         cross.append(_along(sliced, weighted[of]).reshape(len(of), -1) @ shifts)
         power.append((sliced.square().sum(1) * strength[of]).sum(1))
@@ -43,8 +44,7 @@ def scores(
 
 
 def model_sums(
-    values: Float[Tensor, "z y x 2"],
-    padding: int,
+    projector: AnyProjector,
     rotations: Float[Tensor, "pair 3 3"],
     image_of: Int[Tensor, " pair"],
     xy: tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]],
@@ -58,9 +58,9 @@ def model_sums(
 
     shares: the posterior weight w of every pair; means: the phases of its shifts, ē, summed by weight.
     """
-    pixels = len(xy[0])
+    pixels, values = len(xy[0]), projector.values
     for part in _parts(len(rotations), pixels):
-        sliced = kernels_torch.slices(values, rotations[part], *xy, padding)
+        sliced = kernels_torch.slices(values, rotations[part], *xy, projector.padding)
         of = image_of[part]
         fit.index_add_(0, of, (_along(sliced, masked[of]) * means[part, :, :pixels]).sum(1))
         model.index_add_(0, of, shares[part, None] * sliced.square().sum(1))

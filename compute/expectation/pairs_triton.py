@@ -12,10 +12,13 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from compute.projection.kernels_triton import add, sample
+from compute.projection.kernels_triton import add, place_in, place_of, sample, two_columns
+from compute.projection.reference import AnyProjector, paired
 
 PAIRS, PIXELS, SHIFTS = 16, 32, 128
 """What one program compares at a time: pairs of image and orientation, pixels, and at most so many shifts."""
+WARPS, STAGES = 4, 2
+EXACT = "tf32x3"
 SUMMED_PIXELS = 128
 """Pixels that one program sums or puts back at a time."""
 
@@ -23,7 +26,7 @@ SUMMED_PIXELS = 128
 @triton.jit
 @no_type_check
 def _scores(
-    volume,
+    records,
     rotations,
     image_of,
     xs,
@@ -33,6 +36,7 @@ def _scores(
     phases,
     cross,
     power,
+    factor,
     pairs,
     pixels,
     shifts,
@@ -41,6 +45,7 @@ def _scores(
     origin,
     side,
     row,
+    WIDE: tl.constexpr,
     PAIRS: tl.constexpr,
     PIXELS: tl.constexpr,
     SHIFTS: tl.constexpr,
@@ -50,41 +55,41 @@ def _scores(
     shift = tl.program_id(1) * SHIFTS + tl.arange(0, SHIFTS)
     is_pair, is_shift = pair < pairs, shift < shifts
     pair = tl.where(is_pair, pair, 0).to(tl.int64)
-    image = tl.load(image_of + pair).to(tl.int64)
-    rotation = (rotations + pair * 9)[:, None]
+    image = tl.load(image_of + pair).to(tl.int64)[:, None]
+    turn = two_columns((rotations + pair * 9)[:, None])
+    of_images, of_powers = weighted + image * (2 * pixels), strength + image * pixels
+    of_phases = phases + shift[None, :] * (2 * phase_pixels)
     products = tl.zeros((PAIRS, SHIFTS), tl.float32)
-    strengths = tl.zeros((PAIRS,), tl.float32)
+    strengths = tl.zeros((PAIRS, PIXELS), tl.float32)
     for start in range(0, pixels, PIXELS):
         pixel = start + tl.arange(0, PIXELS)
         is_pixel = pixel < pixels
-        x, y = tl.load(xs + pixel, is_pixel, other=0.0), tl.load(ys + pixel, is_pixel, other=0.0)
-        real, imaginary = sample(
-            volume, rotation, x[None, :], y[None, :], padding, origin, side, row
+        x = padding * tl.load(xs + pixel, is_pixel, other=0.0)[None, :]
+        y = padding * tl.load(ys + pixel, is_pixel, other=0.0)[None, :]
+        real, imaginary = sample(records, turn, x, y, origin, side, row, WIDE)
+        image_real = tl.load(of_images + pixel[None, :], is_pixel[None, :], other=0.0)
+        image_imaginary = tl.load(
+            of_images + (pixel + pixels)[None, :], is_pixel[None, :], other=0.0
         )
-        of_image = weighted + image[:, None] * (2 * pixels) + pixel[None, :]
-        image_real = tl.load(of_image, is_pixel[None, :], other=0.0)
-        image_imaginary = tl.load(of_image + pixels, is_pixel[None, :], other=0.0)
-        of_power = strength + image[:, None] * pixels + pixel[None, :]
-        square = real * real + imaginary * imaginary
-        strengths += tl.sum(square * tl.load(of_power, is_pixel[None, :], other=0.0), 1)
-        of_phase = phases + shift[None, :] * (2 * phase_pixels) + pixel[:, None]
+        of_power = tl.load(of_powers + pixel[None, :], is_pixel[None, :], other=0.0)
+        strengths += (real * real + imaginary * imaginary) * of_power
         both = is_pixel[:, None] & is_shift[None, :]
-        phase_real = tl.load(of_phase, both, other=0.0)
-        phase_imaginary = tl.load(of_phase + phase_pixels, both, other=0.0)
+        phase_real = tl.load(of_phases + pixel[:, None], both, other=0.0)
+        phase_imaginary = tl.load(of_phases + (pixel + phase_pixels)[:, None], both, other=0.0)
         along = real * image_real + imaginary * image_imaginary
         across = real * image_imaginary - imaginary * image_real
         products = tl.dot(along, phase_real, products, input_precision=PRECISION)
         products = tl.dot(across, phase_imaginary, products, input_precision=PRECISION)
     place = cross + pair[:, None] * shifts + shift[None, :]
-    tl.store(place, products, is_pair[:, None] & is_shift[None, :])
+    tl.store(place, factor * products, is_pair[:, None] & is_shift[None, :])
     if tl.program_id(1) == 0:
-        tl.store(power + pair, strengths, is_pair)
+        tl.store(power + pair, factor * factor * tl.sum(strengths, 1), is_pair)
 
 
 @triton.jit
 @no_type_check
 def _model_sums(
-    volume,
+    records,
     rotations,
     first,
     last,
@@ -95,32 +100,37 @@ def _model_sums(
     means,
     fit,
     model,
+    factor,
     pixels,
     mean_pixels,
     padding,
     origin,
     side,
     row,
+    WIDE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     image = tl.program_id(0).to(tl.int64)
     pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = pixel < pixels
-    x, y = tl.load(xs + pixel, mask, other=0.0), tl.load(ys + pixel, mask, other=0.0)
+    x = padding * tl.load(xs + pixel, mask, other=0.0)
+    y = padding * tl.load(ys + pixel, mask, other=0.0)
     of_image = masked + image * 2 * pixels + pixel
     image_real = tl.load(of_image, mask, other=0.0)
     image_imaginary = tl.load(of_image + pixels, mask, other=0.0)
     place = image * pixels + pixel
-    fits = tl.load(fit + place, mask, other=0.0)
-    models = tl.load(model + place, mask, other=0.0)
+    fits, models = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
     for pair in range(tl.load(first + image), tl.load(last + image)):
-        real, imaginary = sample(volume, rotations + pair * 9, x, y, padding, origin, side, row)
+        turn = two_columns(rotations + pair * 9)
+        real, imaginary = sample(records, turn, x, y, origin, side, row, WIDE)
         of_mean = means + pair * 2 * mean_pixels + pixel
         along = real * image_real + imaginary * image_imaginary
         across = real * image_imaginary - imaginary * image_real
         fits += along * tl.load(of_mean, mask, other=0.0)
         fits += across * tl.load(of_mean + mean_pixels, mask, other=0.0)
         models += tl.load(shares + pair) * (real * real + imaginary * imaginary)
+    fits = factor * fits + tl.load(fit + place, mask, other=0.0)
+    models = factor * factor * models + tl.load(model + place, mask, other=0.0)
     tl.store(fit + place, fits, mask)
     tl.store(model + place, models, mask)
 
@@ -142,13 +152,17 @@ def _put_back(
     origin,
     side,
     row,
+    WIDE: tl.constexpr,
+    STEP: tl.constexpr,
+    AT_ONCE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     pair = tl.program_id(0).to(tl.int64)
     pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = pixel < pixels
     image = tl.load(image_of + pair).to(tl.int64)
-    x, y = tl.load(xs + pixel, mask, other=0.0), tl.load(ys + pixel, mask, other=0.0)
+    x = padding * tl.load(xs + pixel, mask, other=0.0)
+    y = padding * tl.load(ys + pixel, mask, other=0.0)
     of_image = images + image * 2 * pixels + pixel
     image_real = tl.load(of_image, mask, other=0.0)
     image_imaginary = tl.load(of_image + pixels, mask, other=0.0)
@@ -158,13 +172,12 @@ def _put_back(
     real = image_real * mean_real + image_imaginary * mean_imaginary
     imaginary = image_imaginary * mean_real - image_real * mean_imaginary
     weight = tl.load(weights + image * pixels + pixel, mask, other=0.0) * tl.load(shares + pair)
-    rotation = rotations + pair * 9
-    add(sums, rotation, x, y, real, imaginary, weight, mask, padding, origin, side, row)
+    given = (real, imaginary, weight, mask, origin, side, row)
+    add(sums, two_columns(rotations + pair * 9), x, y, *given, WIDE, STEP, AT_ONCE)
 
 
 def scores(
-    values: Float[Tensor, "z y x 2"],
-    padding: int,
+    projector: AnyProjector,
     rotations: Float[Tensor, "pair 3 3"],
     image_of: Int[Tensor, " pair"],
     xy: tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]],
@@ -175,12 +188,13 @@ def scores(
 ) -> tuple[Float[Tensor, "pair translation"], Float[Tensor, " pair"]]:
     """Products of shifted images with slices, and the slices' power: see `pairs_torch.scores`."""
     pairs, pixels, shifts = len(rotations), len(xy[0]), len(phases)
-    cross, power = values.new_empty(pairs, shifts), values.new_empty(pairs)
+    cross, power = strength.new_empty(pairs, shifts), strength.new_empty(pairs)
     if not pairs:
         return cross, power
     block = min(SHIFTS, max(16, triton.next_power_of_2(shifts)))
+    volume = paired(projector)
     _scores[(triton.cdiv(pairs, PAIRS), triton.cdiv(shifts, block))](
-        values,
+        volume.records,
         rotations,
         image_of,
         *xy,
@@ -189,22 +203,24 @@ def scores(
         phases,
         cross,
         power,
+        volume.factor,
         pairs,
         pixels,
         shifts,
         phases.shape[2],
-        *_place(values, padding),
+        *place_of(volume),
         PAIRS=PAIRS,
         PIXELS=PIXELS,
         SHIFTS=block,
-        PRECISION="ieee" if is_exact else "tf32",
+        PRECISION=EXACT if is_exact else "tf32",
+        num_warps=WARPS,
+        num_stages=STAGES,
     )
     return cross, power
 
 
 def model_sums(
-    values: Float[Tensor, "z y x 2"],
-    padding: int,
+    projector: AnyProjector,
     rotations: Float[Tensor, "pair 3 3"],
     image_of: Int[Tensor, " pair"],
     xy: tuple[Float[Tensor, " pixel"], Float[Tensor, " pixel"]],
@@ -224,8 +240,9 @@ def model_sums(
     numbers = torch.arange(images, device=image_of.device)
     first = torch.searchsorted(image_of, numbers).int()
     last = torch.searchsorted(image_of, numbers, right=True).int()
+    volume = paired(projector)
     _model_sums[(images, triton.cdiv(pixels, SUMMED_PIXELS))](
-        values,
+        volume.records,
         rotations,
         first,
         last,
@@ -235,9 +252,10 @@ def model_sums(
         means,
         fit,
         model,
+        volume.factor,
         pixels,
         means.shape[2],
-        *_place(values, padding),
+        *place_of(volume),
         BLOCK=SUMMED_PIXELS,
     )
 
@@ -257,6 +275,7 @@ def put_back(
     pairs, pixels = len(rotations), len(xy[0])
     if not pairs:
         return
+    place, how = place_in(sums, padding)
     _put_back[(pairs, triton.cdiv(pixels, SUMMED_PIXELS))](
         sums,
         rotations,
@@ -267,11 +286,7 @@ def put_back(
         means,
         weights,
         pixels,
-        *_place(sums, padding),
+        *place,
+        *how,
         BLOCK=SUMMED_PIXELS,
     )
-
-
-def _place(volume: Tensor, padding: int) -> tuple[int, int, int, int]:
-    """Padding, index of the zero frequency, and lengths of the axes y and x."""
-    return padding, (volume.shape[0] - 1) // 2, volume.shape[1], volume.shape[2]

@@ -44,7 +44,7 @@ class Half:
         self.half = seat.half
         self._seat, self._team, self._device = seat, team, device
         self._host = socket.gethostname()
-        self._workers = Workers(threads, device)
+        self._workers, self._threads = Workers(threads, device), threads
         self._scratch: Scratch | None = None
         self._stopwatch = Stopwatch()
         if device.type == "cpu":
@@ -125,7 +125,7 @@ class Half:
             self._workers.make_room = self._images.let_go
         self._mask = None if solvent_mask is None else torch.from_numpy(solvent_mask)
         with self._stopwatch.measure("reading"):
-            return self._images.scan(params.particle_diameter_A)
+            return self._images.scan(params.particle_diameter_A, self._threads)
 
     def drop(self, rows: np.ndarray) -> int:
         """Leave these rows of the particle set out; returns how many of the half remain."""

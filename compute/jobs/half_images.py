@@ -73,7 +73,7 @@ class HalfImages:
         member, members = self._share
         return np.array_split(np.arange(len(self.rows)), members)[member]
 
-    def scan(self, particle_diameter_A: float) -> dict[str, np.ndarray]:
+    def scan(self, particle_diameter_A: float, threads: int) -> dict[str, np.ndarray]:
         """Grey-value statistics of the own images, optics group by optics group (see `ImageSource.scan`)."""
         own = self.rows[self.own]
         optics = self.particles.optics_index[own]
@@ -82,6 +82,7 @@ class HalfImages:
                 self.source.scan(
                     own[optics == index],
                     particle_diameter_A / (2 * self.particles.optics[index].pixel_size_A),
+                    threads,
                 )
             )
             for index in np.unique(optics)

@@ -14,6 +14,7 @@ from compute.maximisation.shells import (
     sums_over_shells,
 )
 from compute.maximisation.shells_cpu import count_covered
+from compute.projection.reference import runs_triton
 from compute.projection.slices import Accumulator
 
 _FSC_RANGE = (0.001, 0.999)
@@ -68,6 +69,11 @@ def fourier_coverage(
     if needed.device.type == "cpu":
         covered, count = (torch.from_numpy(one) for one in np.zeros((2, halves)))
         count_covered(*on_host(accumulator), needed.numpy(), covered.numpy(), count.numpy())
+    elif runs_triton(needed.device):
+        from compute.maximisation import shells_triton
+
+        given = accumulator.sums[..., 2], accumulator.padding, needed
+        _, covered, count = shells_triton.add_half_shells(*given)
     else:
         covered, count = covered_torch(accumulator, needed)
     return sums_over_shells(covered, shells) / sums_over_shells(count, shells).clamp(min=1)

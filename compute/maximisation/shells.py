@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from compute.maximisation.shells_cpu import add_half_shells
+from compute.projection.reference import runs_triton
 from compute.projection.slices import Accumulator
 
 SLAB_VOXELS = 1 << 20
@@ -44,6 +45,13 @@ def half_shell_sums(
     accumulator: Accumulator,
 ) -> tuple[Float64[Tensor, " half"], Float64[Tensor, " half"]]:
     """Sum of the denominator and number of voxels in each of the 2·radius half shells, in float64."""
+    if runs_triton(accumulator.sums.device):
+        from compute.maximisation import shells_triton
+
+        nothing = torch.zeros(2 * accumulator.radius, dtype=torch.float64)
+        given = accumulator.sums[..., 2], accumulator.padding
+        weights, _, voxels = shells_triton.add_half_shells(*given, nothing.to(given[0].device))
+        return weights, voxels
     if accumulator.sums.device.type != "cpu":
         return half_shell_sums_torch(accumulator)
     weight, count = np.zeros((2, 2 * accumulator.radius))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compute.compiled import compiled
 from compute.maximisation.shells import slabs
+from compute.projection.reference import runs_triton
 from compute.projection.slices import Accumulator
 
 _IMAGINARY = 1
@@ -50,7 +51,7 @@ def apply_point_group(
     Hermitian (`enforce_friedel`). One channel at a time is copied: a third of the accumulator in extra memory.
 
     operators: rotation matrices [operator, 3, 3] acting on (x, y, z) columns, the identity among them.
-    rotated_sum: how one channel is summed; by default the compiled kernel on the CPU, torch elsewhere.
+    rotated_sum: how one channel is summed; by default the kernel of the device.
     """
     is_identity = np.abs(operators - np.eye(3)).max(axis=(1, 2)) < 1e-6
     if is_identity.all():
@@ -58,13 +59,22 @@ def apply_point_group(
     sums = accumulator.sums
     rotations = torch.from_numpy(_snapped(operators[~is_identity])).to(sums.device)
     if rotated_sum is None:
-        rotated_sum = add_rotated_compiled if sums.device.type == "cpu" else add_rotated
+        rotated_sum = _rotated_sum(sums.device)
     reach = accumulator.padding * accumulator.radius
     source = torch.empty(sums.shape[:3], dtype=torch.float32, device=sums.device)
     for channel in range(3):
         source.copy_(sums[..., channel])
         sign = -1.0 if channel == _IMAGINARY else 1.0
         rotated_sum(source, sums[..., channel], rotations, reach, sign)
+
+
+def _rotated_sum(device: torch.device) -> RotatedSum:
+    """How one channel is summed on a device."""
+    if runs_triton(device):
+        from compute.maximisation import symmetrise_triton
+
+        return symmetrise_triton.add_rotated
+    return add_rotated_compiled if device.type == "cpu" else add_rotated
 
 
 def add_rotated(

@@ -8,9 +8,9 @@ from torch import Tensor
 
 TEMPORARY_BYTES = 256_000_000
 """Indices, weights and values of all neighbours are kept for as many orientations at a time as fit into this."""
-BYTES_PER_POINT = 256
-"""What a sampled point takes meanwhile: eight neighbours with index (8), weight (4) and two or three values (8 to 12),
-and the coordinates they come from."""
+BYTES_PER_POINT = 410
+"""What a sampled point takes meanwhile, as measured on a GPU: eight neighbours with index (8), weight (4), two or three
+values (8 to 12) and their weighted copies, and the coordinates they come from."""
 
 
 def corners(

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float, Float16
+from jaxtyping import Complex, Float, Float16, Int64
 from torch import Tensor
 
 from compute.projection import large_pages
 from compute.projection.placing_cpu import place
 
+SLAB_PLANES = 64
+"""Planes looked at together for the largest value, on a GPU."""
 SLAB_VALUES = 1 << 20
 """Values transformed at a time: a few temporaries of 8 MB each."""
 HALF_EXPONENT = 15
@@ -83,7 +86,59 @@ class PackedProjector:
         return replace(self, factor=self.factor * factor)
 
 
-AnyProjector = Projector | PackedProjector
+@dataclass(frozen=True, slots=True)
+class PairedProjector:
+    """A projector as kernels in Triton slice it: every value as half floats beside the next one along x.
+
+    A record is real and imaginary part of both, 16 bits each from the lowest on: a kernel reads what lies between in
+    four loads. Records times `factor`, a power of two, are the values, rounded as those of a `PackedProjector`.
+    """
+
+    records: Int64[Tensor, "z y x"]
+    factor: float
+    padding: int
+    radius: int
+
+    @property
+    def origin(self) -> int:
+        """Index of the zero frequency along z and y."""
+        return (self.records.shape[0] - 1) // 2
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies."""
+        return self.records.device
+
+    @property
+    def values(self) -> Float[Tensor, "z y x 2"]:
+        """The rounded values, as a `Projector` has them: made anew each time."""
+        return self.records.view(torch.float16).unflatten(2, (-1, 4))[..., :2].float() * self.factor
+
+    def times(self, factor: float) -> "PairedProjector":
+        """The projector of the map times a factor."""
+        return replace(self, factor=self.factor * factor)
+
+
+AnyProjector = Projector | PackedProjector | PairedProjector
+
+
+def paired(projector: AnyProjector) -> PairedProjector:
+    """The projector as kernels in Triton slice it."""
+    if isinstance(projector, PairedProjector):
+        return projector
+    values = projector.values
+    factor = _factor(max(float(plane.abs().max()) for plane in values.split(SLAB_PLANES)))
+    halves = torch.zeros(*values.shape[:3], 4, dtype=torch.float16, device=values.device)
+    torch.mul(values, 1 / factor, out=halves[..., :2])
+    halves[:, :, :-1, 2:] = halves[:, :, 1:, :2]
+    return PairedProjector(
+        halves.view(torch.int64)[..., 0], factor, projector.padding, projector.radius
+    )
+
+
+def _factor(largest: float) -> float:
+    """The power of two that values are divided by before they are rounded to half floats."""
+    return 2.0 ** (math.frexp(largest)[1] - HALF_EXPONENT) if largest > 0 else 1.0
 
 
 def packed(projector: AnyProjector) -> PackedProjector:
@@ -93,6 +148,8 @@ def packed(projector: AnyProjector) -> PackedProjector:
     """
     if isinstance(projector, PackedProjector):
         return projector
+    if isinstance(projector, PairedProjector):
+        projector = Projector(projector.values, projector.padding, projector.radius)
     reach = projector.padding * projector.radius
     if 2 * reach > LARGEST_PACKED:
         raise ValueError(
@@ -100,8 +157,7 @@ def packed(projector: AnyProjector) -> PackedProjector:
             f"takes at most {LARGEST_PACKED // projector.padding}; refine on a GPU or at a coarser pixel"
         )
     values = projector.values
-    largest = max(float(plane.abs().max()) for plane in values)
-    factor = 2.0 ** (math.frexp(largest)[1] - HALF_EXPONENT) if largest > 0 else 1.0
+    factor = _factor(max(float(plane.abs().max()) for plane in values))
     layers, columns = reach + 2, reach // 3 + 1
     shape = (layers, layers, columns, 2, 2, 4, 2)
     bricks = torch.from_numpy(large_pages.zeros(shape, np.float16))
@@ -196,9 +252,16 @@ def place_torch(
 
 
 def build_for_slicing(volume: Float[Tensor, "z y x"], padding: int, size: int) -> AnyProjector:
-    """The projector as the map's device slices it: see `build_projector`, and `PackedProjector` for the CPU."""
+    """The projector as the map's device slices it: see `PackedProjector`, `PairedProjector` and `build_projector`."""
     made = build_projector(volume, padding, size)
-    return packed(made) if made.device.type == "cpu" else made
+    if made.device.type == "cpu":
+        return packed(made)
+    return paired(made) if runs_triton(made.device) else made
+
+
+def runs_triton(device: torch.device) -> bool:
+    """Whether kernels in Triton run on a device: else it is left to plain torch."""
+    return device.type == "cuda" and find_spec("triton") is not None
 
 
 def _transform_along_x(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
@@ -11,7 +10,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from compute.projection import kernels_cpu, kernels_torch, large_pages
-from compute.projection.reference import AnyProjector, Projector, grid_shape, packed
+from compute.projection.reference import (
+    AnyProjector,
+    Projector,
+    grid_shape,
+    packed,
+    paired,
+    runs_triton,
+)
+
+ON_DEVICE = 4
+"""Numbers that a voxel of sums takes on a GPU, the last of them unused: four in a row are added at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,8 @@ def empty_accumulator(padding: int, radius: int, device: torch.device | str = "c
     shape = (*grid_shape(padding, radius), 3)
     if torch.device(device).type == "cpu":
         return Accumulator(torch.from_numpy(large_pages.zeros(shape, np.float32)), padding, radius)
-    return Accumulator(torch.zeros(*shape, device=device), padding, radius)
-
-
-def runs_triton(device: torch.device) -> bool:
-    """Whether kernels in Triton run on a device: else it is left to plain torch."""
-    return device.type == "cuda" and find_spec("triton") is not None
+    sums = torch.zeros(*shape[:3], ON_DEVICE, device=device)[..., :3]
+    return Accumulator(sums, padding, radius)
 
 
 def device_kernels(device: torch.device) -> ModuleType:
@@ -72,11 +77,14 @@ def slices(
     Frequencies must lie inside the projector's radius; linear interpolation between eight neighbours. On the CPU the
     neighbours are half floats: see `reference.PackedProjector`.
     """
+    if runs_triton(rotations.device):
+        from compute.projection import kernels_triton
+
+        return kernels_triton.slices(paired(projector), rotations, model_x, model_y)
     if isinstance(projector, Projector) and rotations.device.type != "cpu":
-        sliced: Tensor = device_kernels(rotations.device).slices(
+        return kernels_torch.slices(
             projector.values, rotations, model_x, model_y, projector.padding
         )
-        return sliced
     out = torch.empty(rotations.shape[0], 2, model_x.shape[0])
     kernels_cpu.slices(
         sampled(projector), rotations.numpy(), model_x.numpy(), model_y.numpy(), out.numpy()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from compute.expectation import pairs_torch, pairs_triton
-from compute.projection.reference import grid_shape
+from compute.projection.reference import Projector, grid_shape, paired
 from compute.signal.fourier import half_plane_pixels
 
 PADDING, RADIUS, IMAGES, PAIRS, SHIFTS = 2, 8, 3, 21, 19
@@ -22,7 +22,7 @@ def xy() -> tuple[Tensor, Tensor]:
 
 
 TURNS = torch.linalg.qr(random(PAIRS, 3, 3)).Q.contiguous()
-VOLUME = random(*grid_shape(PADDING, RADIUS), 2, seed=1)
+VOLUME = paired(Projector(random(*grid_shape(PADDING, RADIUS), 2, seed=1), PADDING, RADIUS))
 OWNER = torch.tensor([0] * 4 + [2] * 17)
 """The second image has no pairs."""
 
@@ -36,7 +36,7 @@ def test_scores_are_those_of_the_definition(xy: tuple[Tensor, Tensor]) -> None:
     count = len(xy[0])
     images, strength = random(IMAGES, 2, count, seed=2), random(IMAGES, count, seed=3).abs()
     phases = random(SHIFTS, 2, count + 5, seed=4)
-    given = (VOLUME, PADDING, TURNS, OWNER, xy, images, strength, phases, True)
+    given = (VOLUME, TURNS, OWNER, xy, images, strength, phases, True)
     found, expected = pairs_triton.scores(*given), pairs_torch.scores(*given)
     assert found[0].shape == (PAIRS, SHIFTS)
     close(found[0], expected[0])
@@ -49,9 +49,9 @@ def test_a_score_is_that_of_the_formula(xy: tuple[Tensor, Tensor]) -> None:
     image, angle = random(1, 2, count, seed=5), random(count, seed=6)
     phase = torch.exp(1j * angle)
     rows = torch.stack([phase.real, -phase.imag])[None]
-    given = (VOLUME, PADDING, TURNS[:1], OWNER[:1], xy, image, torch.ones(1, count), rows, True)
+    given = (VOLUME, TURNS[:1], OWNER[:1], xy, image, torch.ones(1, count), rows, True)
     cross, power = pairs_torch.scores(*given)
-    real, imaginary = pairs_torch.kernels_torch.slices(VOLUME, TURNS[:1], *xy, PADDING)[0]
+    real, imaginary = pairs_torch.kernels_torch.slices(VOLUME.values, TURNS[:1], *xy, PADDING)[0]
     sliced = torch.complex(real, imaginary)
     expected = (sliced.conj() * torch.complex(image[0, 0], image[0, 1]) * phase).sum().real
     assert float(cross[0, 0]) == pytest.approx(float(expected), rel=1e-4)
@@ -66,7 +66,7 @@ def test_sums_over_pairs_are_those_of_the_definition(xy: tuple[Tensor, Tensor]) 
     made = []
     for kernels in (pairs_triton, pairs_torch):
         fit, model = random(IMAGES, count, seed=5), random(IMAGES, count, seed=6)
-        given = (VOLUME, PADDING, TURNS, OWNER, xy, images, shares, means)
+        given = (VOLUME, TURNS, OWNER, xy, images, shares, means)
         kernels.model_sums(*given, fit, model)
         made.append((fit, model))
     close(made[0][0], made[1][0])
@@ -90,12 +90,12 @@ def test_no_pairs_leave_everything_as_it_is(xy: tuple[Tensor, Tensor]) -> None:
     images, weights = random(IMAGES, 2, count), random(IMAGES, count)
     for kernels in (pairs_triton, pairs_torch):
         cross, power = kernels.scores(
-            VOLUME, PADDING, none, owner, xy, images, weights, random(SHIFTS, 2, count), True
+            VOLUME, none, owner, xy, images, weights, random(SHIFTS, 2, count), True
         )
         assert cross.shape == (0, SHIFTS) and power.shape == (0,)
         fit = torch.zeros(IMAGES, count)
         shares, means = torch.zeros(0), torch.zeros(0, 2, count)
-        kernels.model_sums(VOLUME, PADDING, none, owner, xy, images, shares, means, fit, fit)
+        kernels.model_sums(VOLUME, none, owner, xy, images, shares, means, fit, fit)
         sums = torch.zeros(*grid_shape(PADDING, RADIUS), 3)
         kernels.put_back(sums, PADDING, none, owner, xy, images, shares, means, weights)
         assert not bool(fit.any()) and not bool(sums.any())
@@ -111,7 +111,7 @@ def test_factors_rounded_to_tf32_move_scores_little(xy: tuple[Tensor, Tensor]) -
     count = len(xy[0])
     images, phases = random(IMAGES, 2, count, seed=2), random(SHIFTS, 2, count, seed=4)
     rows = pairs_torch._along(
-        pairs_torch.kernels_torch.slices(VOLUME, TURNS, *xy, PADDING), images[OWNER]
+        pairs_torch.kernels_torch.slices(VOLUME.values, TURNS, *xy, PADDING), images[OWNER]
     ).reshape(PAIRS, -1)
     columns = phases.reshape(SHIFTS, -1).T
     exact, found = rows @ columns, rounded(rows) @ rounded(columns)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from compute.maximisation import reconstruct
+from compute.maximisation import reconstruct, shells_triton
 from compute.maximisation.prior import covered_torch, fourier_coverage
 from compute.maximisation.shells import half_shell_sums, half_shell_sums_torch, sums_over_shells
+from compute.projection.reference import grid_shape
 from compute.projection.slices import Accumulator, empty_accumulator
 
 
@@ -24,6 +25,21 @@ def test_sums_over_half_shells(sums: Accumulator) -> None:
     for found, expected in zip(half_shell_sums(sums), half_shell_sums_torch(sums), strict=True):
         assert len(found) == 2 * sums.radius
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [3, 4])
+def test_what_a_gpu_counts(numbers: int) -> None:
+    """Run by Triton's interpreter, on voxels of three and of four numbers."""
+    wide = torch.zeros(*grid_shape(2, 3), numbers)
+    wide[..., 2].uniform_(generator=torch.Generator().manual_seed(3))
+    sums = Accumulator(wide[..., :3], 2, 3)
+    needed = torch.linspace(0, 1, 2 * sums.radius, dtype=torch.float64)
+    weights, count = half_shell_sums_torch(sums)
+    covered, _ = covered_torch(sums, needed)
+    found = shells_triton.add_half_shells(wide[..., 2], sums.padding, needed)
+    for one, expected in zip(found, (weights, covered, count), strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-12, atol=1e-12)
+    assert 0 < float(covered.sum()) < float(count.sum())
 
 
 def test_coverage(sums: Accumulator) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
+from compute.maximisation import symmetrise_triton
 from compute.maximisation.falloff import mate_falloff
 from compute.maximisation.prior import add_accumulators
 from compute.maximisation.reconstruct import reconstruct
@@ -187,3 +188,18 @@ def test_density_far_from_the_centre_keeps_its_height(name: str) -> None:
     assert float(after) == pytest.approx(float(before), rel=2e-3)
     is_between = name not in ("C4", "D2", "O")
     assert (float(damped) < 0.97 * float(before)) == is_between
+
+
+@pytest.mark.parametrize("numbers", [3, 4])
+def test_the_kernel_for_gpus_sums_as_the_definition_does(numbers: int) -> None:
+    """Run by Triton's interpreter: mates on the grid, between its points, and beyond the half that is stored."""
+    made = []
+    for kernel in (add_rotated, symmetrise_triton.add_rotated):
+        accumulator = empty_accumulator(2, 2)
+        wide = torch.zeros(*accumulator.sums.shape[:3], numbers)
+        wide[..., :3].normal_(generator=torch.Generator().manual_seed(1))
+        accumulator = Accumulator(wide[..., :3], 2, 2)
+        enforce_friedel(accumulator)
+        apply_point_group(accumulator, operators_of("D3"), kernel)
+        made.append(wide)
+    torch.testing.assert_close(made[1], made[0], rtol=1e-5, atol=1e-5)

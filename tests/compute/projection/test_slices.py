@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compute.projection import kernels_torch, kernels_triton
 from compute.projection import slices as front
-from compute.projection.reference import Projector, build_projector, grid_shape
+from compute.projection.reference import Projector, build_projector, grid_shape, packed, paired
 from compute.signal.fourier import half_plane_pixels
 
 RADIUS, PADDING = 6, 2
@@ -208,17 +208,59 @@ class TestTorch(KernelLaws):
 
 
 class TestTriton(KernelLaws):
-    """The kernels for GPUs, run by Triton's interpreter where there is none."""
+    """The kernels for GPUs, run by Triton's interpreter where there is none; volumes are of half floats, see below."""
 
     dtype, tolerance = torch.float32, 3e-6
+    storage = 2.0**-11
+
+    def volume(self, seed: int = 0) -> Tensor:
+        return super().volume(seed).half().float()
 
     def slices(self, values: Tensor, turns: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return kernels_triton.slices(values, turns, x, y, PADDING)
+        given = paired(Projector(values, PADDING, RADIUS)), turns, x, y
+        return kernels_triton.slices(*given)
 
     def insert(
         self, sums: Tensor, turns: Tensor, x: Tensor, y: Tensor, values: Tensor, weights: Tensor
     ) -> None:
         kernels_triton.insert(sums, turns, x, y, PADDING, values, weights)
+
+
+def test_pairs_hold_every_value_and_the_next_one() -> None:
+    """Rounded to half floats; nothing follows the last value of a row. They are what bricks hold."""
+    values = 1e-4 * random(*grid_shape(PADDING, RADIUS), 2).float()
+    projector = Projector(values, PADDING, RADIUS)
+    made = paired(projector)
+    halves = made.records.view(torch.float16).unflatten(2, (-1, 4)).float() * made.factor
+    assert torch.equal(halves[..., :2], packed(projector).values)
+    assert torch.equal(halves[:, :, :-1, 2:], halves[:, :, 1:, :2])
+    assert not halves[:, :, -1, 2:].any()
+    assert torch.equal(made.values, halves[..., :2])
+    assert torch.equal(packed(made).values, made.values)
+    assert torch.equal(made.times(3.0).values, 3.0 * made.values)
+    assert paired(made) is made
+
+
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_voxels_of_four_numbers_and_of_64_bits_are_the_same_to_the_kernels(
+    is_wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_wide:
+        monkeypatch.setattr(kernels_triton, "MOST_INDICES", 0)
+    turns, (x, y) = rotations(7).float(), plane()
+    views, weights = random(7, 2, len(x), seed=1).float(), random(7, len(x), seed=2).float().abs()
+    given = turns, x.float(), y.float(), PADDING, views, weights
+    expected = torch.zeros(*grid_shape(PADDING, RADIUS), 3)
+    kernels_torch.insert(expected, *given)
+    for numbers in (3, 4):
+        sums = torch.zeros(*grid_shape(PADDING, RADIUS), numbers)
+        kernels_triton.insert(sums[..., :3], *given)
+        assert float((sums[..., :3] - expected).abs().max()) < 3e-6 * float(expected.abs().max())
+        assert not sums[..., 3:].any()
+    volume = paired(Projector(random(*grid_shape(PADDING, RADIUS), 2).float(), PADDING, RADIUS))
+    sliced = kernels_triton.slices(volume, *given[:3])
+    expected = kernels_torch.slices(volume.values, *given[:4])
+    assert float((sliced - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
 class TestCompiled(KernelLaws):
