@@ -22,7 +22,7 @@ from torch import Tensor
 from compute.parallel import HalfTeam, Seat, Team, Worker, seats_of
 
 SHORTEST_S, LONGEST_S = 0.00005, 0.002
-CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER = 11, 12, 13, 14, 15, 16, 17
+CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER, ARRAY = 11, 12, 13, 14, 15, 16, 17, 18
 SLAB_BYTES = 64_000_000
 GRACE_S = 5.0
 
@@ -142,11 +142,9 @@ class MpiTeam(Team):
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
     ) -> list[Any]:
         asked = [(self._seats.index(seat) + 1, seat) for seat in seats]
-        pickled = {
-            half: pickle.dumps((method, values), protocol=5) for half, values in arguments.items()
-        }
+        packed = {half: _packed((method, values)) for half, values in arguments.items()}
         for rank, seat in asked:
-            self._communicator.send(pickled[seat.half], dest=rank, tag=CALL)
+            _send(self._communicator, packed[seat.half], rank, CALL)
         replies, patience = [], Patience()
         for rank, _ in asked:
             while not self._communicator.iprobe(source=rank, tag=REPLY):
@@ -155,7 +153,7 @@ class MpiTeam(Team):
                     patience.renew()
                 else:
                     patience.sleep()
-            replies.append(self._communicator.recv(source=rank, tag=REPLY))
+            replies.append(_received(self._communicator, rank, REPLY))
         while self._take_progress():
             pass
         return replies
@@ -186,7 +184,33 @@ class MpiTeam(Team):
     def close(self) -> None:
         """Tell all workers to end."""
         for rank in range(1, self._communicator.Get_size()):
-            self._communicator.send(None, dest=rank, tag=CALL)
+            _send(self._communicator, _packed(None), rank, CALL)
+
+
+def _packed(value: Any) -> tuple[bytes, list[memoryview]]:
+    """A value as bytes, and the arrays in it as they lie in memory, which are not copied."""
+    arrays: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    return head, [one.raw() for one in arrays]
+
+
+def _send(
+    communicator: MPI.Comm, packed: tuple[bytes, list[memoryview]], rank: int, tag: int
+) -> None:
+    """Send a packed value."""
+    head, arrays = packed
+    communicator.send((head, [one.nbytes for one in arrays]), dest=rank, tag=tag)
+    for one in arrays:
+        communicator.Send([one, MPI.BYTE], dest=rank, tag=ARRAY)
+
+
+def _received(communicator: MPI.Comm, rank: int, tag: int) -> Any:
+    """The value that `_send` has sent."""
+    head, sizes = communicator.recv(source=rank, tag=tag)
+    arrays = [np.empty(size, np.uint8) for size in sizes]
+    for one in arrays:
+        communicator.Recv([one, MPI.BYTE], source=rank, tag=ARRAY)
+    return pickle.loads(head, buffers=arrays)
 
 
 def wait_for(communicator: MPI.Comm, rank: int, tag: int) -> None:
@@ -205,18 +229,18 @@ def serve(communicator: MPI.Comm, make: Callable[[Seat, HalfTeam], Worker]) -> N
     worker = make(seat, MpiHalfTeam(communicator, ranks))
     while True:
         wait_for(communicator, 0, CALL)
-        packed = communicator.recv(source=0, tag=CALL)
-        if packed is None:
+        call = _received(communicator, 0, CALL)
+        if call is None:
             return
-        method, arguments = pickle.loads(packed)
+        method, arguments = call
         try:
             with outlived():
                 reply = getattr(worker, method)(**arguments)
         except Exception as error:
             communicator.send(_packed_error(error, rank), dest=0, tag=FAILURE)
             continue
-        communicator.send(reply, dest=0, tag=REPLY)
-        del packed, arguments, reply
+        _send(communicator, _packed(reply), 0, REPLY)
+        del call, arguments, reply
 
 
 def _packed_error(error: Exception, rank: int) -> bytes:

@@ -118,9 +118,16 @@ def write_map(
 ) -> None:
     """Write a density map as float32 (space group 1), at once or not at all."""
     values = np.ascontiguousarray(volume, dtype="<f4")
-    moments = (float(values.min()), float(values.max()), float(values.mean(dtype=np.float64)))
+    mean = float(values.mean(dtype=np.float64))
+    squares = 0.0
+    for plane in values.reshape(len(values), -1):
+        beyond = (
+            plane.astype(np.float64) - mean
+        )  # a plane at a time, which stays in the processor's cache
+        squares += float(beyond @ beyond)
     header = new_header(values.shape, 2, float(pixel_size_A), is_stack=False)
-    fill_statistics(header, *moments, float(values.std(dtype=np.float64)))
+    deviation = (squares / max(1, values.size)) ** 0.5
+    fill_statistics(header, float(values.min()), float(values.max()), mean, deviation)
     with replacing(Path(path)) as file:
         file.write(header.tobytes())
         file.write(values.data)

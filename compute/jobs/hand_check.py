@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from compute.signal.fsc import fsc
+from compute.signal.resize import without_high_frequencies
 
 # A map that agrees so well with its mirror image, in every shell, does not tell one hand from the other.
 SAME_FSC = 0.98
@@ -33,5 +34,7 @@ def hand_remark(volume: Float[Tensor, "z y x"], pixel_size_A: float, lowpass_A: 
 
 def mirror_fsc(volume: Float[Tensor, "z y x"], shells: int) -> Float64[Tensor, "shell"]:
     """The Fourier shell correlation of a map with its mirror image about the centre voxel, shells 0 … shells-1."""
+    if 2 * (shells + 1) < volume.shape[0]:
+        volume = without_high_frequencies(volume, 2 * (shells + 1))
     transform = torch.fft.rfftn(torch.fft.ifftshift(volume))
     return fsc(transform, transform.conj().resolve_conj(), shells)

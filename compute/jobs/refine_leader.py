@@ -51,8 +51,8 @@ class Refinement:
     ) -> None:
         self.params, self.inputs, self.team, self.settings = params, inputs, team, settings
         self.exchange = exchange or Exchange()
-        desk = Desk(team.device)
-        self.comparison = Comparison(params, inputs, team, settings, self.exchange, desk)
+        self.desk = Desk(team.device)
+        self.comparison = Comparison(params, inputs, team, settings, self.exchange, self.desk)
         self.group = parse_symmetry(params.symmetry)
         self.stopwatch = Stopwatch()
         self.stopwatch.add_start_up()
@@ -74,7 +74,8 @@ class Refinement:
         sigma_A = self.params.offset_sigma_A
         parameters = [first_parameters(self.inputs, half, sigma_A) for half in (1, 2)]
         self._estimate_noise(parameters)
-        state = schedule.initial_state(self.settings, first_ssnr(self.inputs, parameters))
+        ssnr = self.desk.run(lambda device: first_ssnr(self.inputs, parameters, device))
+        state = schedule.initial_state(self.settings, ssnr)
         maps = list(self.inputs.references)
         self.hand_out(parameters, maps)
         return Progress(state=state, parameters=parameters, maps=maps)

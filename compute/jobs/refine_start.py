@@ -9,9 +9,9 @@ from compute.expectation.prepare import Imaging
 from compute.jobs.half_records import Parameters
 from compute.jobs.refine_inputs import Inputs
 from compute.sampling.rotations import euler_to_matrix
-from compute.signal.fourier import radial_frequency
 from compute.signal.noise import robust_noise_power
 from compute.signal.random import uniforms
+from compute.signal.shell_sums import mean_power
 
 # Images of each half and optics group from which the first noise spectrum is taken (algorithm specification §2.3).
 NOISE_IMAGES = 1000
@@ -68,18 +68,15 @@ def first_noise(
     return np.stack(spectra)
 
 
-def first_ssnr(inputs: Inputs, parameters: list[Parameters]) -> np.ndarray:
+def first_ssnr(inputs: Inputs, parameters: list[Parameters], device: torch.device) -> np.ndarray:
     """What the start map promises per shell: n τ²/(σ² 2i) for the smaller half (algorithm specification §4.6).
 
     τ² is the power per real component that the map's slices have in the images, as a mean over the shell.
     """
     box = inputs.box
     shells = box // 2 + 1
-    power = torch.fft.rfftn(torch.from_numpy(inputs.references[0])).abs().square().double() / box**4
-    shell = (radial_frequency(box, 3) + 0.5).long().reshape(-1).clamp(max=shells)
-    sums = torch.bincount(shell, power.reshape(-1), minlength=shells + 1)[:shells]
-    counts = torch.bincount(shell, minlength=shells + 1)[:shells]
-    signal = 0.5 * (sums / counts.clamp(min=1)).numpy()
+    transform = torch.fft.rfftn(torch.from_numpy(inputs.references[0]).to(device))
+    signal = 0.5 * (mean_power(transform, shells) / box**4).cpu().numpy()
     noise = np.mean([one.noise_power.mean(0) for one in parameters], axis=0)
     smaller = min(len(rows) for rows in inputs.rows)
     return np.asarray(smaller * signal / (noise * 2 * np.maximum(np.arange(shells), 0.5)))

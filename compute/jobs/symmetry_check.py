@@ -7,6 +7,7 @@ from torch import Tensor
 
 from compute.sampling.symmetry import parse_symmetry
 from compute.signal.fourier import lowpass
+from compute.signal.resize import covering_box, without_high_frequencies
 
 # Noise of a start map lies beyond this, its shape before it.
 COMPARED_RESOLUTION_A = 20.0
@@ -21,12 +22,18 @@ def symmetry_remark(
 ) -> list[str]:
     """A warning where a map does not look like its point group, else nothing.
 
-    The map is compared at 20 Å (or 4 pixels) without the mean of each radius, which all symmetries share.
+    The map is compared at 20 Å (or 4 pixels) without the mean of each radius, which all symmetries share; on no more
+    voxels than that takes.
     """
     group = parse_symmetry(symmetry)
     if group.order == 1:
         return []
     finest_A = max(COMPARED_RESOLUTION_A, PIXELS_PER_RESOLUTION * pixel_size_A)
+    box = volume.shape[0]
+    enough = covering_box(box, pixel_size_A, finest_A / PIXELS_PER_RESOLUTION)
+    if enough < box:
+        volume = without_high_frequencies(volume, enough)
+        pixel_size_A *= box / enough
     smooth = lowpass(volume, pixel_size_A, finest_A)
     shape = without_radial_mean(smooth)
     if float(shape.var()) < LEAST_SHAPE * float(smooth.var()):

@@ -53,7 +53,7 @@ def molecular_envelope(
     inside = low[is_inside]
     if not len(inside) or inside.min() == inside.max():
         return None
-    level, noise = solvent_level(inside.float().sort().values.cpu().numpy())
+    level, noise = solvent_level(inside.float().cpu().numpy())
     is_molecule = _relevant_pieces(((low > level + THRESHOLD_SIGMAS * noise) & is_inside).cpu())
     if is_molecule is None or is_molecule.sum() < SMALLEST_SHARE * len(inside):
         return None

@@ -17,10 +17,9 @@ from jaxtyping import Complex, Float, Float64
 from torch import Tensor
 
 from compute.signal.random_phases import MOST_DRAWS, randomised_maps
-from compute.signal.shell_sums import products_compiled, products_torch
+from compute.signal.shell_sums import shell_products
 
 RANDOMISE_BELOW = 0.8  # phases are randomised from the first shell with a lower unmasked FSC
-COMPILED_FROM_BOX = 160  # smaller transforms are summed before the compiled sums are loaded
 BOX_SHARE = 0.476  # close to pi/6, the share of the box that its inscribed sphere takes
 DENSITY_DA_PER_A3 = 0.81  # protein, 1.35 g/ml
 SHELLS_KEPT = 2  # shells beyond that one where the masked curve still stands
@@ -51,8 +50,7 @@ def fsc(
     The transforms are in rfft layout and share one normalisation. Shell 0 is 1; a shell in which
     one map is empty is 0.
     """
-    is_large = first.device.type == "cpu" and first.shape[0] > COMPILED_FROM_BOX
-    sums = (products_compiled if is_large else products_torch)(first, second, shells)
+    sums = shell_products(first, second, shells)
     product, power = sums[0], sums[1].sqrt() * sums[2].sqrt()
     curve = torch.where(power > 0, product / power.where(power > 0, 1.0), 0.0)
     curve[0] = 1.0

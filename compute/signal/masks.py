@@ -11,14 +11,24 @@ def disc_background(box: int, radius: float, edge: float) -> Float32[Tensor, "y 
     `radius` and the width `edge` of the cosine are in pixels; the weight is 0 up to `radius` and 1
     from `radius + edge` on.
     """
-    return _outside(_distance_from_centre(box, 2), radius, edge)
+    squared = (torch.arange(box, dtype=torch.float64) - box // 2).square()
+    return _outside((squared[:, None] + squared).sqrt().float(), radius, edge)
 
 
 def sphere(
     box: int, radius: float, edge: float, device: torch.device | str = "cpu"
 ) -> Float32[Tensor, "z y x"]:
-    """A soft sphere: 1 up to `radius` voxels from the centre, 0 from `radius + edge` on."""
-    return 1.0 - _outside(_distance_from_centre(box, 3, device), radius, edge)
+    """A soft sphere: 1 up to `radius` voxels from the centre, 0 from `radius + edge` on.
+
+    It is looked up by the squared distance, which is a whole number.
+    """
+    squared = (torch.arange(box, device=device) - box // 2).square()
+    farthest = 3 * (box // 2) ** 2
+    inside = 1.0 - _outside(torch.arange(farthest + 1, device=device).float().sqrt(), radius, edge)
+    in_plane, volume = squared[:, None] + squared, torch.empty(box, box, box, device=device)
+    for plane, along_z in zip(volume, squared.tolist(), strict=True):
+        torch.take(inside, in_plane + along_z, out=plane)
+    return volume
 
 
 def mask_images(
@@ -34,17 +44,6 @@ def mask_images(
     total = wide.sum().clamp(min=torch.finfo(torch.float64).tiny)
     mean = torch.einsum("nyx,yx->n", images.double(), wide) / total
     return torch.lerp(images, mean.to(images.dtype)[:, None, None].expand_as(images), weight)
-
-
-def _distance_from_centre(
-    box: int, dimensions: int, device: torch.device | str = "cpu"
-) -> Float32[Tensor, "*axes"]:
-    """The distance, in pixels, of every pixel of a box from its centre pixel box//2."""
-    squared = (torch.arange(box, dtype=torch.float64, device=device) - box // 2).square()
-    total = squared
-    for axis in range(1, dimensions):
-        total = squared.reshape(-1, *[1] * axis) + total
-    return total.sqrt().float()
 
 
 def _outside(

@@ -11,6 +11,8 @@ from torch import Tensor
 from compute.compiled import compiled
 from compute.signal.fourier import radial_frequency
 
+COMPILED_FROM_BOX = 160
+"""Smaller transforms are summed before the compiled sums are loaded."""
 KEPT_BOX = 160
 """The largest box whose shells are kept for the next map, in at most 17 MB: a third of the time of a small curve."""
 SLAB_VALUES = 1 << 16
@@ -38,6 +40,20 @@ def products_torch(
         for total, value in zip(sums, values, strict=True):
             total += torch.bincount(index, value.double(), minlength=shells + 1)
     return sums[:, :shells]
+
+
+def mean_power(transform: Complex[Tensor, "z y xhalf"], shells: int) -> Float64[Tensor, "shell"]:
+    """The mean of |F|² over the stored values of each shell round(|k|); 0 where there are none."""
+    sums, ones = shell_products(transform, transform, shells)[1], torch.ones_like(transform)
+    return sums / shell_products(ones, ones, shells)[1].clamp(min=1)
+
+
+def shell_products(
+    first: Complex[Tensor, "z y xhalf"], second: Complex[Tensor, "z y xhalf"], shells: int
+) -> Float64[Tensor, "3 shell"]:
+    """Sums over shells round(|k|) of Re(F1 F2*), |F1|^2 and |F2|^2, by what is quickest for the box and its device."""
+    is_large = first.device.type == "cpu" and first.shape[0] > COMPILED_FROM_BOX
+    return (products_compiled if is_large else products_torch)(first, second, shells)
 
 
 def _shells(box: int, shells: int, device: torch.device) -> Int64[Tensor, "z y xhalf"]:

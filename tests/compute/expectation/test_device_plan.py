@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from compute.expectation import batch, plan
-from compute.expectation.device_plan import LIBRARY_BYTES, device_bytes, forecast_device
+from compute.expectation.device_plan import (
+    LIBRARY_BYTES,
+    device_bytes,
+    device_sums_bytes,
+    forecast_device,
+)
 from compute.expectation.meter import Unmeasured
 from compute.expectation.plan import Setting, Stage
 from compute.expectation.prepare import Block, PreparedImages
@@ -131,7 +136,7 @@ def test_the_volumes_of_a_larger_map_take_what_was_forecast(box: int, padding: i
 
 
 def test_a_block_of_images_takes_a_bounded_part_beside_the_volumes() -> None:
-    volumes = plan.projector_bytes(LARGE, STAGE) + plan.sums_bytes(LARGE, STAGE)
+    volumes = plan.projector_bytes(LARGE, STAGE) + device_sums_bytes(LARGE, STAGE)
     assert volumes < device_bytes(LARGE, STAGE) < volumes + 2e9
     assert device_bytes(LARGE, STAGE, 1) < volumes + 0.8e9
     thin = dataclasses.replace(LARGE, padding=1)
@@ -150,7 +155,7 @@ def test_workers_of_one_device_add_up() -> None:
 def test_a_process_with_both_halves_on_a_device_keeps_the_sums_of_both() -> None:
     alone = forecast_device(LARGE, STAGE, STAGE, 2, True)
     one = forecast_device(LARGE, STAGE, STAGE, 1, False)
-    more = plan.sums_bytes(LARGE, STAGE) / 1e9
+    more = device_sums_bytes(LARGE, STAGE) / 1e9
     assert alone.last_GB == pytest.approx(one.last_GB + more)
     assert alone.last_GB < forecast_device(LARGE, STAGE, STAGE, 2, False).last_GB
 
