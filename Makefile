@@ -35,7 +35,9 @@ bench: $(STAMP)
 	@$(BIN)/python -m tests.bench.speed $(BENCH_ARGS)
 
 bench-gpu: $(STAMP)
-	@$(BIN)/python -m tests.bench.speed gpu-tutorial gpu-large
+	@mkdir -p tests/bench/results
+	@$(BIN)/python -m tests.bench.gpu_kernels
+	@$(BIN)/python -m tests.bench.speed gpu-tutorial gpu-fine gpu-large
 
 bench-report: $(STAMP)
 	@$(BIN)/python -m tests.bench.speed --report

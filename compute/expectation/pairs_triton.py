@@ -15,10 +15,12 @@ from torch import Tensor
 from compute.projection.kernels_triton import add, place_in, place_of, sample, two_columns
 from compute.projection.reference import AnyProjector, paired
 
-PAIRS, PIXELS, SHIFTS = 16, 32, 128
+PAIRS, PIXELS, SHIFTS = 16, 16, 128
 """What one program compares at a time: pairs of image and orientation, pixels, and at most so many shifts."""
 WARPS, STAGES = 4, 2
+"""How many warps work on a program, and how many steps of its loop are under way."""
 EXACT = "tf32x3"
+"""How the second pass multiplies: three products of factors rounded to tf32 err as little as single precision does."""
 SUMMED_PIXELS = 128
 """Pixels that one program sums or puts back at a time."""
 

@@ -1,6 +1,8 @@
 """Which device each worker computes on."""
 
+import contextlib
 from collections.abc import Callable
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -69,6 +71,24 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
         problem = str(error) if rank else ""
     problems = [one for one in world.allgather(problem) if one]
     return devices, problems[0] if problems else ""
+
+
+def wake(device: torch.device) -> None:
+    """Let a GPU make all that it makes at its first product and transform, while there is something to wait for."""
+    if device.type == "cuda":
+        some = torch.ones(8, 8, device=device)
+        torch.fft.rfft2(some @ some)
+
+
+def wake_aside(device: torch.device) -> None:
+    """The same in a thread of its own, which says nothing of errors: whoever computes next will meet them."""
+
+    def work() -> None:
+        with contextlib.suppress(RuntimeError):
+            wake(device)
+
+    if device.type == "cuda":
+        Thread(target=work, daemon=True).start()
 
 
 class Desk:

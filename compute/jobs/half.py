@@ -46,9 +46,11 @@ class Half:
         self._host = socket.gethostname()
         self._workers, self._threads = Workers(threads, device), threads
         self._scratch: Scratch | None = None
-        self._stopwatch = Stopwatch()
+        self._stopwatch = Stopwatch(device)
         if device.type == "cpu":
             rehearse()
+        else:
+            devices.wake(device)
         self._stopwatch.add_start_up()
         self._images: HalfImages
         self._volume: Tensor

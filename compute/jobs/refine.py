@@ -23,6 +23,7 @@ from compute.files.progress import read_progress
 from compute.files.relion import IterationFiles, is_abort_requested, supersede
 from compute.files.timing import add_timing
 from compute.jobs.device_foresight import record_device_peaks, say_outlooks, told_of_devices
+from compute.jobs.devices import wake_aside
 from compute.jobs.foresight import foresee, foresee_last, record_peaks, say_foresight
 from compute.jobs.gpu_load import gpu_loads
 from compute.jobs.image_check import write_excluded
@@ -51,6 +52,7 @@ def run(
     Every file is written as soon as what it holds is known. Raises InputError for input that cannot be used, after
     the sentence has been shown and recorded. job_id names the job's folder on the scratch disk.
     """
+    wake_aside(team.device)
     job_id = job_id or str(uuid.uuid4())
     files = IterationFiles(Path(params.output))
     with speaking(files.job) as voice:

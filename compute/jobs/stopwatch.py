@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+import torch
 
 
 class Stopwatch:
     """Adds up the seconds of phases, which may lie within one another: an outer one counts what its inner ones do not.
 
-    Processor time is that of the thread that measures. Several threads may measure at once; wall times then overlap.
+    Processor time is that of the thread that measures. Several threads may measure at once; wall times then overlap. A
+    phase ends when its work on a GPU has been done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
+        self._device = device if device is not None and device.type == "cuda" else None
         self._lock = threading.Lock()
         self._own = threading.local()
         self._phases: dict[str, list[float]] = {}
@@ -29,6 +32,8 @@ class Stopwatch:
         inside.append([0.0, 0.0])
         try:
             yield
+            if self._device is not None:
+                torch.cuda.current_stream(self._device).synchronize()
         finally:
             wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             inner = inside.pop()

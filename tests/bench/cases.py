@@ -45,6 +45,7 @@ SIMULATED = {
     "d2": Simulation("5a1a.cif", "D2", 2000, 128, 2.0, 200.0, 0.05),
     "c1": Simulation("ribosome.pdb", "C1", 1000, 96, 4.22, 285.0, 0.05),
     "gpu-tutorial": Simulation("5a1a.cif", "D2", 4500, 256, 1.244, 200.0, 0.03, 80.0),
+    "gpu-fine": Simulation("5a1a.cif", "D2", 4500, 256, 1.244, 200.0, 0.6, 0.0),
     "gpu-large": Simulation("5a1a.cif", "D2", 100_000, 256, 1.244, 200.0, 0.03, 80.0),
 }
 NAMES = ("real", *SIMULATED)

@@ -1,7 +1,8 @@
 """How fast refinements are: `make bench`, or `python -m tests.bench.speed [CASE…] [--peer-threads 1 2] [--no-peer]`.
 
 Cases: `real` (751 beta-galactosidase particles of 64 px), `d2` (2,000 simulated, 128 px, D2), `c1` (1,000 simulated,
-96 px, C1); on a GPU `gpu-tutorial` (4,500 of 256 px, D2) and `gpu-large` (100,000 of them). Ours and, where
+96 px, C1); on a GPU `gpu-tutorial` (4,500 of 256 px, D2), `gpu-fine` (the same with a signal up to 3 Å) and
+`gpu-large` (100,000 of the first kind). Ours and, where
 `relion_refine_mpi` is on the PATH, the peer run one after the other on the same files and cores, start-up included.
 How many cores others keep busy before the run is recorded as its load: wall times count only where it is near 0, CPU
 seconds always. The peer's runs of simulated cases are kept once per kind of machine. Results:
