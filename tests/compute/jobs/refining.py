@@ -25,7 +25,7 @@ from compute.jobs import refine
 from compute.jobs.half import make_half
 from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.simulate import SimulatedSet
-from compute.parallel import Message, SoloTeam
+from compute.parallel import HalfTeam, Message, Seat, SoloTeam, Worker
 from compute.params.refine import RefineParams
 from compute.sampling.rotations import angle_between, euler_to_matrix
 from compute.sampling.symmetry import parse_symmetry
@@ -103,7 +103,11 @@ def refine_here(
     device: str = "cpu",
 ) -> Run:
     """A refinement by this process in a folder, both halves after one another unless there are more threads."""
-    team = SoloTeam(lambda seat, half: make_half(seat, half, device, max(1, threads // 2)), threads)
+
+    def make(seat: Seat, half: HalfTeam) -> Worker:
+        return make_half(seat, half, device, max(1, threads // 2))
+
+    team = SoloTeam(make, threads, device)
     params = RefineParams(**options)
     with contextlib.chdir(folder):
         progress = refine.run(params, team, exchange)

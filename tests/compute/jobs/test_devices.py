@@ -66,6 +66,21 @@ def test_without_the_option_everything_is_on_the_cpu() -> None:
     assert devices.assigned(None, None) == (["cpu", "cpu"], "")
 
 
+def test_what_finds_no_room_on_a_device_is_done_on_the_cpu() -> None:
+    """From then on, too: the room is the workers'."""
+    asked: list[str] = []
+
+    def work(device: torch.device) -> int:
+        asked.append(device.type)
+        if device.type != "cpu":
+            raise torch.OutOfMemoryError("no room")
+        return 7
+
+    desk = devices.Desk(torch.device("meta"))
+    assert (desk.run(work), desk.run(work)) == (7, 7)
+    assert asked == ["meta", "cpu", "cpu"]
+
+
 def test_a_machine_without_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.assigned("0:1", None) == ([], devices.NO_GPU)
