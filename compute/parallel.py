@@ -180,7 +180,10 @@ class SoloTeam(Team):
         self._seats = [Seat(1, 0, 1), Seat(2, 0, 1)]
         alone = Alone(lambda images: self.on_progress(images))
         self._workers = {seat.half: make(seat, alone) for seat in self._seats}
-        self._pool = ThreadPoolExecutor(2) if threads > 1 else None
+        self._pool: ThreadPoolExecutor | None = None
+        if threads > 1:
+            here = (torch.get_num_threads(),)  # what torch computes must not depend on the thread
+            self._pool = ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=here)
         self._threads = threads
 
     def seats(self) -> list[Seat]:

@@ -194,7 +194,8 @@ class Half:
             self._team.reduce(self._accumulator.sums)
         if self._seat.member == 0:
             with self._stopwatch.measure("symmetry"):
-                symmetrise.apply_point_group(self._accumulator, self._group.operators)
+                operators = self._group.operators
+                symmetrise.apply_point_group(self._accumulator, operators, threads=self._threads)
         results.seconds = {
             "expectation": expected - started,
             "reduction": time.perf_counter() - expected,

@@ -43,6 +43,7 @@ def apply_point_group(
     accumulator: Accumulator,
     operators: NDArray[np.float64],
     rotated_sum: RotatedSum | None = None,
+    threads: int = 1,
 ) -> None:
     """Add to the sums their copies under every non-identity operator of the group, in place, for |q| ≤ padding·radius.
 
@@ -59,7 +60,7 @@ def apply_point_group(
     sums = accumulator.sums
     rotations = torch.from_numpy(_snapped(operators[~is_identity])).to(sums.device)
     if rotated_sum is None:
-        rotated_sum = _rotated_sum(sums.device)
+        rotated_sum = _rotated_sum(sums.device, threads)
     reach = accumulator.padding * accumulator.radius
     source = torch.empty(sums.shape[:3], dtype=torch.float32, device=sums.device)
     for channel in range(3):
@@ -68,13 +69,13 @@ def apply_point_group(
         rotated_sum(source, sums[..., channel], rotations, reach, sign)
 
 
-def _rotated_sum(device: torch.device) -> RotatedSum:
-    """How one channel is summed on a device."""
+def _rotated_sum(device: torch.device, threads: int) -> RotatedSum:
+    """How one channel is summed on a device; so many threads of the CPU do it there."""
     if runs_triton(device):
         from compute.maximisation import symmetrise_triton
 
         return symmetrise_triton.add_rotated
-    return add_rotated_compiled if device.type == "cpu" else add_rotated
+    return partial(add_rotated_compiled, threads=threads) if device.type == "cpu" else add_rotated
 
 
 def add_rotated(
@@ -113,12 +114,13 @@ def add_rotated_compiled(
     rotations: Float32[Tensor, "operator 3 3"],
     reach: int,
     sign: float,
+    threads: int = 1,
 ) -> None:
-    """The same sum as `add_rotated`, compiled for the CPU; blocks of planes are shared among torch's threads."""
+    """The same sum as `add_rotated`, compiled for the CPU; blocks of planes are shared among the threads."""
     arrays = source.numpy(), target.numpy(), rotations.numpy()
     part = partial(_add_rotated, *arrays, reach, np.float32(sign))
     blocks = range(0, source.shape[0], _BLOCK)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for run in [pool.submit(part, first, _BLOCK) for first in blocks]:
             run.result()
 
