@@ -53,9 +53,12 @@ class DevicePeak:
 def forecast_device(
     setting: Setting, now: Stage, last: Stage, workers: int, is_one_process: bool
 ) -> DevicePeak:
-    """The peak on a device that so many workers share: both halves of one process, or workers of processes each."""
+    """The peak on a device that so many workers share: both halves of one process, or workers of processes each.
+
+    A leader of its own compares the halves there as long as there is room; only what it keeps is counted.
+    """
     first, final = (_together(setting, stage, workers, is_one_process) for stage in (now, last))
-    more = LIBRARY_BYTES * (1 if is_one_process else workers)
+    more = LIBRARY_BYTES * (1 if is_one_process else workers + 1)
     return DevicePeak(workers, (first + more) / GB, (max(first, final) + more) / GB)
 
 

@@ -94,11 +94,12 @@ def wake_aside(device: torch.device) -> None:
 class Desk:
     """Where a process does some work of its own: on a GPU as long as that has room for it, else on the CPU."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, gives_back: bool) -> None:
+        """gives_back: whether a GPU gets its memory back each time, since other processes need it meanwhile."""
+        self.device, self._gives_back = device, gives_back
 
     def run(self, work: Callable[[torch.device], Result]) -> Result:
-        """What the work returns on the device. A GPU gets the memory back, since others need it meanwhile."""
+        """What the work returns on the device."""
         if self.device.type == "cpu":
             return work(self.device)
         try:
@@ -106,7 +107,9 @@ class Desk:
         except torch.OutOfMemoryError:
             pass
         finally:
-            release_unused(self.device)
+            if self._gives_back:
+                release_unused(self.device)
+        release_unused(self.device)
         self.device = torch.device("cpu")
         return work(self.device)
 

@@ -28,7 +28,7 @@ from compute.jobs.refine_progress import Exchange, Progress
 from compute.jobs.refine_start import first_noise, first_parameters, first_ssnr, noise_sample
 from compute.jobs.refine_update import HalfResults, check_found, merge, update_parameters
 from compute.jobs.stopwatch import Stopwatch
-from compute.parallel import PerHalf, Team
+from compute.parallel import PerHalf, SoloTeam, Team
 from compute.params.refine import RefineParams
 from compute.projection.reference import grid_shape
 from compute.sampling.rotations import changes_in_angle
@@ -51,7 +51,7 @@ class Refinement:
     ) -> None:
         self.params, self.inputs, self.team, self.settings = params, inputs, team, settings
         self.exchange = exchange or Exchange()
-        self.desk = Desk(team.device)
+        self.desk = Desk(team.device, gives_back=not isinstance(team, SoloTeam))
         self.comparison = Comparison(params, inputs, team, settings, self.exchange, self.desk)
         self.group = parse_symmetry(params.symmetry)
         self.stopwatch = Stopwatch()

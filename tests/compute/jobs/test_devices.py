@@ -76,7 +76,7 @@ def test_what_finds_no_room_on_a_device_is_done_on_the_cpu() -> None:
             raise torch.OutOfMemoryError("no room")
         return 7
 
-    desk = devices.Desk(torch.device("meta"))
+    desk = devices.Desk(torch.device("meta"), gives_back=True)
     assert (desk.run(work), desk.run(work)) == (7, 7)
     assert asked == ["meta", "cpu", "cpu"]
 
