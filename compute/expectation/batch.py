@@ -24,6 +24,8 @@ from compute.expectation.search import Search, SharedTables
 from compute.projection.slices import Accumulator
 from compute.signal.fourier import shell_sums
 
+# Devices with so many bytes of memory or more work on two, and on four times as much at a time as is said here:
+LARGE_DEVICES = (24e9, 64e9)
 # So many images are searched at once at most ...
 IMAGES = 256
 # ... if their scores on the coarse grid take no more bytes than this,
@@ -47,9 +49,22 @@ class BatchResult(Found):
     prepared: PreparedImages
 
 
-def images_per_batch(poses: int, box: int) -> int:
-    """How many images of so many coarse poses, and of this box, are searched at once."""
-    return max(1, min(IMAGES, SCORE_BYTES // (4 * poses), IMAGE_BYTES // (PREPARED_BYTES * box**2)))
+def images_per_batch(poses: int, box: int, scale: int = 1) -> int:
+    """How many images of so many coarse poses, and of this box, are searched at once; `scale` as of `scale_of`."""
+    by_scores, by_size = SCORE_BYTES // (4 * poses), IMAGE_BYTES // (PREPARED_BYTES * box**2)
+    return max(1, scale * min(IMAGES, by_scores, by_size))
+
+
+def scale_of(device: torch.device) -> int:
+    """How many times as much as on a small one is worked on at a time on a device: fewer and longer operations."""
+    if device.type != "cuda":
+        return 1
+    return scale_for(torch.cuda.get_device_properties(device).total_memory)
+
+
+def scale_for(device_bytes: float) -> int:
+    """The same for so much memory."""
+    return 2 ** sum(device_bytes >= size for size in LARGE_DEVICES)
 
 
 def search_block(
@@ -78,8 +93,9 @@ def search_block(
         units = units_of(kept, images, orientations, shifts)
         significant = torch.bincount(kept.image, minlength=images)
     poses = search.orientation_children * len(tables.fine_shifts_A)
+    most = scale_of(block.centres.device) * POSES_AT_ONCE // poses
     first = 0
-    for part in _parts(units.counts, max(1, POSES_AT_ONCE // poses)):
+    for part in _parts(units.counts, max(1, most)):
         last = first + sum(units.counts[part])
         own = Units(
             units.image[first:last] - part.start,
@@ -112,7 +128,7 @@ def put_back(result: BatchResult, tables: SharedTables, accumulator: Accumulator
     factor = prepared.backward[:, :m] * tables.insertion_weight[:m]
     images, weights = prepared.unmasked[:, :m] * factor, prepared.forward[:, :m] * factor
     shares = result.weights.sum(1)
-    for part in _of_pairs(len(shares), m):
+    for part in _of_pairs(shares, m):
         some = _some(result.pairs, part)
         means = _mean_phases(result.weights[part], tables, m)
         pair_kernels.put_back(some, images, shares[part], means, weights, tables, accumulator)
@@ -189,7 +205,7 @@ def _fit(
     fit = torch.zeros(images, n, device=masked.device)
     model = torch.zeros(images, n, device=masked.device)
     shares = weights.sum(1)
-    for part in _of_pairs(len(shares), n):
+    for part in _of_pairs(shares, n):
         some, means = _some(pairs, part), _mean_phases(weights[part], tables, n)
         pair_kernels.model_sums(some, masked[:, :n], shares[part], means, tables, fit, model)
     residual = masked.abs().square().double() * total[:, None]
@@ -212,11 +228,11 @@ def _some(pairs: Pairs, which: slice | Int[Tensor, " pair"]) -> Pairs:
     return Pairs(pairs.image[which], pairs.rows[which], pairs.rotations[which])
 
 
-def _of_pairs(pairs: int, pixels: int) -> Iterator[slice]:
+def _of_pairs(shares: Float[Tensor, " pair"], pixels: int) -> Iterator[slice]:
     """Consecutive ranges of pairs whose mean phases stay within `MEAN_BYTES`."""
-    step = max(1, MEAN_BYTES // (8 * max(1, pixels)))
-    for start in range(0, pairs, step):
-        yield slice(start, min(start + step, pairs))
+    step = max(1, scale_of(shares.device) * MEAN_BYTES // (8 * max(1, pixels)))
+    for start in range(0, len(shares), step):
+        yield slice(start, min(start + step, len(shares)))
 
 
 def _parts(counts: list[int], most: int) -> Iterator[slice]:

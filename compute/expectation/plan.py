@@ -47,7 +47,7 @@ class Setting:
     leader_bytes, worker_bytes: held before anything is loaded, the leader's with the start maps. image_bytes: images
     that a worker keeps; particle_bytes: its copy of the particles' parameters. In one process the leader is the worker
     and image_bytes are those of both halves. is_on_device: whether workers compute on a GPU (`device_plan.py`) and
-    hold here only the rest.
+    hold here only the rest. scale: how many times the usual amount these work on at a time (`batch.scale_of`).
     """
 
     box: int
@@ -59,6 +59,7 @@ class Setting:
     particle_bytes: float
     is_symmetric: bool
     is_on_device: bool = False
+    scale: int = 1
 
 
 @dataclass(frozen=True, slots=True)

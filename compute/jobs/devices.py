@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from mpi4py import MPI
 
+from compute.expectation.batch import scale_of
 from compute.jobs.memory import BYTES_PER_GB
 
 Result = TypeVar("Result")
@@ -117,14 +118,17 @@ class Desk:
 def memory_of(device: torch.device) -> dict[str, Any]:
     """What this process may take of a device, what its tensors keep of it and have taken at most; None for the CPU.
 
+    scale: how much it works on at a time, see `batch.scale_of`.
     room_GB: what is free, with what is kept. Asking makes the process known to the device, which costs some of its
     memory: ask again once all processes have.
     """
     if device.type != "cuda":
-        return {"device": str(device), "room_GB": None, "held_GB": None, "peak_GB": None}
+        nothing = dict.fromkeys(("room_GB", "held_GB", "peak_GB"))
+        return {"device": str(device), "scale": scale_of(device), **nothing}
     held = torch.cuda.memory_reserved(device)
     return {
         "device": str(device),
+        "scale": scale_of(device),
         "room_GB": (torch.cuda.mem_get_info(device)[0] + held) / BYTES_PER_GB,
         "held_GB": held / BYTES_PER_GB,
         "peak_GB": torch.cuda.max_memory_allocated(device) / BYTES_PER_GB,

@@ -125,6 +125,7 @@ def foresee(
         particle_bytes=0.0 if is_alone else _particle_bytes(inputs.particles),
         is_symmetric=group.order > 1,
         is_on_device=any(one["device"] != "cpu" for one in found),
+        scale=max(int(one["scale"]) for one in found),
     )
     now, last = first_and_last(settings, before, group.order)
     ranks = forecast(setting, now, last, 1 if is_alone else 1 + workers)
@@ -157,6 +158,7 @@ def foresee_last(
         image_bytes=0.0,
         particle_bytes=0.0,
         is_symmetric=order > 1,
+        scale=max((int(one["scale"]) for one in told), default=1),
     )
     stage = _stage_of(state, settings, order)
     return outlooks(told, setting, stage, stage)

@@ -243,7 +243,8 @@ class Half:
         if self._device.type == "cpu":
             return step.images_per_block(search, step.IMAGES_PER_BLOCK, pixels)
         poses = len(search.orientations.coarse) * len(search.translations.coarse)
-        return batch.images_per_batch(poses * self._images.mates, self._box)
+        scale = batch.scale_of(self._device)
+        return batch.images_per_batch(poses * self._images.mates, self._box, scale)
 
     def _search_of(self, order: SearchOrder) -> Search:
         """Grids and rules of an iteration."""

@@ -27,7 +27,9 @@ class Workers:
         self.notes: list[str] = []
         self.make_room: Callable[[], None] | None = None
         self._device = device
-        self._most = step.IMAGES_PER_BLOCK if device.type == "cpu" else batch.IMAGES
+        self._most = step.IMAGES_PER_BLOCK
+        if device.type != "cpu":
+            self._most = batch.IMAGES * batch.scale_of(device)
         self._largest = self._most
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 

@@ -154,3 +154,10 @@ def test_the_noise_of_all_images_is_summed_per_shell(world: World) -> None:
 )
 def test_blocks_fit_into_their_room(poses: int, box: int, expected: int) -> None:
     assert batch.images_per_batch(poses, box) == expected
+    assert batch.images_per_batch(poses, box, 4) == 4 * expected
+
+
+def test_large_devices_work_on_more_at_a_time() -> None:
+    sizes_GB = (8, 23, 24, 48, 80, 141)
+    assert [batch.scale_for(1e9 * size) for size in sizes_GB] == [1, 1, 2, 2, 4, 4]
+    assert batch.scale_of(torch.device("cpu")) == 1

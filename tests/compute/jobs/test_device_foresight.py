@@ -45,6 +45,7 @@ def worker(host: str, pid: int, device: str, room_GB: float, held_GB: float = 0.
         "host": host,
         "pid": pid,
         "device": device,
+        "scale": 1,
         "room_GB": room_GB,
         "held_GB": held_GB,
         "peak_GB": 0.5,
@@ -117,7 +118,7 @@ def refined(folder: Path, room_GB: float) -> tuple[Run, Meter]:
 
     def memory_of(device: torch.device) -> dict[str, Any]:
         figures = {"room_GB": room_GB, "held_GB": meter.now / 1e9, "peak_GB": meter.peak / 1e9}
-        return {"device": str(device), **figures}
+        return {"device": str(device), "scale": 1, **figures}
 
     short = options_of(made, symmetry="D2", healpix_order=1, maximum_iterations=2)
     with pytest.MonkeyPatch.context() as patch, stand_in(meter) as device:
