@@ -36,8 +36,10 @@ bench: $(STAMP)
 
 bench-gpu: $(STAMP)
 	@mkdir -p tests/bench/results
-	@$(BIN)/python -m tests.bench.gpu_kernels
-	@$(BIN)/python -m tests.bench.speed gpu-tutorial gpu-fine gpu-large
+	@$(BIN)/python -m tests.bench.gpu_kernels --shapes
+	@folder=$$(mktemp -d) && \
+	$(BIN)/python -m tests.bench.speed gpu-tutorial gpu-fine gpu-large --folder $$folder && \
+	$(BIN)/python -m tests.bench.gpu_share --folder $$folder
 
 bench-report: $(STAMP)
 	@$(BIN)/python -m tests.bench.speed --report

@@ -2,14 +2,17 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from compute import compiled
 from compute.files.timing import add_timing
-from tests.bench import speed
+from tests.bench import gpu_kernels, gpu_share, speed
 from tests.bench.cases import Case
 from tests.bench.floor import INSERT_BYTES, SLICE_FLOPS, floor_of
 from tests.bench.machine import Peak
@@ -118,3 +121,33 @@ output.touch()
     finally:
         compiled.folder.cache_clear()
     assert (tmp_path / "log").read_text() == "found False\n"
+
+
+def test_kernels_of_a_gpu_are_compared_before_they_are_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the CPU, by Triton's interpreter, with a few images of a few pixels."""
+
+    def once(work: Callable[[], object], samples: int) -> dict[str, float]:
+        work()
+        return {"ms": 1.0, "Gsamples_per_s": samples / 1e9}
+
+    monkeypatch.setattr(gpu_kernels, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(gpu_kernels, "SHAPES", [(16, 32, 4)])
+    monkeypatch.setattr(gpu_kernels, "timed", once)
+    scene = gpu_kernels.Scene(8, 2, 3, 5, True)
+    found = gpu_kernels.compared(scene, with_shapes=True)
+    assert len(found) == 4
+    assert all(0 <= one["error"] < 1e-5 for one in found.values())
+    sums = gpu_kernels.summed(scene)
+    assert sums["insertion, 4 numbers"]["error"] < 1e-6
+
+
+def test_what_kernels_do_is_told_from_their_names() -> None:
+    names = ["_scores", "_put_back", "sm90_xmma_gemm_f32f32_tf32f32", "void at::native::vectorized"]
+    events = [SimpleNamespace(key=name, self_device_time_total=1e6) for name in names]
+    found = gpu_share.shares(SimpleNamespace(key_averages=lambda: events), 8.0)
+    assert found["GPU_s"]["scoring, own slices"] == found["GPU_s"]["insertion"] == 1.0
+    assert found["GPU_s"]["scoring, shared grid"] == 1.0
+    assert found["GPU_s"]["other kernels and copies"] == 1.0
+    assert found["share"] == 3 / 8

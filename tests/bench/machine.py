@@ -3,6 +3,7 @@
 import platform
 import re
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Peak:
-    """What one core reaches: float32 matrix products, and bytes read and written by copying memory."""
+    """What one core reaches, or one GPU: float32 matrix products (there of factors rounded to tf32, as in the first
+    pass), and bytes read and written by copying memory."""
 
     product_GFLOPs: float
     copy_GBs: float
@@ -53,9 +55,36 @@ def measure_peak() -> Peak:
     return peak
 
 
+def measure_gpu_peak() -> Peak:
+    """The same of the first GPU, by its own clock."""
+    from compute.expectation.coarse import rounded_products
+
+    device, size = torch.device("cuda", 0), 8192
+    first, second = torch.rand(2, size, size, device=device)
+    source = torch.rand(1 << 29, device=device)
+    target = torch.empty_like(source)
+    with rounded_products(device):
+        product_s = _best_on_gpu(lambda: first @ second)
+    copy_s = _best_on_gpu(lambda: target.copy_(source))
+    return Peak(2 * size**3 / product_s / 1e9, 2 * source.nbytes / copy_s / 1e9)
+
+
 def peak_record(peak: Peak) -> dict[str, float]:
     """For the results."""
     return {name: round(value, 1) for name, value in asdict(peak).items()}
+
+
+def _best_on_gpu(work: Callable[[], object], rounds: int = 7) -> float:
+    work()
+    best = float("inf")
+    for _ in range(rounds):
+        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began.record()
+        work()
+        ended.record()
+        ended.synchronize()
+        best = min(best, began.elapsed_time(ended) / 1e3)
+    return best
 
 
 def _best(work: object, rounds: int = 7) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from tests.bench import cases
-from tests.bench.machine import busy_cores, kind, measure_peak, peak_record
+from tests.bench.machine import busy_cores, kind, measure_gpu_peak, measure_peak, peak_record
 from tests.bench.speed_runs import PEER, run_ours, run_peer
 from tests.bench.speed_table import table
 
@@ -49,7 +49,7 @@ def run_case(name: str, folder: Path, kept: dict[str, Any], peer_threads: list[i
     place = folder / f"{name}-run"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    peak = measure_peak()
+    peak = measure_gpu_peak() if case.is_gpu else measure_peak()
     load = round(busy_cores(), 1)
     result = {"kernels": kernel_hash(), "peak": peak_record(peak), "load_before": load}
     result["ours"] = run_ours(case, place, peak)
