@@ -48,6 +48,7 @@ class Setting:
     that a worker keeps; particle_bytes: its copy of the particles' parameters. In one process the leader is the worker
     and image_bytes are those of both halves. is_on_device: whether workers compute on a GPU (`device_plan.py`) and
     hold here only the rest. scale: how many times the usual amount these work on at a time (`batch.scale_of`).
+    half_images: how many images the larger half has.
     """
 
     box: int
@@ -60,6 +61,7 @@ class Setting:
     is_symmetric: bool
     is_on_device: bool = False
     scale: int = 1
+    half_images: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

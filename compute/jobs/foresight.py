@@ -126,6 +126,7 @@ def foresee(
         is_symmetric=group.order > 1,
         is_on_device=any(one["device"] != "cpu" for one in found),
         scale=max(int(one["scale"]) for one in found),
+        half_images=max(len(rows) for rows in inputs.rows),
     )
     now, last = first_and_last(settings, before, group.order)
     ranks = forecast(setting, now, last, 1 if is_alone else 1 + workers)
@@ -144,7 +145,7 @@ def foresee(
 
 
 def foresee_last(
-    params: RefineParams, settings: Settings, team: Team, state: State
+    params: RefineParams, inputs: Inputs, settings: Settings, team: Team, state: State
 ) -> list[Outlook]:
     """What the devices will hold in an iteration whose sizes and grids are known by now."""
     order = parse_symmetry(params.symmetry).order
@@ -159,6 +160,7 @@ def foresee_last(
         particle_bytes=0.0,
         is_symmetric=order > 1,
         scale=max((int(one["scale"]) for one in told), default=1),
+        half_images=max(len(rows) for rows in inputs.rows),
     )
     stage = _stage_of(state, settings, order)
     return outlooks(told, setting, stage, stage)

@@ -269,7 +269,9 @@ def _warn_of_lost(inputs: Inputs, progress: Progress, files: IterationFiles, voi
 def _say_plan(state: State, refinement: Refinement, voice: Voice) -> None:
     """The lines that announce an iteration; for the last one also what it will take of the devices' memory."""
     if state.has_converged:
-        found = foresee_last(refinement.params, refinement.settings, refinement.team, state)
+        found = foresee_last(
+            refinement.params, refinement.inputs, refinement.settings, refinement.team, state
+        )
         say_outlooks(found, voice, state.iteration)
     for line in status.status_lines(state):
         voice.log.line(line)

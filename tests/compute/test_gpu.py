@@ -113,7 +113,7 @@ def test_a_refinement_reaches_what_the_cpu_reaches(tmp_path: Path) -> None:
 def test_the_forecast_is_what_the_tensors_take(tmp_path: Path, box: int) -> None:
     """Both halves of one process on one GPU: forecast before the start and before the last iteration, to Nyquist.
 
-    The forecast is an upper limit: it counts full blocks of images, and all poses of a small grid.
+    The forecast is an upper limit: it counts all images of a half at once, and all poses of a small grid.
     """
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(CUDA)
@@ -133,4 +133,4 @@ def test_the_forecast_is_what_the_tensors_take(tmp_path: Path, box: int) -> None
         assert one.forecast_GB is not None and one.available_GB is not None
         assert one.available_GB < torch.cuda.get_device_properties(CUDA).total_memory / 1e9
         forecast_GB = one.forecast_GB - LIBRARY_BYTES / 1e9
-        assert 0.5 * forecast_GB < peak_GB < 1.1 * forecast_GB
+        assert 0.1 * forecast_GB < peak_GB < 1.1 * forecast_GB
