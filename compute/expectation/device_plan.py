@@ -1,6 +1,7 @@
 """How much of its device's memory a worker of a refinement will need: the part of the forecast that is about GPUs."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 
@@ -20,8 +21,7 @@ from compute.expectation.plan import (
     sums_bytes,
 )
 from compute.projection.kernels_torch import BYTES_PER_POINT, TEMPORARY_BYTES
-from compute.projection.reference import runs_triton
-from compute.projection.slices import ON_DEVICE
+from compute.projection.reference import ON_DEVICE
 
 POINT_BYTES = 345
 """What slicing and insertion in plain torch take for each sampled point under way, as measured on the stand-in device
@@ -78,8 +78,8 @@ def device_bytes(setting: Setting, stage: Stage, images: int = 0) -> float:
 
 
 def has_kernels() -> bool:
-    """Whether GPUs of this machine run kernels in Triton, which take no memory of their own."""
-    return torch.cuda.is_available() and runs_triton(torch.device("cuda"))
+    """Whether GPUs of this machine should run kernels in Triton, which take no memory of their own; none is asked."""
+    return torch.cuda.is_available() and find_spec("triton") is not None
 
 
 def device_sums_bytes(setting: Setting, stage: Stage) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from compute.expectation import pairs_torch
 from compute.expectation.search import SharedTables
-from compute.projection.reference import runs_triton
+from compute.projection.availability import runs_triton
 from compute.projection.slices import Accumulator
 
 

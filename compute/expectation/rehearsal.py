@@ -9,8 +9,7 @@ from compute.expectation import step
 from compute.expectation.host import HostSearch
 from compute.expectation.prepare import Block, PreparedImages
 from compute.expectation.search import Search, shared_tables
-from compute.projection.reference import build_for_slicing
-from compute.projection.slices import empty_accumulator
+from compute.projection.slices import build_for_slicing, empty_accumulator
 from compute.sampling.orientations import global_grid, local_grid
 from compute.sampling.symmetry import parse_symmetry
 from compute.sampling.translations import translation_grid

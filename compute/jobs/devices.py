@@ -1,6 +1,7 @@
 """Which device each worker computes on."""
 
 import contextlib
+import socket
 from collections.abc import Callable
 from threading import Thread
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from mpi4py import MPI
 
 from compute.expectation.batch import scale_of
 from compute.jobs.memory import BYTES_PER_GB
+from compute.projection.availability import triton_problem
 
 Result = TypeVar("Result")
 NO_GPU = "--gpu was given but this torch build/machine has no CUDA device; leave --gpu out to run on the CPU"
@@ -79,6 +81,16 @@ def wake(device: torch.device) -> None:
     if device.type == "cuda":
         some = torch.ones(8, 8, device=device)
         torch.fft.rfft2(some @ some)
+
+
+def slow_kernels(device: torch.device) -> list[str]:
+    """A sentence where a GPU does not run the kernels that were written for it, else nothing."""
+    if device.type != "cuda" or (problem := triton_problem(device)) is None:
+        return []
+    return [
+        f"{device} on {socket.gethostname()} does not run Halfmap's kernels ({problem}); plain torch does their work, "
+        "several times slower. They need Triton, which CUDA builds of torch for Linux bring, and a C compiler."
+    ]
 
 
 def wake_aside(device: torch.device) -> None:

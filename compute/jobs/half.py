@@ -30,8 +30,8 @@ from compute.jobs.workers import Workers
 from compute.maximisation import prior, reconstruct, symmetrise
 from compute.parallel import HalfTeam, Seat
 from compute.params.refine import RefineParams
-from compute.projection.reference import AnyProjector, build_for_slicing
-from compute.projection.slices import Accumulator, empty_accumulator
+from compute.projection.reference import AnyProjector
+from compute.projection.slices import Accumulator, build_for_slicing, empty_accumulator
 from compute.sampling.symmetry import parse_symmetry
 
 
@@ -51,6 +51,7 @@ class Half:
             rehearse()
         else:
             devices.wake(device)
+            self._workers.notes += devices.slow_kernels(device)
         self._stopwatch.add_start_up()
         self._images: HalfImages
         self._volume: Tensor

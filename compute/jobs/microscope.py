@@ -12,7 +12,8 @@ from compute.jobs.specimen import Specimen
 from compute.params.coefficients import parse_coefficients, parse_magnification
 from compute.params.simulate import SimulateParams
 from compute.projection.images import images_of, projection_transforms
-from compute.projection.reference import AnyProjector, build_for_slicing
+from compute.projection.reference import AnyProjector
+from compute.projection.slices import build_for_slicing
 from compute.sampling.rotations import euler_to_matrix
 from compute.signal.ctf import Optics, aberration_phase, ctf
 from compute.signal.fourier import PixelList, half_plane_pixels

@@ -12,6 +12,8 @@ from compute.signal.resize import covering_box, without_high_frequencies
 # Noise of a start map lies beyond this, its shape before it.
 COMPARED_RESOLUTION_A = 20.0
 PIXELS_PER_RESOLUTION = 4.0
+# So many voxels are kept of finer maps: with half of them the steps of a ball's radii pass for a shape.
+KEPT_PER_RESOLUTION = 8.0
 LEAST_CORRELATION = 0.5
 # A map with less of its power in its shape than this is a ball, which has every symmetry.
 LEAST_SHAPE = 0.01
@@ -30,7 +32,7 @@ def symmetry_remark(
         return []
     finest_A = max(COMPARED_RESOLUTION_A, PIXELS_PER_RESOLUTION * pixel_size_A)
     box = volume.shape[0]
-    enough = covering_box(box, pixel_size_A, finest_A / PIXELS_PER_RESOLUTION)
+    enough = covering_box(box, pixel_size_A, finest_A / KEPT_PER_RESOLUTION)
     if enough < box:
         volume = without_high_frequencies(volume, enough)
         pixel_size_A *= box / enough

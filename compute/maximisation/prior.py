@@ -14,7 +14,7 @@ from compute.maximisation.shells import (
     sums_over_shells,
 )
 from compute.maximisation.shells_cpu import count_covered
-from compute.projection.reference import runs_triton
+from compute.projection.availability import runs_triton
 from compute.projection.slices import Accumulator
 
 _FSC_RANGE = (0.001, 0.999)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from compute.maximisation.shells_cpu import add_half_shells
-from compute.projection.reference import runs_triton
+from compute.projection.availability import runs_triton
 from compute.projection.slices import Accumulator
 
 SLAB_VOXELS = 1 << 20

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from compute.compiled import compiled
 from compute.maximisation.shells import slabs
-from compute.projection.reference import runs_triton
+from compute.projection.availability import runs_triton
 from compute.projection.slices import Accumulator
 
 _IMAGINARY = 1

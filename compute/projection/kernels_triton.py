@@ -12,7 +12,14 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.projection.reference import PairedProjector
+from compute.projection import kernels_torch
+from compute.projection.reference import (
+    ON_DEVICE,
+    PairedProjector,
+    Projector,
+    grid_shape,
+    paired,
+)
 
 PIXELS = 128
 """Points of a slice that one program samples at a time."""
@@ -255,6 +262,34 @@ def insert(
         given = (rotations.contiguous(), model_x, model_y, values.contiguous())
         place, how = place_in(sums, padding)
         _insert[grid](sums, *given, weights.contiguous(), pixels, *place, *how, BLOCK=PIXELS)
+
+
+def try_out(device: torch.device) -> None:
+    """Slice and put back a few points; RuntimeError unless both give what plain torch gives."""
+    draw, radius, padding = torch.Generator().manual_seed(1), 4, 2
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw).to(device)
+
+    shape = grid_shape(padding, radius)
+    volume = paired(Projector(random(*shape, 2), padding, radius))
+    turns = torch.linalg.qr(random(3, 3, 3).cpu()).Q.contiguous().to(device)
+    x, y = (part.contiguous() for part in random(2, 50).clamp(-2.0, 2.0))
+    expected = kernels_torch.slices(volume.values, turns, x, y, padding)
+    _check("slices", slices(volume, turns, x, y), expected)
+    weights = random(3, 50).abs()
+    sums = torch.zeros(2, *shape, ON_DEVICE, device=device)[..., :3]
+    kernels_torch.insert(sums[0], turns, x, y, padding, expected, weights)
+    insert(sums[1], turns, x, y, padding, expected, weights)
+    _check("sums", sums[1], sums[0])
+
+
+def _check(what: str, found: Tensor, expected: Tensor) -> None:
+    error = float((found - expected).abs().max() / expected.abs().max())
+    if not error < 1e-4:
+        raise RuntimeError(
+            f"{what} of a kernel in Triton differ from those of torch by {error:.1e}"
+        )
 
 
 def place_of(projector: PairedProjector) -> tuple[int, int, int, int, bool]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -13,6 +12,8 @@ from torch import Tensor
 from compute.projection import large_pages
 from compute.projection.placing_cpu import place
 
+ON_DEVICE = 4
+"""Numbers that a voxel of sums takes on a GPU, the last of them unused: four in a row are added at once."""
 SLAB_PLANES = 64
 """Planes looked at together for the largest value, on a GPU."""
 SLAB_VALUES = 1 << 20
@@ -249,19 +250,6 @@ def place_torch(
     inner = slice(1, 2 * extent + 2)
     half[outside] = 0.0
     values[inner, inner, first_x : first_x + count] = torch.view_as_real(half)
-
-
-def build_for_slicing(volume: Float[Tensor, "z y x"], padding: int, size: int) -> AnyProjector:
-    """The projector as the map's device slices it: see `PackedProjector`, `PairedProjector` and `build_projector`."""
-    made = build_projector(volume, padding, size)
-    if made.device.type == "cpu":
-        return packed(made)
-    return paired(made) if runs_triton(made.device) else made
-
-
-def runs_triton(device: torch.device) -> bool:
-    """Whether kernels in Triton run on a device: else it is left to plain torch."""
-    return device.type == "cuda" and find_spec("triton") is not None
 
 
 def _transform_along_x(

@@ -10,17 +10,24 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from compute.projection import kernels_cpu, kernels_torch, large_pages
+from compute.projection.availability import runs_triton
 from compute.projection.reference import (
+    ON_DEVICE,
     AnyProjector,
     Projector,
+    build_projector,
     grid_shape,
     packed,
     paired,
-    runs_triton,
 )
 
-ON_DEVICE = 4
-"""Numbers that a voxel of sums takes on a GPU, the last of them unused: four in a row are added at once."""
+
+def build_for_slicing(volume: Float[Tensor, "z y x"], padding: int, size: int) -> AnyProjector:
+    """The projector as the map's device slices it: see `PackedProjector`, `PairedProjector` and `build_projector`."""
+    made = build_projector(volume, padding, size)
+    if made.device.type == "cpu":
+        return packed(made)
+    return paired(made) if runs_triton(made.device) else made
 
 
 @dataclass(frozen=True, slots=True)

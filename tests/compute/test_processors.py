@@ -17,8 +17,7 @@ from compute.compiled import has
 from compute.expectation.product_vectors_cpu import MULTIPLIED
 from compute.expectation.products_cpu import add_all_products
 from compute.projection import kernels_cpu, kernels_torch
-from compute.projection.reference import build_for_slicing
-from compute.projection.slices import slices
+from compute.projection.slices import build_for_slicing, slices
 from compute.signal.fourier import half_plane_pixels
 
 assert not has("avx512f") and not kernels_cpu.GATHERS and MULTIPLIED == 8

@@ -13,14 +13,13 @@ from compute.projection.images import images_of
 from compute.projection.placing_cpu import place
 from compute.projection.reference import (
     Projector,
-    build_for_slicing,
     build_projector,
     grid_shape,
     interpolation_falloff,
     packed,
     place_torch,
 )
-from compute.projection.slices import slices
+from compute.projection.slices import build_for_slicing, slices
 from compute.signal.fourier import half_plane_pixels, image_transform
 from compute.signal.phantom import Phantom, phantom_map, phantom_projections
 

@@ -8,9 +8,17 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from compute.jobs.devices import slow_kernels
 from compute.projection import kernels_torch, kernels_triton
 from compute.projection import slices as front
-from compute.projection.reference import Projector, build_projector, grid_shape, packed, paired
+from compute.projection.availability import runs_triton, triton_problem
+from compute.projection.reference import (
+    Projector,
+    build_projector,
+    grid_shape,
+    packed,
+    paired,
+)
 from compute.signal.fourier import half_plane_pixels
 
 RADIUS, PADDING = 6, 2
@@ -263,6 +271,33 @@ def test_voxels_of_four_numbers_and_of_64_bits_are_the_same_to_the_kernels(
     assert float((sliced - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
+def test_a_device_that_runs_the_kernels_well_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels_triton.try_out(torch.device("cpu"))
+    monkeypatch.setattr(kernels_triton, "insert", lambda *given: None)
+    with pytest.raises(RuntimeError, match=r"sums of a kernel in Triton differ .* by 1\.0e\+00"):
+        kernels_triton.try_out(torch.device("cpu"))
+
+
+def test_a_gpu_that_does_not_run_the_kernels_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left to plain torch, and the user reads why."""
+
+    def fail(device: torch.device) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+    device = torch.device("cuda", 0)
+    monkeypatch.setattr(kernels_triton, "try_out", fail)
+    triton_problem.cache_clear()
+    assert triton_problem(device) == "Failed to find C compiler."
+    assert not runs_triton(device)
+    (sentence,) = slow_kernels(device)
+    assert "cuda:0 on " in sentence and "(Failed to find C compiler.)" in sentence
+    triton_problem.cache_clear()
+    monkeypatch.setattr(kernels_triton, "try_out", lambda device: None)
+    assert runs_triton(device) and slow_kernels(device) == []
+    triton_problem.cache_clear()
+    assert not runs_triton(torch.device("cpu")) and slow_kernels(torch.device("cpu")) == []
+
+
 class TestCompiled(KernelLaws):
     """The kernels for the CPU, through the functions that everybody calls.
 
@@ -309,7 +344,8 @@ def test_many_orientations_are_worked_on_a_few_at_a_time(monkeypatch: pytest.Mon
     whole = laws.slices(laws.volume(), turns, x, y)
     weights = random(7, len(x), seed=3)
     sums = laws.inserted(whole, weights)
-    monkeypatch.setattr(kernels_torch, "TEMPORARY_BYTES", 3 * 256 * len(x))
+    least = kernels_torch.BYTES_PER_POINT * len(x)
+    monkeypatch.setattr(kernels_torch, "TEMPORARY_BYTES", 3 * least)
     sizes: list[int] = []
     corners = kernels_torch.corners
 
