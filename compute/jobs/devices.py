@@ -10,6 +10,7 @@ import torch
 from mpi4py import MPI
 
 from compute.expectation.batch import scale_of
+from compute.jobs.gpu_load import take_several_processes
 from compute.jobs.memory import BYTES_PER_GB
 from compute.projection.availability import triton_problem
 
@@ -55,7 +56,7 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
 
     All processes of a job call this together and get the same sentence. GPUs that are named go to the workers in the
     order of their ranks, unnamed ones to the workers of each machine. The leader compares halves on the first worker's
-    GPU where its own machine has one like it, and needs none.
+    GPU where its own machine has one like it that takes several processes, and needs none.
     """
     if world is None:
         try:
@@ -72,6 +73,8 @@ def assigned(text: str | None, world: MPI.Comm | None) -> tuple[list[str], str]:
         devices = [device_name(text, worker)] * 2
     except ValueError as error:
         problem = str(error) if rank else ""
+    if rank == 0 and devices[0] != "cpu" and not take_several_processes():
+        devices = ["cpu", "cpu"]
     problems = [one for one in world.allgather(problem) if one]
     return devices, problems[0] if problems else ""
 

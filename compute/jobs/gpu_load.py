@@ -30,6 +30,23 @@ def gpu_loads(
     return found
 
 
+def take_several_processes() -> bool:
+    """Whether several processes may use each GPU of this machine; no, where the management library does not say so.
+
+    Clusters may set GPUs to one process each: a second one is refused, or keeps the first one out.
+    """
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        numbers = range(pynvml.nvmlDeviceGetCount())
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in numbers]
+        modes = {pynvml.nvmlDeviceGetComputeMode(handle) for handle in handles}
+    except pynvml.NVMLError:
+        return False
+    return modes == {pynvml.NVML_COMPUTEMODE_DEFAULT}
+
+
 def _read(reader: Reader, index: int) -> float | None:
     """A figure of the management library; it raises errors of its own, and others where it is not there."""
     import pynvml
