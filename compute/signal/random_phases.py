@@ -51,10 +51,9 @@ def randomised_map(
     unit = _units()
     if transform.device.type == "cpu":
         turns = np.empty(phases.shape, np.complex64)
+        # plane by plane, so that its numbers stay in the processor's cache
         for plane, phase in zip(turns, phases, strict=True):
-            unit.take(
-                phase, out=plane, mode="wrap"
-            )  # planes' indices stay in the processor's cache
+            unit.take(phase, out=plane, mode="wrap")
         turned = torch.from_numpy(turns).mul_(transform)
     else:
         place = torch.from_numpy(phases.view(np.int16)).to(transform.device).int() & (TURNS - 1)
