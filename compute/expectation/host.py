@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from torch import Tensor
 
-from compute.expectation.coarse import going_on, shared_scores
+from compute.expectation import shared_pass
+from compute.expectation.coarse import going_on
 from compute.expectation.fine import HostResult
 from compute.expectation.host_block import HostTables
 from compute.expectation.host_results import Poses, empty_outcome, result
@@ -51,10 +52,11 @@ class HostSearch(LargePass):
         """The significant coarse poses of all images; none of an image without a finite score."""
         if self.search.is_local:
             return self._local_poses()
-        scores = shared_scores(self.block.images, self.block.base_A, self.search, self.tables)
-        self.work["pass 1 products"] += scores.numel() * 2 * self.tables.coarse_count
-        self.work["pass 1 poses"] += scores.numel()
-        return Poses.joined([going_on(one.reshape(-1), self.search).numpy() for one in scores])
+        near = shared_pass.near_best(self.block.images, self.block.base_A, self.search, self.tables)
+        grid = len(self.tables.coarse_rotations) * len(self._coarse_phases)
+        self.work["pass 1 products"] += len(near.best) * grid * 2 * self.tables.coarse_count
+        self.work["pass 1 poses"] += len(near.best) * grid
+        return shared_pass.significant(near, self.search)
 
     def _local_poses(self) -> Poses:
         """Those around the centres of every image.

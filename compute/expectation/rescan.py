@@ -15,13 +15,14 @@ from compute.expectation.leading_cpu import leading_poses
 from compute.expectation.posterior_many import Kept, first_best, largest
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
+from compute.expectation.shared_pass import near_best
 
 # A pose replaces the present one when it is a hundred times more likely: the same odds as in the expected accuracy.
 CLEARLY_BETTER = math.log(100.0)
 # Coarse poses of an image whose children are looked at: so many at most,
 LEADING_POSES = 32
 # and none that lies further below the best one of all than a coarse grid may hide: of real images that belonged
-# elsewhere, the pose that led there was up to 17 log units below.
+# elsewhere, the pose that led there was up to 17 log units below. (Less than `shared_pass.REACH`.)
 HIDDEN = 25.0
 # So many poses near the present one compete with them.
 NEAR_POSES = 4
@@ -53,10 +54,9 @@ def rescan_block(
     at its own rotation, with the grid's shifts, so that only the rotation has the advantage of being exact. Poses
     within reach_deg of the present one or a mate of it (operators) are left to the local search.
     """
-    scores = shared_scores(block.images, block.base_A, search, tables)
     is_elsewhere = _elsewhere(block.centres, tables.coarse_rotations, reach_deg, operators)
     look = _look if block.centres.device.type != "cpu" else _look_on_host
-    return look(block, present_A, scores, is_elsewhere, search, tables)
+    return look(block, present_A, is_elsewhere, search, tables)
 
 
 def _elsewhere(
@@ -100,7 +100,6 @@ def _leading(
 def _look_on_host(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    scores: Float[Tensor, "image orientation translation"],
     is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
@@ -108,9 +107,8 @@ def _look_on_host(
     """The leading poses of one image after another, as `_leading` finds them."""
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     host = HostSearch(block, search, tables)
-    poses = Poses(
-        *leading_poses(scores.numpy(), is_elsewhere.numpy(), HIDDEN, LEADING_POSES, NEAR_POSES)
-    )
+    near = near_best(block.images, block.base_A, search, tables)
+    poses = Poses(*leading_poses(near, is_elsewhere.numpy(), HIDDEN, LEADING_POSES, NEAR_POSES))
     best, row, turn, shift, present = map(torch.from_numpy, host.best_children(poses))
     parent = row // search.orientation_children
     is_switched = is_elsewhere[torch.arange(len(row)), parent] & (best > present + CLEARLY_BETTER)
@@ -122,12 +120,12 @@ def _look_on_host(
 def _look(
     block: Block,
     present_A: Float[Tensor, "image 2"],
-    scores: Float[Tensor, "image orientation translation"],
     is_elsewhere: Bool[Tensor, "image orientation"],
     search: Search,
     tables: SharedTables,
 ) -> Rescan:
     """The leading poses of all images at once."""
+    scores = shared_scores(block.images, block.base_A, search, tables)
     kept = _leading(scores, is_elsewhere)
     images = len(block.centres)
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()

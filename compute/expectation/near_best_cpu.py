@@ -1,0 +1,101 @@
+"""Scores of images at a shared grid, made some orientations at a time and compiled for the CPU: those near the best.
+
+Nearly all poses of a grid are far from likely. They are looked at while their products are still in the cache, and only
+the rows of orientations that may matter are kept.
+"""
+
+from typing import Any, NamedTuple, no_type_check
+
+import numpy as np
+
+from compute.compiled import compiled
+from compute.expectation import posterior
+from compute.expectation.image_cpu import cut_of
+
+
+class NearBest(NamedTuple):
+    """Orientations with a score near the best one of an image, ascending, one image after another.
+
+    starts: where those of each image begin, and the end; scores [row, translation]; best: of each image, not finite
+    where it has none or one is not a number: it has no rows then.
+    """
+
+    starts: Any
+    orientations: Any
+    scores: Any
+    best: Any
+
+
+@compiled(fastmath=False)
+@no_type_check
+def near_rows(cross, prior, factor, offset, reach, best):
+    """Rows of some orientations whose highest score lies within `reach` below the best one so far, which is kept.
+
+    cross [image · translation, orientation]: scores are (cross + prior [image, translation]) · factor [image,
+    orientation] + offset, with positive factors. best: of each image, raised here, and no number from the first score
+    on that is none. Returns image, orientation, highest score and scores [row, translation] of the rows, one image
+    after another.
+    """
+    images, shifts = prior.shape
+    orientations = cross.shape[1]
+    highest, count = np.empty((images, orientations), np.float32), 0
+    for i in range(images):
+        is_wrong = _highest_of(cross[i * shifts : (i + 1) * shifts], prior[i], highest[i])
+        for o in range(orientations):
+            highest[i, o] = highest[i, o] * factor[i, o] + offset[i, o]
+            is_wrong |= np.int32(highest[i, o] != highest[i, o])
+            best[i] = max(best[i], highest[i, o])
+        if is_wrong:
+            best[i] = np.nan
+        for o in range(orientations):
+            count += best[i] - highest[i, o] <= reach
+    image, orientation = np.empty(count, np.int64), np.empty(count, np.int64)
+    top, scores, row = np.empty(count, np.float32), np.empty((count, shifts), np.float32), 0
+    for i in range(images):
+        for o in range(orientations):
+            if best[i] - highest[i, o] <= reach:
+                image[row], orientation[row], top[row] = i, o, highest[i, o]
+                for t in range(shifts):
+                    score = cross[i * shifts + t, o] + prior[i, t]
+                    scores[row, t] = score * factor[i, o] + offset[i, o]
+                row += 1
+    return image, orientation, top, scores
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _highest_of(cross, prior, highest):
+    """Fill in the highest cross [translation, orientation] + prior of every orientation; whether one is no number."""
+    is_wrong = np.int32(0)
+    highest[:] = -np.inf
+    for t in range(cross.shape[0]):
+        for o in range(cross.shape[1]):
+            score = cross[t, o] + prior[t]
+            highest[o] = score if score > highest[o] else highest[o]
+            is_wrong |= np.int32(score != score)
+    return is_wrong
+
+
+@compiled(fastmath=False)
+@no_type_check
+def significant_poses(near, fraction, is_single):
+    """The fewest best poses of each image that hold more than `fraction` of its weight: see `posterior.significant`.
+
+    Only the first of the best ones where is_single. Returns them ascending, one image after another, and where those of
+    each begin.
+    """
+    images, shifts = near.best.shape[0], near.scores.shape[1]
+    found, starts = np.empty(near.scores.size, np.int64), np.zeros(images + 1, np.int64)
+    for i in range(images):
+        count, first = starts[i], near.starts[i]
+        scores, best = near.scores[first : near.starts[i + 1]].reshape(-1), near.best[i]
+        cut = np.float32(0)
+        if scores.size and not is_single:
+            cut, _ = cut_of(scores, best, fraction)
+        for pose in range(scores.size):
+            is_best = is_single and scores[pose] == best and count == starts[i]
+            if is_best or (best - scores[pose]) * np.float32(posterior.BINS_PER_UNIT) < cut:
+                found[count] = near.orientations[first + pose // shifts] * shifts + pose % shifts
+                count += 1
+        starts[i + 1] = count
+    return found[: starts[images]], starts

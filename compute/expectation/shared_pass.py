@@ -1,0 +1,108 @@
+"""The first pass on a grid that all images share, on the CPU: what `coarse.shared_scores` defines, near the best."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.expectation import posterior
+from compute.expectation.coarse import going_on, moved_rows
+from compute.expectation.host_results import Poses
+from compute.expectation.near_best_cpu import NearBest, near_rows, significant_poses
+from compute.expectation.prepare import PreparedImages
+from compute.expectation.search import Search, SharedTables, offset_log_prior
+
+# So many orientations at a time: their products with the images of a block stay in the cache.
+ORIENTATIONS = 2048
+# What lies further below the best score weighs nothing: see `posterior`.
+REACH = posterior.BINS / posterior.BINS_PER_UNIT
+
+
+def near_best(
+    images: PreparedImages, base_A: Float[Tensor, "image 2"], search: Search, tables: SharedTables
+) -> NearBest:
+    """The orientations of the shared grid that matter for each image, with their scores at all coarse shifts.
+
+    Those within `REACH` of the best score, in a correlation search those with the best one.
+    """
+    if tables.coarse_slices is None:
+        raise ValueError("a local search has no shared grid")
+    moved, count = moved_rows(images, tables), len(images.forward)
+    slices = tables.coarse_slices.reshape(len(tables.coarse_slices), -1)
+    sigma_A = math.inf if search.is_correlation else search.offset_sigma_A
+    prior = offset_log_prior(tables.coarse_shifts_A, base_A, sigma_A).float().numpy()
+    reach = np.float32(0.0 if search.is_correlation else REACH)
+    best, found = np.full(count, -np.inf, np.float32), []
+    room = torch.empty(len(moved) * min(ORIENTATIONS, len(slices)))
+    for start in range(0, len(slices), ORIENTATIONS):
+        part = slice(start, min(start + ORIENTATIONS, len(slices)))
+        cross = products(slices[part], moved, room)
+        factor, offset = _of_orientations(images, search, tables, part)
+        image, orientation, top, scores = near_rows(
+            cross.numpy(), prior, factor.numpy(), offset.numpy(), reach, best
+        )
+        found.append((image, orientation + start, top, scores))
+    return in_order(found, best, reach)
+
+
+def products(
+    slices: Float[Tensor, "orientation row"],
+    moved: Float[Tensor, "image_translation row"],
+    room: Float[Tensor, " at_least"],
+) -> Float[Tensor, "image_translation orientation"]:
+    """The matrix product of some slices and all moved images, made in a room that serves again and again."""
+    shape = len(moved), len(slices)
+    return torch.mm(moved, slices.T, out=room[: shape[0] * shape[1]].view(shape))
+
+
+def _of_orientations(
+    images: PreparedImages, search: Search, tables: SharedTables, part: slice
+) -> tuple[Float[Tensor, "image orientation"], Float[Tensor, "image orientation"]]:
+    """What the products of some orientations are multiplied with, and what is added to them."""
+    assert tables.coarse_powers is not None
+    n = tables.coarse_count
+    weight = images.forward[:, :n].square() * tables.inverse_noise[:n]
+    power = weight @ tables.coarse_powers[part].T
+    if search.is_correlation:
+        return torch.rsqrt(power + 1e-20), torch.zeros_like(power)
+    return torch.ones_like(power), tables.coarse_log_prior[part] - 0.5 * power
+
+
+def in_order(
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    best: Float[np.ndarray, " image"],
+    reach: np.float32,
+) -> NearBest:
+    """The rows that `near_rows` found in one part of a grid after another, as far as they are still near the best.
+
+    Of a single part all of them are, and they are in order.
+    """
+    image, orientation, top, scores = found[0]
+    if len(found) > 1:
+        image, orientation, top, scores = (
+            np.concatenate(each) for each in zip(*found, strict=True)
+        )
+        near = np.flatnonzero(best[image] - top <= reach)
+        near = near[np.argsort(image[near], kind="stable")]
+        image, orientation, scores = image[near], orientation[near], scores[near]
+    starts = np.searchsorted(image, np.arange(len(best) + 1))
+    return NearBest(starts, orientation, scores, best)
+
+
+def significant(near: NearBest, search: Search) -> Poses:
+    """The poses of each image that go on to the second pass: see `coarse.going_on`."""
+    found = Poses(*significant_poses(near, search.adaptive_fraction, search.is_correlation))
+    most, shifts = search.maximum_significant, near.scores.shape[1]
+    if not most or np.diff(found.starts).max() <= most:
+        return found
+    every = []
+    for image in range(len(found)):
+        kept = found.of(image)
+        if len(kept) > most:
+            rows = slice(near.starts[image], near.starts[image + 1])
+            some = going_on(torch.from_numpy(near.scores[rows].reshape(-1)), search).numpy()
+            kept = near.orientations[rows][some // shifts] * shifts + some % shifts
+        every.append(kept)
+    return Poses.joined(every)
