@@ -18,6 +18,7 @@ from compute.expectation.large_pass import LargePass
 from compute.expectation.local_pass_cpu import local_poses
 from compute.expectation.local_search_cpu import search_locally
 from compute.expectation.meter import Meter
+from compute.expectation.near_best_cpu import NearBest
 from compute.expectation.prepare import Block
 from compute.expectation.put_back_cpu import Target, nowhere
 from compute.expectation.search import Search, SharedTables
@@ -52,11 +53,15 @@ class HostSearch(LargePass):
         """The significant coarse poses of all images; none of an image without a finite score."""
         if self.search.is_local:
             return self._local_poses()
-        near = shared_pass.near_best(self.block.images, self.block.base_A, self.search, self.tables)
+        near = self.near_best()
         grid = len(self.tables.coarse_rotations) * len(self._coarse_phases)
         self.work["pass 1 products"] += len(near.best) * grid * 2 * self.tables.coarse_count
         self.work["pass 1 poses"] += len(near.best) * grid
         return shared_pass.significant(near, self.search)
+
+    def near_best(self) -> NearBest:
+        """The scores at the shared grid that matter: see `shared_pass`."""
+        return shared_pass.near_best(self._images, self.search, self.tables)
 
     def _local_poses(self) -> Poses:
         """Those around the centres of every image.

@@ -10,7 +10,9 @@ import numpy as np
 
 from compute.compiled import compiled
 from compute.expectation import posterior
-from compute.expectation.image_cpu import cut_of
+from compute.expectation.image_cpu import cut_of, one_of, weighted_image
+
+LANES = 32
 
 
 class NearBest(NamedTuple):
@@ -24,6 +26,24 @@ class NearBest(NamedTuple):
     orientations: Any
     scores: Any
     best: Any
+
+
+@compiled(fastmath=True)
+@no_type_check
+def move_images(images, inverse_noise, phases, pixels, moved):
+    """Fill moved [image · translation, 2 · pixel] with images over the noise, times their CTF, at all coarse shifts.
+
+    phases [translation, 2, pixel]: conjugated. Real parts come first: see `coarse.moved_rows`.
+    """
+    for i in range(images.forward.shape[0]):
+        weighted, _ = weighted_image(one_of(images, i), inverse_noise, pixels)
+        for t in range(phases.shape[0]):
+            row = moved[i * phases.shape[0] + t]
+            real, imaginary = row[:pixels], row[pixels:]
+            for p in range(pixels):
+                x, y = weighted[0, p], weighted[1, p]
+                real[p] = x * phases[t, 0, p] + y * phases[t, 1, p]
+                imaginary[p] = y * phases[t, 0, p] - x * phases[t, 1, p]
 
 
 @compiled(fastmath=False)
@@ -41,12 +61,8 @@ def near_rows(cross, prior, factor, offset, reach, best):
     highest, count = np.empty((images, orientations), np.float32), 0
     for i in range(images):
         is_wrong = _highest_of(cross[i * shifts : (i + 1) * shifts], prior[i], highest[i])
-        for o in range(orientations):
-            highest[i, o] = highest[i, o] * factor[i, o] + offset[i, o]
-            is_wrong |= np.int32(highest[i, o] != highest[i, o])
-            best[i] = max(best[i], highest[i, o])
-        if is_wrong:
-            best[i] = np.nan
+        is_wrong |= _finish(highest[i], factor[i], offset[i])
+        best[i] = np.nan if is_wrong else _largest(highest[i], best[i])
         for o in range(orientations):
             count += best[i] - highest[i, o] <= reach
     image, orientation = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -74,6 +90,36 @@ def _highest_of(cross, prior, highest):
             highest[o] = score if score > highest[o] else highest[o]
             is_wrong |= np.int32(score != score)
     return is_wrong
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _finish(highest, factor, offset):
+    """Turn the highest products into scores; whether one is no number."""
+    is_wrong = np.int32(0)
+    for o in range(highest.shape[0]):
+        score = highest[o] * factor[o] + offset[o]
+        highest[o] = score
+        is_wrong |= np.int32(score != score)
+    return is_wrong
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _largest(scores, least):
+    """The largest of some numbers and `least`, which may not be a number: then that. Of `LANES` at a time."""
+    largest = np.full(LANES, least, np.float32)
+    whole = scores.shape[0] // LANES * LANES
+    for start in range(0, whole, LANES):
+        for lane in range(LANES):
+            score = scores[start + lane]
+            largest[lane] = score if score > largest[lane] else largest[lane]
+    found = np.float32(least)
+    for lane in range(LANES):
+        found = largest[lane] if largest[lane] > found else found
+    for o in range(whole, scores.shape[0]):
+        found = scores[o] if scores[o] > found else found
+    return found
 
 
 @compiled(fastmath=False)

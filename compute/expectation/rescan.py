@@ -15,7 +15,6 @@ from compute.expectation.leading_cpu import leading_poses
 from compute.expectation.posterior_many import Kept, first_best, largest
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
-from compute.expectation.shared_pass import near_best
 
 # A pose replaces the present one when it is a hundred times more likely: the same odds as in the expected accuracy.
 CLEARLY_BETTER = math.log(100.0)
@@ -107,8 +106,8 @@ def _look_on_host(
     """The leading poses of one image after another, as `_leading` finds them."""
     rotation, offset = block.centres[:, 0].clone(), present_A.clone()
     host = HostSearch(block, search, tables)
-    near = near_best(block.images, block.base_A, search, tables)
-    poses = Poses(*leading_poses(near, is_elsewhere.numpy(), HIDDEN, LEADING_POSES, NEAR_POSES))
+    elsewhere = is_elsewhere.numpy()
+    poses = Poses(*leading_poses(host.near_best(), elsewhere, HIDDEN, LEADING_POSES, NEAR_POSES))
     best, row, turn, shift, present = map(torch.from_numpy, host.best_children(poses))
     parent = row // search.orientation_children
     is_switched = is_elsewhere[torch.arange(len(row)), parent] & (best > present + CLEARLY_BETTER)

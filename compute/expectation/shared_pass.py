@@ -1,18 +1,16 @@
 """The first pass on a grid that all images share, on the CPU: what `coarse.shared_scores` defines, near the best."""
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from compute.expectation import posterior
-from compute.expectation.coarse import going_on, moved_rows
+from compute.expectation.coarse import going_on
 from compute.expectation.host_results import Poses
-from compute.expectation.near_best_cpu import NearBest, near_rows, significant_poses
-from compute.expectation.prepare import PreparedImages
-from compute.expectation.search import Search, SharedTables, offset_log_prior
+from compute.expectation.image_cpu import Images
+from compute.expectation.near_best_cpu import NearBest, move_images, near_rows, significant_poses
+from compute.expectation.search import Search, SharedTables
 
 # So many orientations at a time: their products with the images of a block stay in the cache.
 ORIENTATIONS = 2048
@@ -20,28 +18,27 @@ ORIENTATIONS = 2048
 REACH = posterior.BINS / posterior.BINS_PER_UNIT
 
 
-def near_best(
-    images: PreparedImages, base_A: Float[Tensor, "image 2"], search: Search, tables: SharedTables
-) -> NearBest:
+def near_best(images: Images, search: Search, tables: SharedTables) -> NearBest:
     """The orientations of the shared grid that matter for each image, with their scores at all coarse shifts.
 
-    Those within `REACH` of the best score, in a correlation search those with the best one.
+    Those within `REACH` of the best score, in a correlation search those with the best one. ValueError where there is
+    no shared grid.
     """
     if tables.coarse_slices is None:
         raise ValueError("a local search has no shared grid")
-    moved, count = moved_rows(images, tables), len(images.forward)
-    slices = tables.coarse_slices.reshape(len(tables.coarse_slices), -1)
-    sigma_A = math.inf if search.is_correlation else search.offset_sigma_A
-    prior = offset_log_prior(tables.coarse_shifts_A, base_A, sigma_A).float().numpy()
+    count, n, slices = len(images.forward), tables.coarse_count, tables.coarse_slices
+    phases = tables.coarse_phase_rows.numpy()
+    moved = torch.empty(count * len(phases), 2 * n)
+    move_images(images, tables.inverse_noise.numpy(), phases, n, moved.numpy())
     reach = np.float32(0.0 if search.is_correlation else REACH)
     best, found = np.full(count, -np.inf, np.float32), []
     room = torch.empty(len(moved) * min(ORIENTATIONS, len(slices)))
     for start in range(0, len(slices), ORIENTATIONS):
         part = slice(start, min(start + ORIENTATIONS, len(slices)))
-        cross = products(slices[part], moved, room)
-        factor, offset = _of_orientations(images, search, tables, part)
+        cross = products(slices[part].view(-1, 2 * n), moved, room)
+        factor, offset = _of_orientations(torch.from_numpy(images.forward), search, tables, part)
         image, orientation, top, scores = near_rows(
-            cross.numpy(), prior, factor.numpy(), offset.numpy(), reach, best
+            cross.numpy(), images.coarse_prior, factor.numpy(), offset.numpy(), reach, best
         )
         found.append((image, orientation + start, top, scores))
     return in_order(found, best, reach)
@@ -58,12 +55,12 @@ def products(
 
 
 def _of_orientations(
-    images: PreparedImages, search: Search, tables: SharedTables, part: slice
+    forward: Float[Tensor, "image pixel"], search: Search, tables: SharedTables, part: slice
 ) -> tuple[Float[Tensor, "image orientation"], Float[Tensor, "image orientation"]]:
     """What the products of some orientations are multiplied with, and what is added to them."""
     assert tables.coarse_powers is not None
     n = tables.coarse_count
-    weight = images.forward[:, :n].square() * tables.inverse_noise[:n]
+    weight = forward[:, :n].square() * tables.inverse_noise[:n]
     power = weight @ tables.coarse_powers[part].T
     if search.is_correlation:
         return torch.rsqrt(power + 1e-20), torch.zeros_like(power)

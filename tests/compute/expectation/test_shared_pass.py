@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from compute.expectation import coarse, shared_pass
+from compute.expectation.host import HostSearch
 from compute.expectation.prepare import Block
 from compute.expectation.search import Search, SharedTables
 from tests.compute.expectation.scene import (
@@ -54,7 +55,7 @@ def test_the_poses_that_go_on_are_those_of_all_scores(
     monkeypatch.setattr(shared_pass, "ORIENTATIONS", at_once)
     search = dataclasses.replace(make_search(), **changes)
     block, tables = scene(world, search, snr)
-    near = shared_pass.near_best(block.images, block.base_A, search, tables)
+    near = HostSearch(block, search, tables).near_best()
     scores = coarse.shared_scores(block.images, block.base_A, search, tables)
     poses = shared_pass.significant(near, search)
     kept = [poses.of(image) for image in range(len(poses))]
@@ -77,7 +78,7 @@ def test_the_poses_that_go_on_are_those_of_all_scores(
 def test_most_of_a_sharp_posterior_is_not_kept(world: World) -> None:
     search = make_search()
     block, tables = scene(world, search, 1.0)
-    near = shared_pass.near_best(block.images, block.base_A, search, tables)
+    near = HostSearch(block, search, tables).near_best()
     assert len(near.scores) < 0.1 * IMAGES * len(tables.coarse_rotations)
 
 
@@ -85,6 +86,4 @@ def test_a_local_search_has_no_shared_grid(world: World) -> None:
     search = make_search()
     block, tables = scene(world, search, 1.0)
     with pytest.raises(ValueError, match="no shared grid"):
-        shared_pass.near_best(
-            block.images, block.base_A, search, dataclasses.replace(tables, coarse_slices=None)
-        )
+        HostSearch(block, search, dataclasses.replace(tables, coarse_slices=None)).near_best()
