@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from compute.expectation.prepare_cpu import centre_and_mask
 from compute.signal import masks
 from compute.signal.ctf import Optics, aberration_phase, ctf
 from compute.signal.fourier import PixelList, image_transform, shift_by_pixels
@@ -124,7 +125,7 @@ def transform(
     images: Float[Tensor, "image y x"], imaging: Imaging
 ) -> Complex[Tensor, "image pixel"]:
     """Image transforms in the model's grey scale, with aberrations and detector response corrected."""
-    transformed = image_transform(images, imaging.pixels) / imaging.pixels.amplitude
+    transformed = image_transform(images, imaging.pixels, 1.0 / imaging.pixels.amplitude)
     return transformed if imaging.correction is None else transformed * imaging.correction
 
 
@@ -141,9 +142,9 @@ def prepare(
 
     fill replaces the surroundings of the particle; None puts their own mean there.
     """
-    centred = shift_by_pixels(images * norm_factor[:, None, None], shifts_px)
-    unmasked = transform(centred, imaging)
-    masked = transform(masks.mask_images(centred, imaging.background, fill), imaging)
+    given = images, imaging, norm_factor, shifts_px, fill
+    ready = _centred if images.device.type != "cpu" else _centred_on_host
+    unmasked, masked = (transform(each, imaging) for each in ready(*given))
     values = image_ctf(imaging, defocus)
     if imaging.optics.is_premultiplied and imaging.is_ctf_corrected:
         forward, backward = values.square() * scale[:, None], scale[:, None].expand_as(values)
@@ -151,3 +152,37 @@ def prepare(
         forward = values * scale[:, None]
         backward = forward
     return PreparedImages(masked, unmasked, forward, backward)
+
+
+def _centred(
+    images: Float[Tensor, "image y x"],
+    imaging: Imaging,
+    norm_factor: Float[Tensor, " image"],
+    shifts_px: Int[Tensor, "image 2"],
+    fill: Float[Tensor, "image y x"] | None,
+) -> tuple[Float[Tensor, "image y x"], Float[Tensor, "image y x"]]:
+    """Images multiplied and shifted, and the same masked."""
+    centred = shift_by_pixels(images * norm_factor[:, None, None], shifts_px)
+    return centred, masks.mask_images(centred, imaging.background, fill)
+
+
+def _centred_on_host(
+    images: Float[Tensor, "image y x"],
+    imaging: Imaging,
+    norm_factor: Float[Tensor, " image"],
+    shifts_px: Int[Tensor, "image 2"],
+    fill: Float[Tensor, "image y x"] | None,
+) -> tuple[Float[Tensor, "image y x"], Float[Tensor, "image y x"]]:
+    """The same, compiled for the CPU."""
+    centred, masked = torch.empty_like(images), torch.empty_like(images)
+    centre_and_mask(
+        images.numpy(),
+        norm_factor.numpy(),
+        shifts_px.numpy(),
+        imaging.background.numpy(),
+        (images if fill is None else fill).numpy(),
+        fill is not None,
+        centred.numpy(),
+        masked.numpy(),
+    )
+    return centred, masked

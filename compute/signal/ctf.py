@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from compute.signal.ctf_cpu import fill_ctf
+
 SMALLEST_CTF = 1e-8  # values nearer to zero are replaced, so that a division by the CTF is finite
 
 
@@ -60,16 +62,31 @@ def ctf(
     sets |gamma| < pi/2 to one. Values below 1e-8 in size become ±1e-8. Multiplied data are the
     concern of `forward_operator`.
     """
-    gamma = _phase_delay(
-        frequency_x_A, frequency_y_A, optics, defocus_u_A, defocus_v_A, defocus_angle_deg
-    )
-    gamma = gamma - torch.deg2rad(phase_shift_deg)[:, None]
+    given = defocus_u_A, defocus_v_A, defocus_angle_deg, phase_shift_deg, b_factor_A2, scale
+    make = _on_host if frequency_x_A.device.type == "cpu" else _of_all
+    return make(frequency_x_A, frequency_y_A, optics, *given)
+
+
+def _of_all(
+    frequency_x_A: Float64[Tensor, "pixel"],
+    frequency_y_A: Float64[Tensor, "pixel"],
+    optics: Optics,
+    defocus_u_A: Float64[Tensor, "image"],
+    defocus_v_A: Float64[Tensor, "image"],
+    defocus_angle_deg: Float64[Tensor, "image"],
+    phase_shift_deg: Float64[Tensor, "image"],
+    b_factor_A2: Float64[Tensor, "image"],
+    scale: Float64[Tensor, "image"],
+) -> Float32[Tensor, "image pixel"]:
+    """`ctf`, one step for all images after the other."""
+    forms, common = _forms(frequency_x_A, frequency_y_A, optics)
+    defocus = _defocus_along(defocus_u_A, defocus_v_A, defocus_angle_deg, optics)
+    gamma = torch.addmm(common, defocus, forms) - torch.deg2rad(phase_shift_deg)[:, None]
     contrast = -torch.sin(gamma)
     if optics.intact_first_peak:
         contrast = torch.where(gamma.abs() < 0.5 * torch.pi, 1.0, contrast)
     if bool(b_factor_A2.any()):
-        squared = frequency_x_A.square() + frequency_y_A.square()
-        contrast = contrast * torch.exp(-0.25 * b_factor_A2[:, None] * squared)
+        contrast = contrast * torch.exp(-0.25 * b_factor_A2[:, None] * forms[0])
     contrast = contrast * scale[:, None]
     if optics.is_phase_flipped:
         contrast = contrast.abs()
@@ -78,6 +95,37 @@ def ctf(
     if optics.only_flip:
         return flat.float()
     return torch.where(contrast.abs() < SMALLEST_CTF, flat, contrast).float()
+
+
+def _on_host(
+    frequency_x_A: Float64[Tensor, "pixel"],
+    frequency_y_A: Float64[Tensor, "pixel"],
+    optics: Optics,
+    defocus_u_A: Float64[Tensor, "image"],
+    defocus_v_A: Float64[Tensor, "image"],
+    defocus_angle_deg: Float64[Tensor, "image"],
+    phase_shift_deg: Float64[Tensor, "image"],
+    b_factor_A2: Float64[Tensor, "image"],
+    scale: Float64[Tensor, "image"],
+) -> Float32[Tensor, "image pixel"]:
+    """`ctf`, compiled for the CPU."""
+    forms, common = _forms(frequency_x_A, frequency_y_A, optics)
+    defocus = _defocus_along(defocus_u_A, defocus_v_A, defocus_angle_deg, optics)
+    out = torch.empty(len(defocus), forms.shape[1])
+    fill_ctf(
+        forms.numpy(),
+        common.numpy(),
+        defocus.numpy(),
+        torch.deg2rad(phase_shift_deg).numpy(),
+        forms[0].numpy(),
+        b_factor_A2.numpy(),
+        scale.numpy(),
+        1.0 if optics.only_flip else SMALLEST_CTF,
+        optics.intact_first_peak,
+        not optics.only_flip,
+        out.numpy(),
+    )
+    return out.abs_() if optics.is_phase_flipped else out
 
 
 def forward_operator(
@@ -107,43 +155,40 @@ def aberration_phase(
     return phase + _zernike_sum(frequency_x_A, frequency_y_A, optics.odd_zernike, first_degree=1)
 
 
-def _phase_delay(
-    frequency_x_A: Float64[Tensor, "pixel"],
-    frequency_y_A: Float64[Tensor, "pixel"],
-    optics: Optics,
+def _forms(
+    frequency_x_A: Float64[Tensor, "pixel"], frequency_y_A: Float64[Tensor, "pixel"], optics: Optics
+) -> tuple[Float64[Tensor, "3 pixel"], Float64[Tensor, "pixel"]]:
+    """x^2 + y^2, x^2 - y^2 and 2xy; and what gamma is without defocus and phase plate.
+
+    u s_u^2 + v s_v^2 is mean defocus times the first plus half the astigmatism times the others, by its direction.
+    """
+    x_squared, y_squared = frequency_x_A.square(), frequency_y_A.square()
+    squared = x_squared + y_squared
+    forms = torch.stack([squared, x_squared - y_squared, 2 * frequency_x_A * frequency_y_A])
+    wavelength, aberration_A = (
+        wavelength_A(optics.voltage_kV),
+        optics.spherical_aberration_mm * 1e7,
+    )
+    common = 0.5 * math.pi * aberration_A * wavelength**3 * squared.square()
+    common = common - math.asin(optics.amplitude_contrast)
+    even = _zernike_sum(frequency_x_A, frequency_y_A, optics.even_zernike, first_degree=0)
+    return forms, common + even
+
+
+def _defocus_along(
     defocus_u_A: Float64[Tensor, "image"],
     defocus_v_A: Float64[Tensor, "image"],
     defocus_angle_deg: Float64[Tensor, "image"],
-) -> Float64[Tensor, "image pixel"]:
-    """gamma without the phase shift of a phase plate.
-
-    u s_u^2 + v s_v^2 is written as mean defocus times s^2 plus half the astigmatism times the two
-    quadratic forms x^2 - y^2 and 2xy, which is one small matrix product.
-    """
-    wavelength = wavelength_A(optics.voltage_kV)
-    squared = frequency_x_A.square() + frequency_y_A.square()
-    forms = torch.stack(
-        [
-            squared,
-            frequency_x_A.square() - frequency_y_A.square(),
-            2 * frequency_x_A * frequency_y_A,
-        ]
-    )
+    optics: Optics,
+) -> Float64[Tensor, "image 3"]:
+    """What each image's defocus multiplies the forms of `_forms` with."""
     twice_angle = 2.0 * torch.deg2rad(defocus_angle_deg)
     mean, half_difference = (
         0.5 * (defocus_u_A + defocus_v_A),
         0.5 * (defocus_u_A - defocus_v_A),
     )
-    defocus = torch.stack(
-        [mean, half_difference * twice_angle.cos(), half_difference * twice_angle.sin()], dim=1
-    )
-    aberration_A = optics.spherical_aberration_mm * 1e7
-    common = 0.5 * math.pi * aberration_A * wavelength**3 * squared.square()
-    common = common - math.asin(optics.amplitude_contrast)
-    common = common + _zernike_sum(
-        frequency_x_A, frequency_y_A, optics.even_zernike, first_degree=0
-    )
-    return torch.addmm(common, defocus, forms, alpha=-math.pi * wavelength)
+    along = [mean, half_difference * twice_angle.cos(), half_difference * twice_angle.sin()]
+    return torch.stack(along, dim=1) * (-math.pi * wavelength_A(optics.voltage_kV))
 
 
 def _zernike_sum(
@@ -153,6 +198,8 @@ def _zernike_sum(
     first_degree: int,
 ) -> Float64[Tensor, "pixel"]:
     """The sum of coefficient times Zernike polynomial, in the order given on top."""
+    if not any(coefficients):
+        return torch.zeros_like(frequency_x_A)
     radius = torch.hypot(frequency_x_A, frequency_y_A)
     angle = torch.atan2(frequency_y_A, frequency_x_A)
     total = torch.zeros_like(radius)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Complex, Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
+from compute.signal.listed_cpu import fill_listed
+
 RADIUS_TOLERANCE = 1e-6  # relative; radii come from float32 coordinates
 
 
@@ -115,18 +117,27 @@ def half_plane_pixels(
 
 
 def image_transform(
-    images: Float[Tensor, "*batch y x"], pixels: PixelList
+    images: Float[Tensor, "*batch y x"], pixels: PixelList, factor: float = 1.0
 ) -> Complex[Tensor, "*batch pixel"]:
-    """The Fourier values of images at the listed pixels: 1/N^2, origin at pixel N//2."""
+    """The Fourier values of images at the listed pixels, times a factor: 1/N^2, origin at pixel N//2."""
     if images.shape[-1] != pixels.box or images.shape[-2] != pixels.box:
         raise ValueError(
             f"images are {images.shape[-2]} x {images.shape[-1]} pixels "
             f"but the pixel list is for {pixels.box}"
         )
     transform = torch.fft.rfft2(images, norm="forward").flatten(-2)
-    values = transform.index_select(-1, pixels.row * (pixels.box // 2 + 1) + pixels.column)
-    signs = 1 - 2 * ((pixels.row + pixels.column) % 2)
-    return values * signs.to(images.dtype)
+    index = pixels.row * (pixels.box // 2 + 1) + pixels.column
+    signs = (1 - 2 * ((pixels.row + pixels.column) % 2)).to(images.dtype) * factor
+    if images.device.type != "cpu" or images.dtype != torch.float32:
+        return transform.index_select(-1, index) * signs
+    out = transform.new_empty(*transform.shape[:-1], len(index))
+    fill_listed(
+        transform.reshape(-1, transform.shape[-1]).numpy(),
+        index.numpy(),
+        signs.numpy(),
+        out.view(-1, len(index)).numpy(),
+    )
+    return out
 
 
 def phase_shifts(

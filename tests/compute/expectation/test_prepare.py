@@ -8,6 +8,8 @@ from torch import Tensor
 from compute.expectation.prepare import (
     Imaging,
     PreparedImages,
+    _centred,
+    _centred_on_host,
     image_ctf,
     make_imaging,
     prepare,
@@ -61,6 +63,20 @@ def test_whole_pixel_shifts_centre_the_particle() -> None:
     largest = float(centred.unmasked.abs().max())
     assert torch.allclose(found.unmasked, centred.unmasked, atol=1e-5 * largest)
     assert torch.allclose(found.masked, centred.masked, atol=1e-4 * largest)
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_images_are_centred_and_masked_on_the_cpu_as_elsewhere(is_filled: bool) -> None:
+    """Moved a little, out of their box and by exactly its side; one has a number that is none."""
+    moves = [[0, 0], [1, -2], [-5, 4], [BOX, 0], [0, -BOX], [BOX + 3, 2], [1 - BOX, BOX - 1]]
+    images = torch.randn(len(moves), BOX, BOX, generator=torch.Generator().manual_seed(2))
+    images[0, 3, 3] = torch.nan
+    factor = torch.linspace(0.5, 2.0, len(moves))
+    fill = images.flip(0) if is_filled else None
+    given = images, masked_imaging(), factor, torch.tensor(moves), fill
+    for ours, theirs in zip(_centred_on_host(*given), _centred(*given), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6, equal_nan=True)
+    assert bool(torch.isnan(_centred_on_host(*given)[1][0]).any())
 
 
 def test_surroundings_become_their_mean_in_the_masked_transform_only() -> None:

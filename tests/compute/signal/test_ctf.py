@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from compute.signal.ctf import Optics, aberration_phase, ctf, forward_operator, wavelength_A
+from compute.signal.ctf import (
+    Optics,
+    _of_all,
+    _on_host,
+    aberration_phase,
+    ctf,
+    forward_operator,
+    wavelength_A,
+)
 from compute.signal.fourier import half_plane_pixels, image_transform
 
 TITAN = Optics(voltage_kV=300.0, spherical_aberration_mm=2.7, amplitude_contrast=0.1)
@@ -171,3 +179,36 @@ def test_odd_zernike_terms_add_tilt_like_phases() -> None:
     by_tilt = aberration_phase(x, y, Optics(300.0, 2.7, 0.1, beam_tilt_x_mrad=0.4))
     assert by_zernike is not None and by_tilt is not None
     assert torch.allclose(by_zernike, by_tilt, rtol=1e-9)
+
+
+@pytest.mark.parametrize("b_factor_A2", [0.0, 80.0])
+@pytest.mark.parametrize(
+    "reading", [{}, {"intact_first_peak": True}, {"is_phase_flipped": True}, {"only_flip": True}]
+)
+def test_the_cpu_computes_what_other_devices_do(
+    reading: dict[str, bool], b_factor_A2: float
+) -> None:
+    """From in focus and overfocus to so much defocus that the CTF oscillates a thousand times."""
+    pixels = half_plane_pixels(96, 1.1)
+    optics = Optics(200.0, 2.7, 0.07, even_zernike=(0.0, 40.0, 0.0, -20.0), **reading)
+    generator = torch.Generator().manual_seed(3)
+    defocus = torch.tensor([0.0, -4e3, 8e3, 2e4, 1e5, 9e5], dtype=torch.float64)
+    angle, phase, scale = (
+        torch.rand(6, generator=generator, dtype=torch.float64) * most for most in (180, 170, 2)
+    )
+    b_factor = torch.full((6,), b_factor_A2, dtype=torch.float64)
+    given = *pixels.frequency_A(), optics, defocus, 0.9 * defocus, angle, phase, b_factor, scale
+    ours, theirs = _on_host(*given), _of_all(*given)
+    if "only_flip" in reading:
+        assert float((ours == theirs).double().mean()) > 0.9999
+    else:
+        assert float((ours - theirs).abs().max()) < 3e-7
+        assert float(ours.abs().min()) >= 9e-9
+    assert torch.equal(ctf(*given), ours)
+
+
+def test_a_defocus_that_is_no_number_gives_none() -> None:
+    one = torch.ones(1, dtype=torch.float64)
+    pixels = half_plane_pixels(8, 2.0)
+    found = _on_host(*pixels.frequency_A(), Optics(300.0, 2.7, 0.1), torch.nan * one, *[one] * 5)
+    assert bool(torch.isnan(found).all())
