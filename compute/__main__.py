@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from compute import handover
 from compute.startup import shorten_import_of_torch
 
 if TYPE_CHECKING:
     from compute.parallel import Team
     from compute.params.refine import RefineParams
 
-PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNUSABLE = 2
 PLAIN_JOBS: tuple[str, ...] = (
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m compute job.json, or python -m compute preview", file=sys.stderr)
         return UNUSABLE
-    die_with_parent()
+    handover.die_with_parent()
     for number in STOPS:
         signal.signal(number, _stop)
     try:
@@ -62,12 +62,6 @@ def main(arguments: list[str]) -> int:
         return UNUSABLE
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, so that no rank is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def fall_silent() -> None:
     """Let nothing more be printed as an error: all has been said, and MPI would add its own words to a failure."""
     sys.stdout.flush()
@@ -76,14 +70,26 @@ def fall_silent() -> None:
 
 
 def leave(status: int, arguments: list[str]) -> NoReturn:
-    """End this process; a job without MPI at once, since all its files are closed and taking the modules apart takes
-    a tenth of a second."""
-    if arguments[:1] != ["preview"] and "mpi4py" not in sys.modules:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    """End this process; a job without taking the modules apart, which takes half a second: all its files are closed.
+
+    A failure among several processes is left to mpi4py, which ends the others. The MPI library says good-bye to the
+    launcher only when the C library ends the process.
+    """
+    handover.tell(status)
+    if arguments[:1] == ["preview"]:
+        sys.exit(status)
+    mpi = sys.modules.get("mpi4py.MPI")
+    is_among_others = mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized()
+    if mpi is not None and is_among_others:
+        if status:
+            sys.exit(status)
+        mpi.Finalize()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if is_among_others:
+        ctypes.CDLL(None).exit(status)
+    os._exit(status)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -160,6 +166,7 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     from mpi4py import MPI
 
     from compute import parallel, parallel_mpi
+    from compute.expectation.rehearsal import rehearse
     from compute.files.relion import IterationFiles
     from compute.jobs.devices import assigned
     from compute.jobs.half import make_half
@@ -167,6 +174,8 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
     from compute.params.launched import is_foreign, launched_as
     from compute.params.refine import RefineParams
 
+    parallel.limit_threads(1)
+    handover.branch_off(values.get("gpu") is None, rehearse)
     launched_rank, launched_size = launched_as(os.environ) or (0, 0)
     try:
         params = checked(RefineParams, values)
@@ -198,7 +207,6 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
             voice.refuse(folder, problem)
         return UNUSABLE
     threads = parallel.usable_threads(params.threads, size, os.cpu_count() or 1)
-    parallel.limit_threads(1)
     keep_freed(SURELY_KEPT_BYTES)
 
     def make(seat: parallel.Seat, team: parallel.HalfTeam) -> parallel.Worker:

@@ -55,7 +55,10 @@ def test_several_processes_use_the_launcher_of_this_environment() -> None:
     words = local.command(Path("O/job.json"), 5)
     assert Path(words[0]).parent == Path(sys.executable).parent
     assert words[1:5] == ["-launcher", "fork", "-n", "5"]
-    assert words[5:] == [sys.executable, "-P", "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
+    assert words[5:8] == [sys.executable, "-S", "-P"]
+    assert [Path(words[8]).name, *words[9:]] == ["handover.py", "O/job.json"]
+    words = local.command(Path("O/job.json"), 5, "/other/python")
+    assert words[5:] == ["/other/python", "-P", "-m", "mpi4py.run", "-m", "compute", "O/job.json"]
 
 
 def test_a_missing_launcher_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from compute import handover
 from compute.files.atomic import write_whole
 from compute.params.launched import launched_as
 from webapp.launch import processes
@@ -146,7 +147,9 @@ def command(job_file: Path, ranks: int, python: str = "") -> list[str]:
             "site's MPI in a profile, or use --mpi 1"
         )
     start = [str(mpiexec), "-launcher", "fork", "-n", str(ranks)]
-    return [*start, *rank_command(job_file, ranks, python)]
+    if python != sys.executable:
+        return [*start, *rank_command(job_file, ranks, python)]
+    return [*start, python, "-S", "-P", handover.__file__, str(job_file)]
 
 
 def rank_command(job_file: Path, ranks: int, python: str) -> list[str]:
