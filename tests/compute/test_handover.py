@@ -32,6 +32,7 @@ mpi4py.rc(initialize=False, finalize=False)
 from mpi4py import MPI
 from compute import handover
 folder = Path({folder!r})
+handover.die_with_parent()
 handover.branch_off({can_copy}, lambda: (folder / f"prepared_{{os.getpid()}}").touch())
 MPI.Init()
 rank = MPI.COMM_WORLD.Get_rank()

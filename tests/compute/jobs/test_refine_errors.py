@@ -672,7 +672,7 @@ def test_a_worker_that_fails_ends_the_job_with_its_sentence(bench: Bench) -> Non
     values = options(bench, mpi=3, particles=str(bench.folder / "set.star"))
     path = local.write_job(bench.folder / "O", "refine", values, "an-id")
     words = local.command(path, 3)
-    words = [*words[: words.index("-m")], str(script), str(path)]
+    words = [*words[: words.index(sys.executable)], sys.executable, "-P", str(script), str(path)]
     found = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert found.returncode == 2
     assert found.stderr == " ERROR: the images of half 2 have gone\n"

@@ -6,6 +6,7 @@ The processes of a real job are told that they run on two machines, each with a 
 import json
 import os
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def start(folder: Path, tiny: Tiny) -> tuple[subprocess.Popen, str]:
     disk = {"scratch_dir": str(folder.parent / "scratch")}
     local.write_job(folder, "refine", options | disk, job_id)
     words = local.command(Path("job.json"), 5)
+    words[words.index(sys.executable) :] = local.rank_command(Path("job.json"), 5, sys.executable)
     engine = words.index("compute")
     words[engine - 1 : engine + 1] = [driver.name]
     process = subprocess.Popen(
