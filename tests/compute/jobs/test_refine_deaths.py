@@ -79,7 +79,8 @@ def kill(victim: str, front_end: subprocess.Popen, folder: Path) -> events.End:
     """The last record of a running job after one of its processes was killed with -9, and all others went with it."""
     job_id = str(json.loads((folder / "out" / "job.json").read_text())["job_id"])
     running = [psutil.Process(pid) for pid in processes_of(job_id)]
-    assert len(running) == 5  # mpiexec, its proxy, the leader and two workers
+    # mpiexec, its proxy, the leader, two workers, and the two processes whose ranks these have taken over
+    assert len(running) == 7
     find(victim, front_end, folder).kill()
     psutil.wait_procs(running, timeout=GONE_WITHIN_S)
     assert processes_of(job_id) == []
