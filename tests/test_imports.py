@@ -34,6 +34,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "compute.convergence": ("compute.sampling", "compute.signal", "compute.projection"),
     "compute.startup": (),
+    "compute.handover": (),
     "compute.parallel": (),
     "compute.parallel_mpi": ("compute.parallel",),
     "compute.jobs": ANYTHING,

@@ -1,6 +1,7 @@
 """Jobs as processes of this machine: how many, with which environment, and their signals."""
 
 import ctypes
+import importlib.util
 import json
 import os
 import shutil
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from compute import handover
 from compute.files.atomic import write_whole
 from compute.params.launched import launched_as
 from webapp.launch import processes
@@ -149,7 +149,15 @@ def command(job_file: Path, ranks: int, python: str = "") -> list[str]:
     start = [str(mpiexec), "-launcher", "fork", "-n", str(ranks)]
     if python != sys.executable:
         return [*start, *rank_command(job_file, ranks, python)]
-    return [*start, python, "-S", "-P", handover.__file__, str(job_file)]
+    return [*start, python, "-S", "-P", _handover(), str(job_file)]
+
+
+def _handover() -> str:
+    """The engine's file by which several processes of a machine start as one: see there."""
+    found = importlib.util.find_spec("compute.handover")
+    if found is None or found.origin is None:
+        raise LaunchError("the engine is not beside the dashboard: install Halfmap anew")
+    return found.origin
 
 
 def rank_command(job_file: Path, ranks: int, python: str) -> list[str]:
