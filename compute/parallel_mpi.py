@@ -21,14 +21,14 @@ from torch import Tensor
 
 from compute.parallel import HalfTeam, Seat, Team, Worker, seats_of
 
-SHORTEST_S, LONGEST_S = 0.00005, 0.002
+SHORTEST_S, LONGEST_S = 0.00005, 0.001
 CALL, REPLY, SLAB, PROGRESS, FAILURE, REQUEST, ANSWER, ARRAY = 11, 12, 13, 14, 15, 16, 17, 18
 SLAB_BYTES = 64_000_000
 GRACE_S = 5.0
 
 
 class Patience:
-    """Sleeps twice as long each time, from a fraction of a millisecond on to a few."""
+    """Sleeps a little longer each time, from a fraction of a millisecond on to one."""
 
     def __init__(self) -> None:
         self._next_s = SHORTEST_S
@@ -36,7 +36,7 @@ class Patience:
     def sleep(self) -> None:
         """Wait a little, longer than the last time."""
         time.sleep(self._next_s)
-        self._next_s = min(2 * self._next_s, LONGEST_S)
+        self._next_s = min(1.3 * self._next_s, LONGEST_S)
 
     def renew(self) -> None:
         """Begin with short sleeps again: something has come."""
