@@ -72,8 +72,8 @@ def fall_silent() -> None:
 def leave(status: int, arguments: list[str]) -> NoReturn:
     """End this process; a job without taking the modules apart, which takes half a second: all its files are closed.
 
-    A failure among several processes is left to mpi4py, which ends the others. The MPI library says good-bye to the
-    launcher only when the C library ends the process.
+    A failure among several processes is left to mpi4py, which ends the others. To launchers that we cannot speak to the
+    MPI library says good-bye when the C library ends the process.
     """
     handover.tell(status)
     if arguments[:1] == ["preview"]:
@@ -87,7 +87,7 @@ def leave(status: int, arguments: list[str]) -> NoReturn:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-    if is_among_others:
+    if is_among_others and not handover.say_goodbye():
         ctypes.CDLL(None).exit(status)
     os._exit(status)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -46,7 +47,11 @@ handover.tell(status)
 MPI.Finalize()
 sys.stdout.flush()
 time.sleep(2 if status else 0)  # the launcher kills who is left, and mixes that into its status
-ctypes.CDLL(None).exit(status)
+if handover.say_goodbye():
+    (folder / f"understood_{{rank}}").touch()
+else:
+    ctypes.CDLL(None).exit(status)
+os._exit(status)
 """
 
 
@@ -125,6 +130,27 @@ def test_all_processes_are_copies_of_the_first_and_of_the_one_that_is_prepared(
     assert parents.pop(prepared) == leader
     del parents[leader]
     assert set(parents.values()) == {prepared}
+    assert len(list(tmp_path.glob("understood_*"))) == RANKS
+
+
+def test_the_processor_time_of_copies_is_counted(tmp_path: Path) -> None:
+    """By who waits for the launcher, as `time` does."""
+
+    def spent_s() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = spent_s()
+    busy = "end = time.process_time() + 1\nwhile time.process_time() < end: pass"
+    status, said = Launch(tmp_path, then=busy).ended()
+    assert status == 0, said
+    assert spent_s() - before > 0.9 * RANKS
+
+
+def test_without_a_launcher_nobody_is_spoken_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PMI_FD", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert not handover.say_goodbye()
 
 
 def test_processes_that_may_not_be_copied_start_by_themselves(tmp_path: Path) -> None:
