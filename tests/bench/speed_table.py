@@ -48,7 +48,10 @@ def _loaded(result: dict[str, Any]) -> str:
 
 
 def _totals(run: dict[str, Any]) -> str:
-    return f"{run['wall_s']:.1f} s wall, {run['cpu_s']:.1f} CPU s, {run['iterations']} iterations"
+    walls = run.get("all_walls_s", [])
+    others = f" (of {', '.join(f'{wall:.1f}' for wall in walls)} s)" if len(walls) > 1 else ""
+    wall_s, cpu_s, iterations = run["wall_s"], run["cpu_s"], run["iterations"]
+    return f"{wall_s:.1f} s wall{others}, {cpu_s:.1f} CPU s, {iterations} iterations"
 
 
 def _cell(figures: dict[str, float], key: str, width: int) -> str:
