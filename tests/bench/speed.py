@@ -5,9 +5,9 @@ Cases: `real` (751 beta-galactosidase particles of 64 px), `d2` (2,000 simulated
 `gpu-large` (100,000 of the first kind). Ours and, where
 `relion_refine_mpi` is on the PATH, the peer run one after the other on the same files and cores, start-up included.
 How many cores others keep busy before the run is recorded as its load: wall times count only where it is near 0, CPU
-seconds always. On the real set, where both take next to no time for a machine whose neighbours come and go, ours runs before,
-between and after the peer's runs with different numbers of threads: the median of ours is put beside the peer's fastest.
-The peer's runs of simulated cases are kept once per kind of machine. Results:
+seconds always. The real set takes little time, on machines whose neighbours come and go: there ours runs before,
+between and after the peer's runs with different numbers of threads, and the median of ours is put beside the peer's
+fastest. The peer's runs of simulated cases are kept once per kind of machine. Results:
 `results/speed_<kind>.json`; `python -m tests.bench.speed --report` (`make bench-report`) shows them all, and which are
 older than the kernels.
 """

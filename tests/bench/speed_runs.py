@@ -169,7 +169,7 @@ def single_precision(particles: Path, folder: Path) -> Path:
         for number, stack in enumerate(dict.fromkeys(stack for _, stack in names))
     }
     for stack, copy in copies.items():
-        copy.parent.mkdir()
+        copy.parent.mkdir(exist_ok=True)
         with StackReader(particles.parent / stack) as reader:
             images = reader.read(np.arange(reader.count))
             with StackWriter(copy, reader.box, 1.0) as writer:
