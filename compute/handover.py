@@ -23,6 +23,8 @@ from typing import NoReturn
 
 LISTENER = "HALFMAP_HANDOVER_FD"
 """The variable that names the socket on which the first process of a machine listens."""
+OURS = "HALFMAP_OWN_LAUNCHER"
+"""The variable that tells a rank that this environment's own mpiexec has started it, whose language is known."""
 PATIENCE_S = 2.0
 """So long a process tries to reach the first one, which needs a hundredth of that."""
 WORDS = ("-P", "-m", "mpi4py.run", "-m", "compute")
@@ -33,6 +35,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOST_BYTES = 1 << 22
 GOODBYE, UNDERSTOOD = b"cmd=finalize\n", b"cmd=finalize_ack"
 """What MPI's library and MPICH's launcher say to each other when a rank has ended well (PMI-1)."""
+PMI_VERSION = "MPIR_CVAR_PMI_VERSION"
+"""The variable by which a user makes MPICH speak otherwise."""
 _to_waiting: list[socket.socket] = []
 _watches: list[threading.Thread] = []
 
@@ -40,7 +44,10 @@ _watches: list[threading.Thread] = []
 def main(arguments: list[str]) -> NoReturn:
     """Start as a rank, or hand it over and end when it has ended."""
     seat = _seat(os.environ)
-    if seat is None or seat[1] == 1:
+    if seat is None:
+        _start(arguments)
+    os.environ[OURS] = "1"
+    if seat[1] == 1:
         _start(arguments)
     if seat[0] == 0:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -271,7 +278,7 @@ def say_goodbye() -> bool:
     MPI's library does so only while the C library takes the process apart, for a fifth of a second. To be called after
     MPI's end. The processor time of a copy that has been waited for counts as its family's.
     """
-    if _seat(os.environ) is None:
+    if _seat(os.environ) is None or OURS not in os.environ or PMI_VERSION in os.environ:
         return False
     descriptor = int(os.environ["PMI_FD"])
     try:

@@ -62,31 +62,40 @@ def ctf(
     sets |gamma| < pi/2 to one. Values below 1e-8 in size become ±1e-8. Multiplied data are the
     concern of `forward_operator`.
     """
-    given = defocus_u_A, defocus_v_A, defocus_angle_deg, phase_shift_deg, b_factor_A2, scale
+    forms, common = _forms(frequency_x_A, frequency_y_A, optics)
+    phase = _PhaseDelay(
+        forms,
+        common,
+        _defocus_along(defocus_u_A, defocus_v_A, defocus_angle_deg, optics),
+        torch.deg2rad(phase_shift_deg),
+    )
     make = _on_host if frequency_x_A.device.type == "cpu" else _of_all
-    return make(frequency_x_A, frequency_y_A, optics, *given)
+    return make(phase, optics, b_factor_A2, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class _PhaseDelay:
+    """gamma of every image: common + along · forms - plate, in radians; the first form is the squared frequency."""
+
+    forms: Float64[Tensor, "3 pixel"]
+    common: Float64[Tensor, "pixel"]
+    along: Float64[Tensor, "image 3"]
+    plate: Float64[Tensor, "image"]
 
 
 def _of_all(
-    frequency_x_A: Float64[Tensor, "pixel"],
-    frequency_y_A: Float64[Tensor, "pixel"],
+    phase: _PhaseDelay,
     optics: Optics,
-    defocus_u_A: Float64[Tensor, "image"],
-    defocus_v_A: Float64[Tensor, "image"],
-    defocus_angle_deg: Float64[Tensor, "image"],
-    phase_shift_deg: Float64[Tensor, "image"],
     b_factor_A2: Float64[Tensor, "image"],
     scale: Float64[Tensor, "image"],
 ) -> Float32[Tensor, "image pixel"]:
-    """`ctf`, one step for all images after the other."""
-    forms, common = _forms(frequency_x_A, frequency_y_A, optics)
-    defocus = _defocus_along(defocus_u_A, defocus_v_A, defocus_angle_deg, optics)
-    gamma = torch.addmm(common, defocus, forms) - torch.deg2rad(phase_shift_deg)[:, None]
+    """The CTF, one step for all images after the other."""
+    gamma = torch.addmm(phase.common, phase.along, phase.forms) - phase.plate[:, None]
     contrast = -torch.sin(gamma)
     if optics.intact_first_peak:
         contrast = torch.where(gamma.abs() < 0.5 * torch.pi, 1.0, contrast)
     if bool(b_factor_A2.any()):
-        contrast = contrast * torch.exp(-0.25 * b_factor_A2[:, None] * forms[0])
+        contrast = contrast * torch.exp(-0.25 * b_factor_A2[:, None] * phase.forms[0])
     contrast = contrast * scale[:, None]
     if optics.is_phase_flipped:
         contrast = contrast.abs()
@@ -98,31 +107,23 @@ def _of_all(
 
 
 def _on_host(
-    frequency_x_A: Float64[Tensor, "pixel"],
-    frequency_y_A: Float64[Tensor, "pixel"],
+    phase: _PhaseDelay,
     optics: Optics,
-    defocus_u_A: Float64[Tensor, "image"],
-    defocus_v_A: Float64[Tensor, "image"],
-    defocus_angle_deg: Float64[Tensor, "image"],
-    phase_shift_deg: Float64[Tensor, "image"],
     b_factor_A2: Float64[Tensor, "image"],
     scale: Float64[Tensor, "image"],
 ) -> Float32[Tensor, "image pixel"]:
-    """`ctf`, compiled for the CPU."""
-    forms, common = _forms(frequency_x_A, frequency_y_A, optics)
-    defocus = _defocus_along(defocus_u_A, defocus_v_A, defocus_angle_deg, optics)
-    out = torch.empty(len(defocus), forms.shape[1])
+    """The same, compiled for the CPU."""
+    out = torch.empty(len(phase.along), len(phase.common))
     fill_ctf(
-        forms.numpy(),
-        common.numpy(),
-        defocus.numpy(),
-        torch.deg2rad(phase_shift_deg).numpy(),
-        forms[0].numpy(),
+        phase.forms.numpy(),
+        phase.common.numpy(),
+        phase.along.numpy(),
+        phase.plate.numpy(),
         b_factor_A2.numpy(),
         scale.numpy(),
         1.0 if optics.only_flip else SMALLEST_CTF,
         optics.intact_first_peak,
-        not optics.only_flip,
+        optics.only_flip,
         out.numpy(),
     )
     return out.abs_() if optics.is_phase_flipped else out

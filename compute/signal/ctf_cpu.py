@@ -16,12 +16,12 @@ _S9, _S11, _S13 = 1 / 362880, -1 / 39916800, 1 / 6227020800
 @compiled(fastmath=False)
 @no_type_check
 def fill_ctf(
-    forms, common, defocus, phase, squared, b_factor, scale, smallest, keeps_peak, has_size, out
+    forms, common, defocus, phase, b_factor, scale, smallest, keeps_peak, is_only_sign, out
 ):
     """Fill out [image, pixel] with the CTF from gamma = common [pixel] + defocus [image, 3] · forms [3, pixel] - phase.
 
-    Lengths Å, angles radians; squared: frequencies, 1/Å². smallest: the size that smaller values get, all of them
-    unless has_size. keeps_peak: whether the first peak is left at one.
+    Lengths Å, angles radians; the first form is the squared frequency. smallest: the size that smaller values get, and
+    all of them where is_only_sign. keeps_peak: whether the first peak is left at one.
     """
     for i in range(out.shape[0]):
         mean, along, across = defocus[i, 0], defocus[i, 1], defocus[i, 2]
@@ -40,8 +40,8 @@ def fill_ctf(
             out[i, p] = scale[i] * contrast
         if b_factor[i] != 0.0:
             for p in range(out.shape[1]):
-                out[i, p] *= math.exp(-0.25 * b_factor[i] * squared[p])
+                out[i, p] *= math.exp(-0.25 * b_factor[i] * forms[0, p])
         for p in range(out.shape[1]):
-            is_small = abs(out[i, p]) < smallest or not has_size
+            is_small = is_only_sign or abs(out[i, p]) < smallest
             flat = smallest if out[i, p] >= 0 else -smallest
             out[i, p] = flat if is_small else out[i, p]

@@ -147,10 +147,24 @@ def test_the_processor_time_of_copies_is_counted(tmp_path: Path) -> None:
     assert spent_s() - before > 0.9 * RANKS
 
 
-def test_without_a_launcher_nobody_is_spoken_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PMI_FD", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"):
-        monkeypatch.delenv(name, raising=False)
-    assert not handover.say_goodbye()
+@pytest.mark.parametrize("name", ["PMI_FD", "MPI_LOCALRANKID", handover.OURS])
+def test_nobody_is_spoken_to_but_our_own_launcher(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Others may use the same variables and speak another language: what is said there could end a job."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for known, value in (("PMI_FD", str(ours.fileno())), ("MPI_LOCALRANKID", "0")):
+            monkeypatch.setenv(known, value)
+        monkeypatch.setenv("MPI_LOCALNRANKS", "3")
+        monkeypatch.setenv(handover.OURS, "1")
+        theirs.sendall(handover.UNDERSTOOD)
+        assert handover.say_goodbye() and theirs.recv(100) == handover.GOODBYE
+        monkeypatch.delenv(name)
+        assert not handover.say_goodbye()
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
 
 
 def test_processes_that_may_not_be_copied_start_by_themselves(tmp_path: Path) -> None:
