@@ -1,9 +1,9 @@
 """The matrix product of the first pass beside the machine's peak: `python -m tests.bench.dense [OUT.json]`.
 
 Blocks of 16 images at all orientations and shifts of the grid that they share, in the parts and the room of the search
-on the CPU, in the sizes that the speed benchmark's cases have there; one thread, processor seconds, the best of several.
-Slices, priors and the cut that follow are not in it: they belong to the whole first pass, whose share of its floor the
-speed benchmark shows.
+on the CPU, in the sizes that the speed benchmark's cases have there; one thread, processor seconds, the best of
+several. Slices, priors and the cut that follow are not in it: they belong to the whole first pass, whose share of its
+floor the speed benchmark shows.
 """
 
 import json
