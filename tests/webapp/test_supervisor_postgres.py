@@ -31,6 +31,11 @@ def lab(small_set: SmallSet, tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
+def has_ended(records: Path) -> bool:
+    """Whether a job has told its end."""
+    return any(event.kind == "end" for event in read_progress(records))
+
+
 def test_jobs_follow_each_other_and_stop_when_asked(lab: Lab) -> None:
     assert not lab.database.is_sqlite
     first = lab.submit(**SHORT)
@@ -59,7 +64,7 @@ def test_a_server_that_restarts_costs_a_job_nothing(small_set: SmallSet, tmp_pat
         postgres.cluster() as server,
         laboratory(small_set, tmp_path, new_schema(server.url)) as lab,
     ):
-        job_id = lab.submit(maximum_iterations=3, mpi=1)
+        job_id = lab.submit(**{**LONG, "maximum_iterations": 8}, mpi=1)
         records = lab.job_folder(job_id) / "progress.jsonl"
         is_over = threading.Event()
         supervisor = threading.Thread(target=lab.supervisor.run, args=(is_over,))
@@ -70,14 +75,12 @@ def test_a_server_that_restarts_costs_a_job_nothing(small_set: SmallSet, tmp_pat
             server.start()
             wait_until(lambda: lab.iterations(job_id) != [], "an iteration is told")
             server.stop()
-            wait_until(
-                lambda: any(event.kind == "end" for event in read_progress(records)),
-                "the job has ended",
-            )
+            assert not has_ended(records)
+            wait_until(lambda: has_ended(records), "the job has ended")
             server.start()
             wait_until(lambda: lab.job(job_id).state in ("finished", "failed"), "its end is told")
         finally:
             is_over.set()
             supervisor.join()
-        assert (lab.job(job_id).state, lab.iterations(job_id)) == ("finished", [1, 2, 3])
+        assert (lab.job(job_id).state, lab.iterations(job_id)) == ("finished", [*range(1, 9)])
         assert [one.exit_status for one in lab.attempts(job_id)] == [0]
