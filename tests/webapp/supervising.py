@@ -17,15 +17,10 @@ from webapp import actions
 from webapp.settings import Settings
 from webapp.supervisor import Supervisor
 
-LONG = {
-    "maximum_iterations": 30,
-    "healpix_order": 3,
-    "local_search_order": 4,
-    "offset_step_px": 1.0,
-}
-"""Options of a refinement of the small set that lasts until it is stopped; others are over within two seconds."""
-STEADY = {"healpix_order": 2, "offset_step_px": 1.0}
-"""Options with which the five iterations of the small set last long enough to be interrupted."""
+STEADY = {"healpix_order": 3, "local_search_order": 4, "offset_step_px": 1.0}
+"""Options with which the five iterations of the small set last seconds, long enough to be interrupted."""
+LONG = {**STEADY, "maximum_iterations": 30}
+"""Options of a refinement of the small set that lasts until it is stopped; without them it is over within a second."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from tests.db import postgres
 from tests.db.conftest import new_schema
 from tests.services.slurm import wait_until
 from tests.webapp.conftest import SmallSet
-from tests.webapp.supervising import LONG, Lab, laboratory
+from tests.webapp.supervising import LONG, STEADY, Lab, laboratory
 from webapp import actions
 from webapp.office import running_supervisor
 
@@ -64,7 +64,7 @@ def test_a_server_that_restarts_costs_a_job_nothing(small_set: SmallSet, tmp_pat
         postgres.cluster() as server,
         laboratory(small_set, tmp_path, new_schema(server.url)) as lab,
     ):
-        job_id = lab.submit(**{**LONG, "maximum_iterations": 8}, mpi=1)
+        job_id = lab.submit(**STEADY, maximum_iterations=8, mpi=1)
         records = lab.job_folder(job_id) / "progress.jsonl"
         is_over = threading.Event()
         supervisor = threading.Thread(target=lab.supervisor.run, args=(is_over,))
