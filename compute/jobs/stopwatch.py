@@ -1,5 +1,6 @@
 """Wall and processor time by phase, and counts of work, of one process."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from contextlib import contextmanager
 
 import psutil
 import torch
+
+_counted_s: dict[int, float] = {}
+"""Processor time of this process, by its number, that is some stopwatch's start-up already."""
 
 
 class Stopwatch:
@@ -58,9 +62,13 @@ class Stopwatch:
             total[1] += cpu_s
 
     def add_start_up(self) -> None:
-        """What this process has taken so far, imports above all."""
-        age_s = time.time() - psutil.Process().create_time()
-        self.add("start-up", age_s, time.process_time())
+        """What this process has taken so far, imports above all.
+
+        One process may be leader and both halves: each has waited for all of it, but it was spent once.
+        """
+        age_s, spent_s = time.time() - psutil.Process().create_time(), time.process_time()
+        self.add("start-up", age_s, spent_s - _counted_s.get(os.getpid(), 0.0))
+        _counted_s[os.getpid()] = spent_s
 
     def count(self, work: str, number: int) -> None:
         """So much more of some work has been done."""

@@ -1,6 +1,7 @@
 """Seconds by phase: what lies inside another phase counts once, whoever measures."""
 
 import threading
+import time
 
 import pytest
 
@@ -82,3 +83,16 @@ def test_start_up_is_what_the_process_has_taken() -> None:
     taken = watch.take()
     assert 0 < taken["cpu_s"]["start-up"]
     assert 0 < taken["wall_s"]["start-up"]
+
+
+def test_leader_and_halves_of_one_process_share_its_start_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stopwatch, "_counted_s", {})
+    first, second = Stopwatch(), Stopwatch()
+    first.add_start_up()
+    second.add_start_up()
+    spent_s = time.process_time()
+    one, other = first.take(), second.take()
+    assert one["cpu_s"]["start-up"] + other["cpu_s"]["start-up"] <= spent_s
+    assert other["wall_s"]["start-up"] >= one["wall_s"]["start-up"]
