@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compute.compiled import compiled
+from compute.maximisation import mates_cpu
 from compute.maximisation.shells import slabs
 from compute.projection.availability import runs_triton
 from compute.projection.slices import Accumulator
@@ -49,7 +50,8 @@ def apply_point_group(
 
     sum(q) = Σ_R sums(Rq), interpolated linearly, the numerator conjugated where (Rq)_x < 0. There is no division by the
     order of the group, because orientations are searched in one asymmetric unit only. The plane x = 0 must be
-    Hermitian (`enforce_friedel`). One channel at a time is copied: a third of the accumulator in extra memory.
+    Hermitian (`enforce_friedel`). One channel at a time is copied: a third of the accumulator in extra memory; on the
+    CPU none where the group takes rows of voxels onto rows, as D2 does (`mates_cpu`).
 
     operators: rotation matrices [operator, 3, 3] acting on (x, y, z) columns, the identity among them.
     rotated_sum: how one channel is summed; by default the kernel of the device.
@@ -57,16 +59,30 @@ def apply_point_group(
     is_identity = np.abs(operators - np.eye(3)).max(axis=(1, 2)) < 1e-6
     if is_identity.all():
         return
-    sums = accumulator.sums
+    sums, reach = accumulator.sums, accumulator.padding * accumulator.radius
+    if rotated_sum is None and sums.device.type == "cpu" and mates_cpu.keep_rows(operators):
+        _add_mate_rows(sums, operators, reach, threads)
+        return
     rotations = torch.from_numpy(_snapped(operators[~is_identity])).to(sums.device)
     if rotated_sum is None:
         rotated_sum = _rotated_sum(sums.device, threads)
-    reach = accumulator.padding * accumulator.radius
     source = torch.empty(sums.shape[:3], dtype=torch.float32, device=sums.device)
     for channel in range(3):
         source.copy_(sums[..., channel])
         sign = -1.0 if channel == _IMAGINARY else 1.0
         rotated_sum(source, sums[..., channel], rotations, reach, sign)
+
+
+def _add_mate_rows(
+    sums: Float32[Tensor, "z y x 3"], operators: NDArray[np.float64], reach: int, threads: int
+) -> None:
+    """Sum the mates of a whole group that keeps rows; blocks of planes are shared among the threads."""
+    turns, is_mirrored = mates_cpu.turns_of(operators), operators[:, 0, 0] < 0
+    part = partial(mates_cpu.add_mate_rows, sums.numpy(), turns, is_mirrored, reach)
+    with ThreadPoolExecutor(threads) as pool:
+        blocks = range(0, len(sums), _BLOCK)
+        for run in [pool.submit(part, z, min(z + _BLOCK, len(sums))) for z in blocks]:
+            run.result()
 
 
 def _rotated_sum(device: torch.device, threads: int) -> RotatedSum:

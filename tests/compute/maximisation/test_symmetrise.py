@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from compute.maximisation import symmetrise_triton
+from compute.maximisation import symmetrise, symmetrise_triton
 from compute.maximisation.falloff import mate_falloff
+from compute.maximisation.mates_cpu import keep_rows
 from compute.maximisation.prior import add_accumulators
 from compute.maximisation.reconstruct import reconstruct
 from compute.maximisation.symmetrise import (
@@ -138,6 +139,38 @@ def test_threads_give_the_same_bits(two_threads: None) -> None:
     torch.set_num_threads(1)
     apply_point_group(alone, operators_of("D7"))
     assert torch.equal(shared.sums, alone.sums)
+
+
+ABOUT_X = Rotation.create_group("C4", axis="X").as_matrix()
+
+
+@pytest.mark.parametrize(
+    ("operators", "expected"),
+    [(operators_of(name), True) for name in ("C1", "C2", "D2")]
+    + [(operators_of(name), False) for name in ("C3", "C4", "D3", "D4", "T", "O", "I")]
+    + [(ABOUT_X, True)],
+)
+def test_groups_that_take_rows_onto_rows(operators: NDArray[np.float64], expected: bool) -> None:
+    assert keep_rows(operators) == expected
+
+
+@pytest.mark.parametrize(
+    "operators", [operators_of("C2"), operators_of("D2"), ABOUT_X], ids=["C2", "D2", "C4 about x"]
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_are_summed_in_place_as_the_definition_does(
+    operators: NDArray[np.float64], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(symmetrise, "_rotated_sum")  # so that nothing else can do it
+    accumulator, reference = random_sums(2, 11), random_sums(2, 11)
+    expected = point_group_by_dense_cube(reference, operators)
+    apply_point_group(accumulator, operators, threads=threads)
+    apply_point_group(reference, operators, add_rotated)
+    assert np.abs(accumulator.sums.numpy() - expected).max() < 1e-5
+    torch.testing.assert_close(accumulator.sums, reference.sums, rtol=0, atol=3e-6)
+    is_outside = (voxel_frequencies(accumulator) ** 2).sum(-1) > 22**2
+    before = random_sums(2, 11).sums.numpy()
+    assert np.array_equal(accumulator.sums.numpy()[is_outside], before[is_outside])
 
 
 def test_friedel_plane_is_exactly_hermitian_for_real_images(phantom: Phantom) -> None:
