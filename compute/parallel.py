@@ -2,7 +2,7 @@
 
 The leader calls a method of the workers and collects what they return; workers only answer. With one process, the
 same calls go to two workers in it, with several to other ranks (`parallel_mpi.py`). Whatever the leader hands to a
-half passes through `Team.call` and is written down in `Team.messages`, so that a test can tell what one half has
+half passes through `Team.ask` and is written down in `Team.messages`, so that a test can tell what one half has
 learnt of the other.
 """
 
@@ -98,6 +98,7 @@ class Team(ABC):
         self.messages: list[Message] = []
         self.on_progress: Callable[[int], None] = _ignore
         self._offers: dict[int, deque[Any]] = {1: deque(), 2: deque()}
+        self._is_waiting = False
 
     @abstractmethod
     def seats(self) -> list[Seat]:
@@ -108,10 +109,13 @@ class Team(ABC):
         """How many threads the leader may use between its calls, when no worker computes."""
 
     @abstractmethod
-    def _exchange(
+    def _ask(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
-    ) -> list[Any]:
-        """Call the method on the workers in these seats, each with its half's arguments; replies in that order."""
+    ) -> Callable[[], list[Any]]:
+        """Call the method on the workers in these seats, each with its half's arguments.
+
+        What is returned waits for their replies, and gives them in that order.
+        """
 
     def offer(self, things: "PerHalf") -> None:
         """Let the workers of each half take the half's things, in this order, during the next call.
@@ -121,22 +125,37 @@ class Team(ABC):
         self.messages += [Message(half, "offer", ("things",)) for half in (1, 2)]
         self._offers = {half: deque(things.of(half)) for half in (1, 2)}
 
+    def ask(self, method: str, **arguments: Any) -> Callable[[], list[list[Any]]]:
+        """Call a method on all workers, who go about it while the leader does something else.
+
+        Returns what waits for the replies and gives them as `call` does. It must be called before anything else is
+        asked: RuntimeError otherwise.
+        """
+        return self._asked(self.seats(), method, arguments)
+
     def call(self, method: str, **arguments: Any) -> list[list[Any]]:
         """Call a method on all workers; replies as [half 1's, half 2's] lists.
 
         An argument that is a `PerHalf` gives each half its own value; others go to both.
         """
-        return self._call(self.seats(), method, arguments)
+        return self.ask(method, **arguments)()
+
+    def ask_heads(self, method: str, **arguments: Any) -> Callable[[], list[Any]]:
+        """As `ask`, of the first worker of each half."""
+        heads = [seat for seat in self.seats() if seat.member == 0]
+        replies = self._asked(heads, method, arguments)
+        return lambda: [one for (one,) in replies()]
 
     def call_heads(self, method: str, **arguments: Any) -> list[Any]:
         """Call a method on the first worker of each half; half 1's reply and half 2's."""
-        heads = [seat for seat in self.seats() if seat.member == 0]
-        return [replies[0] for replies in self._call(heads, method, arguments)]
+        return self.ask_heads(method, **arguments)()
 
-    def _call(
+    def _asked(
         self, seats: Sequence[Seat], method: str, arguments: dict[str, Any]
-    ) -> list[list[Any]]:
-        """Write down what each half is told, tell it, and sort the replies by half."""
+    ) -> Callable[[], list[list[Any]]]:
+        """Write down what each half is told, and tell it; the replies are sorted by half."""
+        if self._is_waiting:
+            raise RuntimeError(f"{method} is asked before the last replies were heard")
         split = {
             half: {
                 name: value.of(half) if isinstance(value, PerHalf) else value
@@ -145,10 +164,17 @@ class Team(ABC):
             for half in (1, 2)
         }
         self.messages += [Message(half, method, tuple(sorted(arguments))) for half in (1, 2)]
-        result: list[list[Any]] = [[], []]
-        for seat, reply in zip(seats, self._exchange(seats, method, split), strict=True):
-            result[seat.half - 1].append(reply)
-        return result
+        replies = self._ask(seats, method, split)
+        self._is_waiting = True
+
+        def by_half() -> list[list[Any]]:
+            result: list[list[Any]] = [[], []]
+            self._is_waiting = False
+            for seat, reply in zip(seats, replies(), strict=True):
+                result[seat.half - 1].append(reply)
+            return result
+
+        return by_half
 
     @abstractmethod
     def close(self) -> None:
@@ -194,9 +220,9 @@ class SoloTeam(Team):
         """All threads of this process."""
         return self._threads
 
-    def _exchange(
+    def _ask(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
-    ) -> list[Any]:
+    ) -> Callable[[], list[Any]]:
         calls = [
             (getattr(self._workers[seat.half], method), arguments[seat.half]) for seat in seats
         ]
@@ -204,9 +230,9 @@ class SoloTeam(Team):
             method in getattr(worker, "USES_ALL_THREADS", ()) for worker in self._workers.values()
         )
         if self._pool is None or is_alone:
-            return [function(**values) for function, values in calls]
+            return lambda: [function(**values) for function, values in calls]
         pending = [self._pool.submit(function, **values) for function, values in calls]
-        return [one.result() for one in pending]
+        return lambda: [one.result() for one in pending]
 
     def close(self) -> None:
         """End the threads."""

@@ -138,15 +138,20 @@ class MpiTeam(Team):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
     @outlived()
-    def _exchange(
+    def _ask(
         self, seats: Sequence[Seat], method: str, arguments: dict[int, dict[str, Any]]
-    ) -> list[Any]:
+    ) -> Callable[[], list[Any]]:
         asked = [(self._seats.index(seat) + 1, seat) for seat in seats]
         packed = {half: _packed((method, values)) for half, values in arguments.items()}
         for rank, seat in asked:
             _send(self._communicator, packed[seat.half], rank, CALL)
+        return lambda: self._replies([rank for rank, _ in asked])
+
+    @outlived()
+    def _replies(self, ranks: list[int]) -> list[Any]:
+        """What workers answer, in order; meanwhile they are served with what else they want of the leader."""
         replies, patience = [], Patience()
-        for rank, _ in asked:
+        for rank in ranks:
             while not self._communicator.iprobe(source=rank, tag=REPLY):
                 self._raise_failure()
                 if self._hand_out() or self._take_progress():

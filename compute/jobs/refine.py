@@ -28,8 +28,8 @@ from compute.jobs.foresight import foresee, foresee_last, record_peaks, say_fore
 from compute.jobs.gpu_load import gpu_loads
 from compute.jobs.image_check import write_excluded
 from compute.jobs.lost_particles import lost_sentence, write_lost
-from compute.jobs.memory import peak_GB
 from compute.jobs.particle_report import particle_sentences
+from compute.jobs.refine_account import account_of, leaders, peak_memory_GB
 from compute.jobs.refine_checkpoint import restore, rows_of
 from compute.jobs.refine_files import Writer
 from compute.jobs.refine_inputs import Inputs, read_inputs
@@ -105,7 +105,7 @@ def _refine(
         recorded = params.model_copy(update={"random_seed": inputs.seed})
         writer = Writer(files, recorded, inputs, command)
         progress = _all_iterations(refinement, writer, resumed[0] if resumed else None, voice)
-    record_peaks(foresight, [peak_GB(), *refinement.peak_memory_GB()], voice)
+    record_peaks(foresight, peak_memory_GB(team), voice)
     record_device_peaks(foresight.devices, told_of_devices(team), voice)
     unmasked_A, fsc_mask = progress.resolution_unmasked_A, progress.fsc_mask
     for line in status.final_lines(progress.state, str(files.root), unmasked_A, fsc_mask):
@@ -125,6 +125,7 @@ def _all_iterations(
     if resumed is None:
         voice.progress.enter("estimating noise")
         progress = refinement.begin()
+        refinement.look_ahead(progress.state)
         writer.iteration(progress)
         with writer.checkpoint(progress):
             pass
@@ -229,6 +230,8 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
         voice.log.warning(note, "E38")
     _warn_of_lost(refinement.inputs, progress, writer.files, voice)
     voice.progress.enter("writing", iteration=number)
+    account = account_of(refinement.team)
+    refinement.look_ahead(progress.state)
     with ExitStack() as recorded:
         with refinement.stopwatch.measure("writing"):
             if progress.state.is_finished:
@@ -236,9 +239,10 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
             else:
                 names = writer.iteration(progress)
                 recorded.enter_context(writer.checkpoint(progress))
-        add_timing(writer.files.root, number, refinement.measured())
+        times = [leaders(refinement.stopwatch), *account.workers]
+        add_timing(writer.files.root, number, times)
         seconds = time.perf_counter() - began
-        voice.progress.write(iteration_event(refinement, progress, names, seconds))
+        voice.progress.write(iteration_event(refinement, progress, account, names, seconds))
     return progress
 
 

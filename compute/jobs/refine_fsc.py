@@ -1,5 +1,6 @@
 """The agreement of a refinement's two halves: where it is measured, and what is said of it at the end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,10 +47,11 @@ class Comparison:
         Until the halves agree beyond what they share, nothing beyond it is believed, and no envelope is looked for.
         """
         transforms = self.team.call_heads("unpadded_transform")
+        maps = self._coming_maps(progress)
         curve = self.desk.run(lambda device: self._between(_on(device, transforms)))
         self._set_unmasked(progress, curve)
         is_seen = sees_beyond(curve, self.settings)
-        progress.curves |= self._masked(progress, has_shape=is_seen)
+        progress.curves |= self._masked(progress, maps(), has_shape=is_seen)
         curve = progress.curves.get("corrected", curve)
         if not is_seen:
             curve = without_claims(curve, self.settings)
@@ -89,17 +91,34 @@ class Comparison:
         believed = curve if is_seen else without_claims(curve, self.settings)
         progress.resolution_unmasked_A = reported_A(believed, 0.143, self.settings)
 
-    def _masked(self, progress: Progress, has_shape: bool) -> dict[str, np.ndarray]:
+    @property
+    def _is_mask_given(self) -> bool:
+        """Whether the halves are compared inside the user's mask."""
+        return self.params.solvent_correct_fsc and self.inputs.mask is not None
+
+    def _coming_maps(self, progress: Progress) -> Callable[[], list[np.ndarray]]:
+        """What gives the halves' unfiltered maps when they are needed, none where they never are.
+
+        In the final iteration they are those that are written. On the CPU workers make them while the leader compares
+        transforms; on a GPU that would need the room of both.
+        """
+        known = progress.unfiltered
+        if known or not (self._is_mask_given or self.params.adaptive_solvent):
+            return lambda: known
+        if self.team.device.type == "cpu":
+            return self.team.ask_heads("unfiltered_map")
+        return lambda: self.team.call_heads("unfiltered_map")
+
+    def _masked(
+        self, progress: Progress, maps: list[np.ndarray], has_shape: bool
+    ) -> dict[str, np.ndarray]:
         """The FSC inside the user's mask if that is wished, else inside the molecule's envelope; none without either.
 
-        Without a shape there is no envelope.
-
-        The maps are unfiltered, in the final iteration those that are written; nothing but the curves is used further.
+        Without a shape there is no envelope. maps: unfiltered ones; nothing but the curves is used further.
         """
-        is_given = self.params.solvent_correct_fsc and self.inputs.mask is not None
+        is_given = self._is_mask_given
         if not is_given and not (self.params.adaptive_solvent and has_shape):
             return {}
-        maps = progress.unfiltered or self.team.call_heads("unfiltered_map")
         if is_given:
             progress.unfiltered = maps
         return self.desk.run(lambda device: self._inside(_on(device, maps), is_given, progress))

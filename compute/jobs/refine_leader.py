@@ -5,10 +5,8 @@ half to the other: the low-resolution join, the FSC curve, and the schedule's fe
 """
 
 import dataclasses
-import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +54,7 @@ class Refinement:
         self.group = parse_symmetry(params.symmetry)
         self.stopwatch = Stopwatch()
         self.stopwatch.add_start_up()
+        self._coming: Callable[[], list[list[dict[str, np.ndarray]]]] | None = None
         self.imagings = make_imagings(
             inputs.particles, params, inputs.box, inputs.pixel_size_A, torch.device("cpu")
         )
@@ -97,6 +96,17 @@ class Refinement:
             one.noise_power = first_noise(shards, self.imagings, self.shell_pixels)
 
     # ---- one iteration
+
+    def look_ahead(self, state: State) -> None:
+        """Let the workers estimate the accuracy that the next iteration begins with, while something else is done.
+
+        Nothing may be asked of them until that iteration.
+        """
+        if state.is_finished:
+            return
+        coming = schedule.begin_iteration(state, self.settings)
+        if not coming.is_correlation:
+            self._coming = self._ask_accuracy(coming)
 
     def iterate(self, before: Progress, on_plan: Callable[[State], None] | None = None) -> Progress:
         """The next iteration: sampling, expectation, FSC, maximisation; the final one also joins the halves.
@@ -165,15 +175,20 @@ class Refinement:
             state = schedule.update_sampling(state, self.settings, angle, offset)
         return self.exchange.state(state.iteration, "plan", state), orientability
 
-    def _accuracy(self, state: State) -> tuple[float, float, list[np.ndarray]]:
-        """Mean expected errors of random images of both halves, and each half's shares of the shells in noticing a
-        rotation.
-        """
+    def _ask_accuracy(self, state: State) -> Callable[[], list[list[dict[str, np.ndarray]]]]:
+        """Ask for the expected errors of random images of both halves."""
         chosen = []
         for half, rows in enumerate(self.inputs.rows, 1):
             draws = uniforms(self.inputs.seed, f"accuracy {half} {state.iteration}", rows)[:, 0]
             chosen.append(np.sort(np.argsort(draws, kind="stable")[:ACCURACY_IMAGES]))
-        replies = self.team.call("accuracy", chosen=PerHalf(*chosen), size=state.current_size)
+        return self.team.ask("accuracy", chosen=PerHalf(*chosen), size=state.current_size)
+
+    def _accuracy(self, state: State) -> tuple[float, float, list[np.ndarray]]:
+        """Mean expected errors of random images of both halves, and each half's shares of the shells in noticing a
+        rotation.
+        """
+        asked, self._coming = self._coming or self._ask_accuracy(state), None
+        replies = asked()
         angle, offset = (
             float(np.concatenate([shard[name] for half in replies for shard in half]).mean())
             for name in ("angle", "offset")
@@ -225,18 +240,6 @@ class Refinement:
         angle, mean_pmax = float(np.concatenate(angles).mean()), float(np.concatenate(pmax).mean())
         state = schedule.after_expectation(state, self.settings, angle, offset, mean_pmax)
         return self.exchange.state(state.iteration, "changes", state)
-
-    def peak_memory_GB(self) -> list[float]:
-        """The largest resident memory of every worker so far."""
-        return [one for half in self.team.call("peak_memory_GB") for one in half]
-
-    def measured(self) -> list[dict[str, Any]]:
-        """Where the time of the leader and of every worker went since the last time (`files.timing`).
-
-        In one process the leader's figures contain the workers'.
-        """
-        own = {"role": "leader", "host": socket.gethostname()} | self.stopwatch.take()
-        return [own, *(one for half in self.team.call("measured") for one in half)]
 
     # ---- maps
 

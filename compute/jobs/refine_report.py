@@ -11,8 +11,7 @@ from compute.convergence import status
 from compute.convergence.sizes import needed_step_deg
 from compute.files import events
 from compute.files.relion import IterationFiles
-from compute.jobs.device_foresight import told_of_devices
-from compute.jobs.memory import peak_GB
+from compute.jobs.refine_account import Account
 from compute.jobs.refine_files import known, log_likelihood, view_counts
 from compute.jobs.refine_inputs import Inputs
 from compute.jobs.refine_leader import Refinement
@@ -88,7 +87,11 @@ def phase_seconds(progress: Progress) -> dict[str, float]:
 
 
 def iteration_event(
-    refinement: Refinement, progress: Progress, names: list[str], seconds: float
+    refinement: Refinement,
+    progress: Progress,
+    account: Account,
+    names: list[str],
+    seconds: float,
 ) -> events.Iteration:
     """The record of a finished iteration: every figure of the cockpit."""
     state, sampling = progress.state, progress.state.sampling
@@ -144,8 +147,8 @@ def iteration_event(
         explanation=status.explain(state, refinement.settings),
         seconds=seconds,
         phase_seconds=phase_seconds(progress),
-        peak_memory_GB=[peak_GB(), *refinement.peak_memory_GB()],
-        peak_gpu_memory_GB=[one["peak_GB"] for one in told_of_devices(refinement.team)],
+        peak_memory_GB=account.peak_memory_GB,
+        peak_gpu_memory_GB=account.peak_gpu_memory_GB,
         extent_A=inputs.box * inputs.pixel_size_A,
         fsc=list(state.fsc),
         fsc_unmasked=progress.curves["unmasked"].tolist() if progress.curves else [],

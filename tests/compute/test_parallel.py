@@ -90,6 +90,20 @@ def test_calls_reach_each_half_with_its_own_values(threads: int) -> None:
     team.close()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_leader_may_do_something_else_until_it_hears_the_replies(threads: int) -> None:
+    team = SoloTeam(Echo, threads)
+    replies = team.ask("say", word=PerHalf("a", "b"), number=7)
+    with pytest.raises(RuntimeError, match="work is asked before the last replies were heard"):
+        team.call("work")
+    assert replies() == [[(1, "a", 7)], [(2, "b", 7)]]
+    heads = team.ask_heads("fail")
+    with pytest.raises(RuntimeError, match="half 1 cannot go on"):
+        heads()
+    assert team.call_heads("say", word="c") == [(1, "c", 0), (2, "c", 0)]
+    team.close()
+
+
 def test_what_a_half_is_told_is_written_down() -> None:
     team = SoloTeam(Echo, 1)
     team.call("say", word=PerHalf("a", "b"), number=7)

@@ -72,6 +72,9 @@ class Worker:
         while time.process_time() < until:
             pass
 
+    def tell_the_time(self):
+        return time.monotonic()
+
     def fail(self):
         if self.seat == parallel.Seat(2, self.seat.members - 1, self.seat.members):
             raise RuntimeError("image 7 cannot be read")
@@ -108,6 +111,10 @@ else:
         "messages": team.messages,
     }}
     results["done"] = sum(done)
+    asked = team.ask("tell_the_time")
+    time.sleep(1.0)
+    heard = time.monotonic()
+    results["ahead"] = min(heard - told for half in asked() for told in half)
     clock, used = time.monotonic(), time.process_time()
     team.call("compute")
     results["busy"] = (time.process_time() - used) / (time.monotonic() - clock)
@@ -200,6 +207,7 @@ def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
     # A report for every piece of work, and one for everything taken but the busy workers' first things.
     # The leader waits without taking a core from those who compute.
     assert results["busy"] < 0.2
+    assert results["ahead"] > 0.3  # workers do what they are asked while it does something else
     assert results["done"] == 50 * (ranks - 1) + 6 + 150 + 148
     methods = [(message.half, message.method) for message in results["messages"]]
     names = (
@@ -213,6 +221,7 @@ def test_a_team_under_mpi(tmp_path: Path, ranks: int) -> None:
         "take",
         "offer",
         "take_slowly",
+        "tell_the_time",
         "compute",
     )
     assert methods == [(half, name) for name in names for half in (1, 2)]
