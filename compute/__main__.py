@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from compute import handover
-from compute.startup import shorten_import_of_torch
+from compute.startup import importing, shorten_import_of_torch
 
 if TYPE_CHECKING:
     from compute.parallel import Team
@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
     """The exit status of the job that a file describes: 0 done, 1 failed, 2 unusable input, 128 + n stopped by n."""
     shorten_import_of_torch()
     if arguments[:1] == ["preview"]:
-        from compute import preview
+        with importing():
+            from compute import preview
 
         return preview.main(arguments[1:])
     if len(arguments) != 1:
@@ -160,22 +161,23 @@ def checked(model: type[Params], values: dict[str, Any]) -> Params:
 
 def _refine(values: dict[str, Any], job_id: str) -> int:
     """A refinement: this rank leads, works, or does everything alone."""
-    import mpi4py
+    with importing():
+        import mpi4py
 
-    mpi4py.rc(initialize=False, finalize=True)
-    from mpi4py import MPI
+        mpi4py.rc(initialize=False, finalize=True)
+        from mpi4py import MPI
 
-    from compute import parallel, parallel_mpi
-    from compute.expectation.rehearsal import rehearse
-    from compute.files.relion import IterationFiles
-    from compute.jobs.devices import assigned
-    from compute.jobs.half import make_half
-    from compute.jobs.memory import SURELY_KEPT_BYTES, keep_freed
-    from compute.params.launched import is_foreign, launched_as
-    from compute.params.refine import RefineParams
+        from compute import parallel, parallel_mpi
+        from compute.expectation.rehearsal import rehearse
+        from compute.files.relion import IterationFiles
+        from compute.jobs.devices import assigned
+        from compute.jobs.half import make_half
+        from compute.jobs.memory import SURELY_KEPT_BYTES, keep_freed
+        from compute.params.launched import is_foreign, launched_as
+        from compute.params.refine import RefineParams
 
-    parallel.limit_threads(1)
-    handover.branch_off(values.get("gpu") is None, rehearse)
+        parallel.limit_threads(1)
+        handover.branch_off(values.get("gpu") is None, rehearse)
     launched_rank, launched_size = launched_as(os.environ) or (0, 0)
     try:
         params = checked(RefineParams, values)
@@ -232,7 +234,8 @@ def _refine(values: dict[str, Any], job_id: str) -> int:
 
 def _lead(params: "RefineParams", job_id: str, team: "Team", abort: Callable[[int], None]) -> int:
     """Run a refinement with its team; `abort` ends the other ranks. What workers never need is imported here."""
-    from compute.jobs import refine, voice
+    with importing():
+        from compute.jobs import refine, voice
 
     try:
         refine.run(params, team, job_id=job_id)

@@ -1,7 +1,10 @@
 """What a job leaves out of its start."""
 
+import gc
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -25,3 +28,19 @@ def shorten_import_of_torch() -> None:
     """Let torch load what no job needs when it is first asked for; to be called before torch is imported."""
     if "torch" not in sys.modules:
         sys.modules[SHAPES_ONLY] = Postponed(SHAPES_ONLY)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Look for no garbage within, nor ever among what is there at the end.
+
+    Imports leave none, and looking for some meanwhile takes a tenth of their time.
+    """
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_collecting:
+            gc.enable()

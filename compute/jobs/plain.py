@@ -1,6 +1,5 @@
 """Jobs of a single process: the folder, records and ending that they have in common."""
 
-import gc
 import importlib
 import os
 import shlex
@@ -20,6 +19,7 @@ from compute.files.relion import JobFolder
 from compute.jobs.memory import keep_freed, peak_GB
 from compute.jobs.voice import speaking
 from compute.params.option import JobParams
+from compute.startup import importing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,9 @@ def run(job: str, params: JobParams) -> None:
 
 
 def _module(job: str) -> ModuleType:
-    """The module of a job. An import leaves no garbage, and looking for some meanwhile takes a tenth of its time."""
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
+    """The module of a job."""
+    with importing():
         return importlib.import_module(f"compute.jobs.{job}")
-    finally:
-        if was_collecting:
-            gc.enable()
 
 
 def check_folder(job: str, params: JobParams) -> JobFolder:
