@@ -12,7 +12,9 @@ from compute.compiled import compiled
 from compute.expectation import posterior
 from compute.expectation.image_cpu import cut_of, one_of, weighted_image
 
+_zero, _half, _one, _no_power = np.float32(0), np.float32(0.5), np.float32(1), np.float32(1e-20)
 LANES = 32
+"""So many numbers are compared at a time: two vectors of the widest kind."""
 
 
 class NearBest(NamedTuple):
@@ -48,23 +50,24 @@ def move_images(images, inverse_noise, phases, pixels, moved):
 
 @compiled(fastmath=False)
 @no_type_check
-def near_rows(cross, prior, factor, offset, reach, best):
+def near_rows(cross, prior, power, log_prior, is_correlation, reach, best):
     """Rows of some orientations whose highest score lies within `reach` below the best one so far, which is kept.
 
-    cross [image · translation, orientation]: scores are (cross + prior [image, translation]) · factor [image,
-    orientation] + offset, with positive factors. best: of each image, raised here, and no number from the first score
-    on that is none. Returns image, orientation, highest score and scores [row, translation] of the rows, one image
-    after another.
+    cross [image · translation, orientation] plus prior [image, translation] is divided by the root of power [image,
+    orientation] if is_correlation, else half of that is taken from it and log_prior [orientation] added. best: of each
+    image, raised here, and no number from the first score on that is none. Returns image, orientation, highest score
+    and scores [row, translation] of the rows, one image after another.
     """
     images, shifts = prior.shape
     orientations = cross.shape[1]
     highest, count = np.empty((images, orientations), np.float32), 0
+    factor, offset = np.empty_like(highest), np.empty_like(highest)
     for i in range(images):
+        _factor_and_offset(power[i], log_prior, is_correlation, factor[i], offset[i])
         is_wrong = _highest_of(cross[i * shifts : (i + 1) * shifts], prior[i], highest[i])
         is_wrong |= _finish(highest[i], factor[i], offset[i])
         best[i] = np.nan if is_wrong else _largest(highest[i], best[i])
-        for o in range(orientations):
-            count += best[i] - highest[i, o] <= reach
+        count += _near(highest[i], best[i], reach)
     image, orientation = np.empty(count, np.int64), np.empty(count, np.int64)
     top, scores, row = np.empty(count, np.float32), np.empty((count, shifts), np.float32), 0
     for i in range(images):
@@ -76,6 +79,27 @@ def near_rows(cross, prior, factor, offset, reach, best):
                     scores[row, t] = score * factor[i, o] + offset[i, o]
                 row += 1
     return image, orientation, top, scores
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _factor_and_offset(power, log_prior, is_correlation, factor, offset):
+    """Fill in what the products of an image are multiplied with, and what is added to them then."""
+    for o in range(power.shape[0]):
+        if is_correlation:
+            factor[o], offset[o] = _one / np.sqrt(power[o] + _no_power), _zero
+        else:
+            factor[o], offset[o] = _one, log_prior[o] - _half * power[o]
+
+
+@compiled(fastmath=False)
+@no_type_check
+def _near(highest, best, reach):
+    """How many scores lie within `reach` below the best one."""
+    count = np.int32(0)
+    for o in range(highest.shape[0]):
+        count += np.int32(best - highest[o] <= reach)
+    return count
 
 
 @compiled(fastmath=False)

@@ -26,19 +26,26 @@ def near_best(images: Images, search: Search, tables: SharedTables) -> NearBest:
     """
     if tables.coarse_slices is None:
         raise ValueError("a local search has no shared grid")
+    assert tables.coarse_powers is not None
     count, n, slices = len(images.forward), tables.coarse_count, tables.coarse_slices
     phases = tables.coarse_phase_rows.numpy()
     moved = torch.empty(count * len(phases), 2 * n)
     move_images(images, tables.inverse_noise.numpy(), phases, n, moved.numpy())
+    weight = torch.from_numpy(images.forward)[:, :n].square() * tables.inverse_noise[:n]
     reach = np.float32(0.0 if search.is_correlation else REACH)
     best, found = np.full(count, -np.inf, np.float32), []
     room = torch.empty(len(moved) * min(ORIENTATIONS, len(slices)))
     for start in range(0, len(slices), ORIENTATIONS):
         part = slice(start, min(start + ORIENTATIONS, len(slices)))
         cross = products(slices[part].view(-1, 2 * n), moved, room)
-        factor, offset = _of_orientations(torch.from_numpy(images.forward), search, tables, part)
         image, orientation, top, scores = near_rows(
-            cross.numpy(), images.coarse_prior, factor.numpy(), offset.numpy(), reach, best
+            cross.numpy(),
+            images.coarse_prior,
+            (weight @ tables.coarse_powers[part].T).numpy(),
+            tables.coarse_log_prior[part].numpy(),
+            search.is_correlation,
+            reach,
+            best,
         )
         found.append((image, orientation + start, top, scores))
     return in_order(found, best, reach)
@@ -52,19 +59,6 @@ def products(
     """The matrix product of some slices and all moved images, made in a room that serves again and again."""
     shape = len(moved), len(slices)
     return torch.mm(moved, slices.T, out=room[: shape[0] * shape[1]].view(shape))
-
-
-def _of_orientations(
-    forward: Float[Tensor, "image pixel"], search: Search, tables: SharedTables, part: slice
-) -> tuple[Float[Tensor, "image orientation"], Float[Tensor, "image orientation"]]:
-    """What the products of some orientations are multiplied with, and what is added to them."""
-    assert tables.coarse_powers is not None
-    n = tables.coarse_count
-    weight = forward[:, :n].square() * tables.inverse_noise[:n]
-    power = weight @ tables.coarse_powers[part].T
-    if search.is_correlation:
-        return torch.rsqrt(power + 1e-20), torch.zeros_like(power)
-    return torch.ones_like(power), tables.coarse_log_prior[part] - 0.5 * power
 
 
 def in_order(

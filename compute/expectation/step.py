@@ -18,7 +18,7 @@ from compute.projection.slices import Accumulator, insert_images
 
 # So many images are searched at once, unless they or their scores are large.
 IMAGES_PER_BLOCK = 48
-# Scores of a block of images on a shared grid take at most this many bytes.
+# What is kept of a block's scores on a shared grid takes at most so many bytes, even where all are near the best.
 SCORE_BYTES = 64_000_000
 # What the images of a block put back is taken for that of so many orientations each.
 TYPICAL_ORIENTATIONS = 64

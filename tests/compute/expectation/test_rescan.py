@@ -122,9 +122,9 @@ def near_best_of(scores: Tensor) -> NearBest:
     found = []
     for part in (slice(0, 70), slice(70, orientations)):
         some = np.ascontiguousarray(products[:, part])
-        ones = np.ones((images, some.shape[1]), np.float32)
+        nothing = np.zeros((images, some.shape[1]), np.float32)
         image, orientation, top, rows = near_rows(
-            some, prior, ones, 0 * ones, np.float32(shared_pass.REACH), best
+            some, prior, nothing, nothing[0], False, np.float32(shared_pass.REACH), best
         )
         found.append((image, orientation + part.start, top, rows))
     return shared_pass.in_order(found, best, np.float32(shared_pass.REACH))
