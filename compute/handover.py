@@ -11,6 +11,7 @@ Nothing but the standard library is imported here: these processes are to begin 
 
 import array
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -181,6 +182,7 @@ def branch_off(can_copy: bool, prepare: Callable[[], None]) -> None:
     if not waiting:
         return
     first, others = waiting[0], waiting[1:]
+    gc.freeze()  # what is there stays, and need not be looked through by each of them
     copy = os.fork()
     if copy:
         for one in others:

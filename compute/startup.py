@@ -32,15 +32,11 @@ def shorten_import_of_torch() -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Look for no garbage within, nor ever among what is there at the end.
-
-    Imports leave none, and looking for some meanwhile takes a tenth of their time.
-    """
+    """Look for no garbage within: imports leave none, and looking for some takes a tenth of their time."""
     was_collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if was_collecting:
             gc.enable()

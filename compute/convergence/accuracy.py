@@ -18,6 +18,8 @@ DISTINGUISHABLE = math.log(100.0)
 PROBE_DEG = 0.5
 LARGEST_ANGLE_DEG = 30.0
 LARGEST_OFFSET_PX = 10.0
+# Images are compared a few at a time, of so many pixels together: what is made of them stays in the cache.
+POINTS_AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,20 @@ def pose_accuracy(
     probe = math.radians(PROBE_DEG) * torch.eye(3, dtype=torch.float64)
     turns = torch.from_numpy(rotation_vectors_to_matrices(probe.numpy())).to(rotations)
     wave = 2 * math.pi * torch.stack([pixels.shift_x_A[:count], pixels.shift_y_A[:count]])
+    largest_A = LARGEST_OFFSET_PX * pixel_size_A
     angles, offsets, shares = [], [], []
-    for rotation, weight in zip(rotations, precision[:, :count], strict=True):
-        around = torch.cat([rotation[None], turns @ rotation]).contiguous()
-        sliced = slices(projector, around, *xy)
-        change = (sliced[1:] - sliced[0]).double().square().sum(1) * weight.double()
-        cost = change.sum(1).clamp(min=1e-12)
-        angles.append(
-            (PROBE_DEG * (DISTINGUISHABLE / cost).sqrt()).clamp(max=LARGEST_ANGLE_DEG).mean()
-        )
-        moved = (
-            (wave.square() * (sliced[0].double().square().sum(0) * weight)).sum(1).clamp(min=1e-12)
-        )
-        largest = LARGEST_OFFSET_PX * pixel_size_A
-        offsets.append((DISTINGUISHABLE / moved).sqrt().clamp(max=largest).mean())
-        per_shell = shell_sums(change.sum(0), pixels.shell[:count], pixels.model_box // 2 + 1)
-        shares.append(per_shell / per_shell.sum().clamp(min=1e-30))
-    return PoseAccuracy(torch.stack(angles), torch.stack(offsets), torch.stack(shares))
+    for start in range(0, len(rotations), step := max(1, POINTS_AT_ONCE // max(1, count))):
+        own, weight = rotations[start : start + step, None], precision[start : start + step, :count]
+        around = torch.cat([own, turns @ own], 1)
+        sliced = slices(projector, around.view(-1, 3, 3), *xy).view(*around.shape[:2], 2, count)
+        change = (sliced[:, 1:] - sliced[:, :1]).double().square().sum(2) * weight[:, None].double()
+        cost = change.sum(2).clamp(min=1e-12)
+        angle = (PROBE_DEG * (DISTINGUISHABLE / cost).sqrt()).clamp(max=LARGEST_ANGLE_DEG)
+        power = sliced[:, 0].double().square().sum(1) * weight
+        moved = (wave.square() * power[:, None]).sum(2).clamp(min=1e-12)
+        offset = (DISTINGUISHABLE / moved).sqrt().clamp(max=largest_A)
+        per_shell = shell_sums(change.sum(1), pixels.shell[:count], pixels.model_box // 2 + 1)
+        angles.append(angle.mean(1))
+        offsets.append(offset.mean(1))
+        shares.append(per_shell / per_shell.sum(1, keepdim=True).clamp(min=1e-30))
+    return PoseAccuracy(torch.cat(angles), torch.cat(offsets), torch.cat(shares))

@@ -160,10 +160,13 @@ class Half:
         with self._stopwatch.measure("expected accuracy"):
             return expected_errors(self._images, self._projector, box, pixel_size_A, chosen, size)
 
-    def _projector_of(self, size: int) -> AnyProjector:
-        """The projector of the half's reference: the present one if it is of this size."""
-        if self._projector is not None and self._projector.radius == size // 2:
-            return self._projector
+    def _projector_of(self, size: int, or_larger: bool = False) -> AnyProjector:
+        """The projector of the half's reference: the present one if it is of this size (or larger, if that will do)."""
+        radius, present = size // 2, self._projector
+        if present is not None and (
+            present.radius == radius or (or_larger and present.radius > radius)
+        ):
+            return present
         self._projector = None
         with self._stopwatch.measure("projector"):
             return build_for_slicing(self._volume, self._params.padding, size)
@@ -174,7 +177,7 @@ class Half:
         Returns their positions in the half, rotations and offsets.
         """
         images, search = self._images, self._search_of(order)
-        projector = self._projector_of(order.size)
+        projector = self._projector_of(order.size, or_larger=True)
         blocks = self._blocks(self._block_size(search, 0), [])
         with self._stopwatch.measure("look at all orientations"):
             given = (images, blocks, order, search, projector, self._workers)

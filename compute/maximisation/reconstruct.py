@@ -15,7 +15,7 @@ from compute.maximisation.shells import (
     slabs,
     sums_over_shells,
 )
-from compute.maximisation.shells_cpu import divide
+from compute.maximisation.shells_cpu import divide, gather
 from compute.projection.slices import Accumulator
 
 _WEIGHT_FLOOR = 1 / 1000
@@ -74,17 +74,25 @@ def downsample(accumulator: Accumulator) -> Complex64[Tensor, "z y x"]:
     bins_x = _nearest(torch.arange(sums.shape[2], device=sums.device), padding)
     shape = (2 * radius + 3, 2 * radius + 3, radius + 2)
     total = torch.zeros(*shape, 3, device=sums.device)
-    for iz, target in enumerate(bins.tolist()):
-        along_y = torch.zeros(shape[1], sums.shape[2], 3, device=sums.device)
-        along_y.index_add_(0, bins, sums[iz])
-        along_y[:, 0] *= 0.5
-        total[target].index_add_(1, bins_x, along_y)
+    if sums.device.type == "cpu":
+        gather(*(one.numpy() for one in (sums, bins, bins_x, total)))
+    else:
+        gather_torch(sums, bins, bins_x, total)
     mate = total[:, :, 0].flip(0, 1)
     mate[..., 1].neg_()
     total[:, :, 0] += mate
     numerator = torch.view_as_complex(total[1:-1, 1:-1, :-1, :2].contiguous())
     denominator = total[1:-1, 1:-1, :-1, 2]
     return torch.where(denominator > 0, numerator / denominator, 0.0)
+
+
+def gather_torch(sums: Tensor, bins: Tensor, bins_x: Tensor, total: Tensor) -> None:
+    """Add sums to total, as `shells_cpu.gather` does, on any device: the definition."""
+    for iz, target in enumerate(bins.tolist()):
+        along_y = torch.zeros(total.shape[1], sums.shape[2], 3, device=sums.device)
+        along_y.index_add_(0, bins, sums[iz])
+        along_y[:, 0] *= 0.5
+        total[target].index_add_(1, bins_x, along_y)
 
 
 def fsc_of_halves(

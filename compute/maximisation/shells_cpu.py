@@ -1,4 +1,4 @@
-"""What is counted and divided shell by shell of a padded half grid, compiled for the CPU.
+"""What is counted, divided and gathered of a padded half grid, compiled for the CPU.
 
 Half shells are those of `shells.half_shells`; voxels at or beyond the radius are left out, which is the rest of a row.
 """
@@ -64,3 +64,18 @@ def divide(sums, origin, padding, first_row, added, floor, out):
                 at = (z - origin) % padded
                 out[at, row, x, 0] = sums[z, y, x, 0] * inverse
                 out[at, row, x, 1] = sums[z, y, x, 1] * inverse
+
+
+@compiled(fastmath=False)
+@no_type_check
+def gather(sums, places, places_x, total):
+    """Add sums[z, y, x, 3] to total at the places of their planes and rows, and of their x; the plane x = 0 by half."""
+    half = np.float32(0.5)
+    for z in range(sums.shape[0]):
+        for y in range(sums.shape[1]):
+            row, target = sums[z, y], total[places[z], places[y]]
+            for k in range(3):
+                target[places_x[0], k] += half * row[0, k]
+            for x in range(1, sums.shape[2]):
+                for k in range(3):
+                    target[places_x[x], k] += row[x, k]

@@ -16,7 +16,14 @@ from compute.maximisation.prior import (
     signal_power,
     signal_to_noise,
 )
-from compute.maximisation.reconstruct import downsample, flatten, fsc_of_halves, reconstruct
+from compute.maximisation.reconstruct import (
+    downsample,
+    flatten,
+    fsc_of_halves,
+    gather_torch,
+    reconstruct,
+)
+from compute.maximisation.shells_cpu import gather
 from compute.maximisation.symmetrise import enforce_friedel
 from compute.projection.slices import Accumulator, empty_accumulator
 from compute.signal.fsc import fsc
@@ -200,6 +207,19 @@ class TestHalves:
         ratio = (expected[..., 0] + 1j * expected[..., 1]) / expected[..., 2]
         assert length == padding * 3 + 2
         np.testing.assert_allclose(downsample(accumulator).numpy(), ratio, rtol=2e-5, atol=2e-5)
+
+    @pytest.mark.parametrize("padding", [1, 2, 3])
+    def test_compiled_gathering_adds_what_the_definition_does(self, padding: int) -> None:
+        generator = torch.Generator().manual_seed(4)
+        sums = torch.rand(
+            2 * padding * 5 + 3, 2 * padding * 5 + 3, 5 * padding + 2, 3, generator=generator
+        )
+        places = torch.randint(0, 13, (len(sums),), generator=generator)
+        places_x = torch.randint(0, 7, (sums.shape[2],), generator=generator)
+        expected, found = torch.zeros(13, 13, 7, 3), torch.zeros(13, 13, 7, 3)
+        gather_torch(sums, places, places_x, expected)
+        gather(*(one.numpy() for one in (sums, places, places_x, found)))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
     def test_fsc_by_the_definition(self) -> None:
         generator = np.random.default_rng(7)
