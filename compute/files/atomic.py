@@ -1,5 +1,6 @@
 """Whole files or none: what is being written never stands under its final name."""
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,8 @@ from typing import BinaryIO, Final
 
 UNFINISHED: Final = re.compile(r"(.+)\.(\d+)\.tmp")
 """The name of a file that is being written: its final name, and the number of the process."""
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write fails with where a disk, a quota or the length of a file is used up."""
 
 
 def write_whole(path: Path | str, content: bytes) -> None:
@@ -36,6 +39,10 @@ def replacing(path: Path, is_forced: bool = True) -> Iterator[BinaryIO]:
             if is_forced:
                 os.fsync(file.fileno())
         unfinished.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno in NO_ROOM:
+            error.filename = str(path)  # the system does not tell which file a write was for
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -1,6 +1,8 @@
 """Whole files or none, and what killed processes leave."""
 
+import errno
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,21 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert [one.name for one in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_file_for_which_there_is_no_room_is_named(tmp_path: Path) -> None:
+    """The system names no file where a write fails; nothing of it is left."""
+    path, before = tmp_path / "map.mrc", resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_whole(path, b"first")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(OSError) as found:
+            write_whole(path, bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (found.value.errno, found.value.filename) == (errno.EFBIG, str(path))
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in tmp_path.iterdir()] == ["map.mrc"]
 
 
 def test_only_what_dead_processes_have_left_of_these_files_is_removed(tmp_path: Path) -> None:
