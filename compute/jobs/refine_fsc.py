@@ -49,6 +49,7 @@ class Comparison:
         transforms = self.team.call_heads("unpadded_transform")
         maps = self._coming_maps(progress)
         curve = self.desk.run(lambda device: self._between(_on(device, transforms)))
+        del transforms  # the maps need no room beside them
         self._set_unmasked(progress, curve)
         is_seen = sees_beyond(curve, self.settings)
         progress.curves |= self._masked(progress, maps(), has_shape=is_seen)
