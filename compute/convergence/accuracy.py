@@ -54,9 +54,9 @@ def pose_accuracy(
     probe = math.radians(PROBE_DEG) * torch.eye(3, dtype=torch.float64)
     turns = torch.from_numpy(rotation_vectors_to_matrices(probe.numpy())).to(rotations)
     wave = 2 * math.pi * torch.stack([pixels.shift_x_A[:count], pixels.shift_y_A[:count]])
-    largest_A = LARGEST_OFFSET_PX * pixel_size_A
+    largest_A, step = LARGEST_OFFSET_PX * pixel_size_A, max(1, POINTS_AT_ONCE // max(1, count))
     angles, offsets, shares = [], [], []
-    for start in range(0, len(rotations), step := max(1, POINTS_AT_ONCE // max(1, count))):
+    for start in range(0, len(rotations), step):
         own, weight = rotations[start : start + step, None], precision[start : start + step, :count]
         around = torch.cat([own, turns @ own], 1)
         sliced = slices(projector, around.view(-1, 3, 3), *xy).view(*around.shape[:2], 2, count)

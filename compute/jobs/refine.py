@@ -29,7 +29,7 @@ from compute.jobs.gpu_load import gpu_loads
 from compute.jobs.image_check import write_excluded
 from compute.jobs.lost_particles import lost_sentence, write_lost
 from compute.jobs.particle_report import particle_sentences
-from compute.jobs.refine_account import account_of, leaders, peak_memory_GB
+from compute.jobs.refine_account import account_of, peak_memory_GB, time_of_leader
 from compute.jobs.refine_checkpoint import restore, rows_of
 from compute.jobs.refine_files import Writer
 from compute.jobs.refine_inputs import Inputs, read_inputs
@@ -239,7 +239,7 @@ def _iterate(refinement: Refinement, before: Progress, writer: Writer, voice: Vo
             else:
                 names = writer.iteration(progress)
                 recorded.enter_context(writer.checkpoint(progress))
-        times = [leaders(refinement.stopwatch), *account.workers]
+        times = [time_of_leader(refinement.stopwatch), *account.workers]
         add_timing(writer.files.root, number, times)
         seconds = time.perf_counter() - began
         voice.progress.write(iteration_event(refinement, progress, account, names, seconds))

@@ -33,6 +33,6 @@ def peak_memory_GB(team: Team) -> list[float]:
     return [peak_GB(), *(one for half in team.call("peak_memory_GB") for one in half)]
 
 
-def leaders(stopwatch: Stopwatch) -> dict[str, Any]:
+def time_of_leader(stopwatch: Stopwatch) -> dict[str, Any]:
     """Where the leader's time went. In one process it contains the workers'."""
     return {"role": "leader", "host": socket.gethostname()} | stopwatch.take()

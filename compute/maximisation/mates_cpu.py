@@ -11,8 +11,8 @@ import numpy as np
 from compute.compiled import compiled
 
 _zero = np.float32(0)
-CHANNELS, IMAGINARY = 3, 1
-"""Numbers of a voxel, and which of them changes sign under complex conjugation."""
+CHANNELS = 3
+"""Numbers of a voxel: real part, imaginary part, which changes sign under complex conjugation, and weight."""
 
 
 def turns_of(operators: np.ndarray) -> np.ndarray:
